@@ -1,0 +1,3 @@
+"""labmon watches laboratory instruments: live in the browser, recorded, queryable, controllable."""
+
+__version__ = "0.1.0"

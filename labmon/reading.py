@@ -1,0 +1,162 @@
+"""What an instrument said: `Channel`, `Quality`, `Reading` and the `Batch` that travels.
+
+Plain values without behaviour of their own; the trap is that *stale* is no quality: it is an age,
+and only the reader can judge it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+Value = float | int | str | bool | dict[str, Any] | list[Any] | None
+
+
+class Quality:
+    """One byte beside every value: a code in the low four bits, flags in the high four.
+
+    The code says whether the value can be used; flags say how it came about.
+    """
+
+    OK: Final = 0
+    NO_SIGNAL: Final = 1
+    OVER_RANGE: Final = 2
+    UNDER_RANGE: Final = 3
+    LIMIT: Final = 4
+    FAULT: Final = 5
+
+    SIMULATED: Final = 0x10
+    LATE: Final = 0x20
+    CLOCK_STEP: Final = 0x40
+
+    CODE_MASK: Final = 0x0F
+    FLAG_MASK: Final = 0xF0
+
+
+CODE_WORDS: Final = {
+    Quality.OK: "ok",
+    Quality.NO_SIGNAL: "no_signal",
+    Quality.OVER_RANGE: "over_range",
+    Quality.UNDER_RANGE: "under_range",
+    Quality.LIMIT: "limit",
+    Quality.FAULT: "fault",
+}
+FLAG_WORDS: Final = {
+    Quality.SIMULATED: "simulated",
+    Quality.LATE: "late",
+    Quality.CLOCK_STEP: "clock_step",
+}
+_BY_WORD: Final = {word: bits for words in (CODE_WORDS, FLAG_WORDS) for bits, word in words.items()}
+
+
+def quality_words(quality: int) -> list[str]:
+    """The words of a quality byte, the code first: `[“ok”, “simulated”]`."""
+    code = CODE_WORDS.get(quality & Quality.CODE_MASK, "fault")
+    return [code, *(word for bit, word in FLAG_WORDS.items() if quality & bit)]
+
+
+def quality_from_words(words: str | Sequence[str]) -> int:
+    """The quality byte of one word or several.
+
+    Raises:
+        ValueError: a word is unknown, or two codes are named.
+    """
+    quality = 0
+    for word in [words] if isinstance(words, str) else words:
+        if word not in _BY_WORD:
+            raise ValueError(f"unknown quality {word!r}: use one of {', '.join(_BY_WORD)}")
+        bits = _BY_WORD[word]
+        if bits & Quality.CODE_MASK and quality & Quality.CODE_MASK:
+            raise ValueError(f"a reading has one quality code, not several: {', '.join(words)}")
+        quality |= bits
+    return quality
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One quantity that a device reports or accepts.
+
+    Attributes:
+        unit: as printed after the value, `""` for a pure number.
+        description: one sentence for the tooltip and the documents.
+        label: what stands on the tile; the channel's name if empty.
+        digits: digits after the point, of the mantissa where `scientific`.
+        scientific: whether values are written as `2.31e-9`.
+        accuracy: in `unit`; printed digits below it are shown pale. None: all digits count.
+        limits: (low, high) in `unit` that the instrument can report, either may be None.
+        kind: `numeric`, or `nominal` for words and JSON values.
+    """
+
+    unit: str = ""
+    description: str = ""
+    label: str = ""
+    digits: int = 2
+    scientific: bool = False
+    accuracy: float | None = None
+    limits: tuple[float | None, float | None] = (None, None)
+    kind: Literal["numeric", "nominal"] = "numeric"
+
+    def described(self, **changes: Any) -> Channel:
+        """The same channel with some attributes changed."""
+        return replace(self, **changes)
+
+
+class Reading(NamedTuple):
+    """One value as taken now."""
+
+    path: str
+    time_ns: int
+    value: Value
+    quality: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The readings of one poll of one device: one time stamp, columns of values and qualities.
+
+    Attributes:
+        source: the device, or `append` for readings pushed from outside.
+        time_ns: nanoseconds UTC since 1970, shared by all readings of the batch.
+        paths: `device/channel` of each reading. Devices pass the *same tuple object* for every
+            poll of the same channels, so that receivers may cache by identity.
+        values: one for each path; None means no value (a gap, or see the quality).
+        qualities: one byte for each path.
+        seq: number of the first reading, given by the hub; reading i has `seq + i`. 0: not yet.
+    """
+
+    source: str
+    time_ns: int
+    paths: tuple[str, ...]
+    values: tuple[Value, ...]
+    qualities: bytes
+    seq: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different length."""
+        if not len(self.paths) == len(self.values) == len(self.qualities):
+            raise ValueError(
+                f"a batch of {self.source} has {len(self.paths)} paths, {len(self.values)} values"
+                f" and {len(self.qualities)} qualities: they must be equally many"
+            )
+
+    def __len__(self) -> int:
+        """How many readings there are."""
+        return len(self.paths)
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last reading."""
+        return self.seq + len(self.paths) - 1
+
+    def numbered(self, seq: int) -> Batch:
+        """The same batch, its first reading numbered `seq`."""
+        return replace(self, seq=seq)
+
+    def readings(self) -> Iterator[Reading]:
+        """One object per reading: for edges and tests, not for the way of a reading."""
+        for path, value, quality in zip(self.paths, self.values, self.qualities, strict=True):
+            yield Reading(path, self.time_ns, value, quality)
