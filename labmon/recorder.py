@@ -1,0 +1,216 @@
+"""The recorder: the only writer of readings, from the hub into the datastream, in order.
+
+`record` is called by the hub on the event loop and never waits; one task carries the batches on. The
+trap: a batch is acknowledged only once `flush` says so; before that it is in memory alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from typing import TYPE_CHECKING, Any, Final
+
+from labmon.datastream.exceptions import DatastreamException
+from labmon.datastream.granularity import Granularity
+from labmon.reading import Batch, Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from labmon.datastream.api import Datastream, Rejection
+    from labmon.reading import Value
+
+log = logging.getLogger(__name__)
+
+NUMERIC_DOWNSAMPLERS: Final = frozenset({"count", "max", "mean", "min", "std_dev", "sum"})
+READING_BYTES: Final = 64
+"""What a reading that waits costs in memory, roughly."""
+RETRY_S: Final = 1.0
+
+
+class Recorder:
+    """Carries every batch from the hub into the datastream, and makes the streams it needs.
+
+    Args:
+        datastream: where the readings go.
+        spool_bytes: how much may wait in memory while the store is away; what is over that is
+            counted in `dropped_readings`, oldest first.
+    """
+
+    def __init__(self, datastream: Datastream, spool_bytes: int = 64 << 20) -> None:
+        self._datastream = datastream
+        self._limit = spool_bytes // READING_BYTES
+        self._waiting: deque[Batch] = deque()
+        self._waiting_readings = 0
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._task: asyncio.Task[None] | None = None
+        self._known: set[tuple[str, ...]] = set()
+        self.refused: dict[str, str] = {}
+        """Paths that cannot be recorded, and why: another unit than their history, for example."""
+        self._blocked: set[str] = set()
+        self.recorded_readings = 0
+        self._dropped = 0
+
+    @property
+    def dropped_readings(self) -> int:
+        """Readings that were lost because the store was away for longer than memory lasts."""
+        return self._dropped + self._datastream.dropped_readings
+
+    @property
+    def waiting_readings(self) -> int:
+        """Readings that are not yet handed to the datastream."""
+        return self._waiting_readings
+
+    def start(self) -> None:
+        """Start the one task that writes."""
+        self._task = asyncio.create_task(self._write(), name="recorder")
+
+    def record(self, batch: Batch) -> None:
+        """Take a batch from the hub; never waits, keeps the order."""
+        self._waiting.append(batch)
+        self._waiting_readings += len(batch)
+        self._idle.clear()
+        self._wake.set()
+        while self._waiting_readings > self._limit and len(self._waiting) > 1:
+            lost = self._waiting.popleft()
+            self._waiting_readings -= len(lost)
+            self._dropped += len(lost)
+
+    async def flush(self) -> None:
+        """Wait until everything recorded before is durable."""
+        await self._idle.wait()
+        await self._datastream.commit()
+
+    async def stop(self) -> None:
+        """Write what waits and stop the task; the datastream stays open.
+
+        Cancelled from outside where the store is away for too long.
+        """
+        if self._task is None:
+            return
+        try:
+            await self.flush()
+        finally:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    async def declare(
+        self, device: str, channels: Mapping[str, Channel], period_s: float | None = None
+    ) -> None:
+        """Make the streams of a device, or bring their tags up to date.
+
+        A stream whose history cannot go on (another unit or type) is refused, said in the log and
+        in `refused`; the other channels are recorded all the same.
+        """
+        for name, channel in channels.items():
+            await self._ensure(f"{device}/{name}", channel, period_s)
+
+    async def ensure(self, path: str, value: Value) -> str | None:
+        """The stream for a reading of which nothing is known but a value; None if refused."""
+        is_numeric = value is None or (
+            isinstance(value, int | float) and not isinstance(value, bool)
+        )
+        return await self._ensure(path, Channel(kind="numeric" if is_numeric else "nominal"), None)
+
+    async def _ensure(self, path: str, channel: Channel, period_s: float | None) -> str | None:
+        is_numeric = channel.kind == "numeric"
+        try:
+            stream_id = await self._datastream.ensure_stream(
+                {"path": path},
+                _tags(path, channel, period_s),
+                sorted(NUMERIC_DOWNSAMPLERS) if is_numeric else [],
+                Granularity.Raw,
+                value_type=channel.kind,
+            )
+        except DatastreamException as error:
+            if path not in self.refused:
+                log.error("%s is not recorded: %s", path, error)  # noqa: TRY400
+            self.refused[path] = str(error)
+            self._blocked.add(path)
+            return None
+        self.refused.pop(path, None)
+        self._blocked.discard(path)
+        return stream_id
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            while self._waiting:
+                await self._append(self._waiting[0])
+            self._wake.clear()
+            self._idle.set()
+
+    async def _append(self, batch: Batch) -> None:
+        try:
+            if batch.paths not in self._known:
+                await self._ensure_all(batch)
+            rejected: list[Rejection] = []
+            for run in _recordable(batch, self._blocked):
+                rejected += await self._datastream.append_batch(run)
+        except (DatastreamException, OSError) as error:
+            log.error("the store does not take readings, they wait: %s", error)  # noqa: TRY400
+            await asyncio.sleep(RETRY_S)
+            return
+        for rejection in rejected:
+            if self.refused.get(rejection.path) != rejection.reason:
+                self.refused[rejection.path] = rejection.reason
+                log.error("%s is not recorded: %s", rejection.path, rejection.reason)
+        if self._waiting and self._waiting[0] is batch:  # not dropped meanwhile
+            self._waiting.popleft()
+            self._waiting_readings -= len(batch)
+        self.recorded_readings += len(batch) - len(rejected)
+
+    async def _ensure_all(self, batch: Batch) -> None:
+        for path, value in _unknown(self._datastream, batch):
+            await self.ensure(path, value)
+        if len(self._known) > 10_000:
+            self._known.clear()
+        self._known.add(batch.paths)
+
+
+def _unknown(datastream: Datastream, batch: Batch) -> Iterable[tuple[str, Value]]:
+    for path, value in zip(batch.paths, batch.values, strict=True):
+        if datastream.stream_id(path) is None:
+            yield path, value
+
+
+def _recordable(batch: Batch, blocked: set[str]) -> Iterator[Batch]:
+    """The batch without the blocked paths: the runs between them, each reading with its number."""
+    if blocked.isdisjoint(batch.paths):
+        yield batch
+        return
+    start = 0
+    for end, path in enumerate((*batch.paths, None)):
+        if path is None or path in blocked:
+            if end > start:
+                yield Batch(
+                    batch.source,
+                    batch.time_ns,
+                    batch.paths[start:end],
+                    batch.values[start:end],
+                    batch.qualities[start:end],
+                    batch.seq + start,
+                )
+            start = end + 1
+
+
+def _tags(path: str, channel: Channel, period_s: float | None) -> dict[str, Any]:
+    device, _, name = path.partition("/")
+    tags: dict[str, Any] = {"device": device, "channel": name or device, "unit": channel.unit}
+    if channel.label:
+        tags["label"] = channel.label
+    if channel.description:
+        tags["description"] = channel.description
+    if channel.kind == "numeric":
+        tags |= {"digits": channel.digits, "scientific": channel.scientific}
+        if channel.accuracy is not None:
+            tags["accuracy"] = channel.accuracy
+        if channel.limits != (None, None):
+            tags["limits"] = list(channel.limits)
+    if period_s is not None:
+        tags["period_s"] = period_s
+    return tags
