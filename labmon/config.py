@@ -26,34 +26,44 @@ class ServerConfig(_Section):
     """Where labmon listens, whom it lets in and how much it takes."""
 
     host: str = Field(
-        "127.0.0.1", description="Address to listen on; 127.0.0.1 is reachable from here only."
+        default="127.0.0.1",
+        description="Address to listen on; 127.0.0.1 is reachable from here only.",
     )
-    port: int = Field(8765, ge=0, le=65535, description="TCP port; 0 takes a free one.")
+    port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     allowed_hosts: list[str] = Field(
         default_factory=list,
         description="Host names under which browsers may reach the server, beside its own address.",
     )
     anonymous: Literal["none", "viewer"] = Field(
-        "none",
+        default="none",
         description="What somebody from another machine may do without logging in.",
     )
-    max_body_bytes: Bytes = Field(4 << 20, description="Largest body of a request.")
-    max_rpc_bytes: Bytes = Field(1 << 20, description="Largest body of a remote procedure call.")
-    max_message_bytes: Bytes = Field(256 << 10, description="Largest message on a WebSocket.")
-    max_header_bytes: Bytes = Field(16 << 10, description="Largest header of a request.")
-    max_mailbox_bytes: Bytes = Field(
-        1 << 20,
-        description=What is queued for one slow live client; beyond it the newest values only.,
+    max_body_bytes: Bytes = Field(default=4 << 20, description="Largest body of a request.")
+    max_rpc_bytes: Bytes = Field(
+        default=1 << 20, description="Largest body of a remote procedure call."
     )
-    max_connections: int = Field(2000, ge=1, description="Open connections altogether.")
+    max_message_bytes: Bytes = Field(
+        default=256 << 10, description="Largest message on a WebSocket."
+    )
+    max_header_bytes: Bytes = Field(default=16 << 10, description="Largest header of a request.")
+    max_mailbox_bytes: Bytes = Field(
+        default=1 << 20,
+        description="What is queued for a slow live client; beyond it, newest values only.",
+    )
+    max_connections: int = Field(default=2000, ge=1, description="Open connections altogether.")
     max_connections_per_address: int = Field(
-        256, ge=1, description="Open connections from one address other than this machine's own."
+        default=256,
+        ge=1,
+        description="Open connections from one address other than this machine's own.",
     )
     idle_timeout_s: float = Field(
-        30.0, gt=0, le=3600, description="An idle connection is closed after this time."
+        default=30.0, gt=0, le=3600, description="An idle connection is closed after this time."
     )
     body_timeout_s: float = Field(
-        15.0, gt=0, le=3600, description="The body of a request must have arrived in this time."
+        default=15.0,
+        gt=0,
+        le=3600,
+        description="The body of a request must have arrived in this time.",
     )
 
 
@@ -61,16 +71,22 @@ class RecordingConfig(_Section):
     """When readings become durable, and how many may wait for a slow store."""
 
     commit_interval_s: float = Field(
-        0.1, gt=0, le=60, description="Readings are committed together at least this often."
+        default=0.1, gt=0, le=60, description="Readings are committed together at least this often."
     )
     commit_readings: int = Field(
-        1000, ge=1, le=1_000_000, description="A group of this many readings is committed at once."
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="A group of this many readings is committed at once.",
     )
     spool_mib: float = Field(
-        64.0, gt=0, le=65536, description="Memory for readings that wait for a store that is away."
+        default=64.0,
+        gt=0,
+        le=65536,
+        description="Memory for readings that wait for a store that is away.",
     )
     durability: Literal["full", "relaxed"] = Field(
-        "full",
+        default="full",
         description="`full` survives a power cut; `relaxed` may lose the last seconds to one.",
     )
 
@@ -94,17 +110,20 @@ class DeviceConfig(_Section):
     driver: str = Field(
         description="The driver: `NAME` for a shipped one, `module:Class` for one of your own."
     )
-    title: str = Field("", description="What stands on its card; its name if empty.")
-    group: str = Field("", description="The heading under which its card stands.")
+    title: str = Field(default="", description="What stands on its card; its name if empty.")
+    group: str = Field(default="", description="The heading under which its card stands.")
     period_s: float = Field(
-        1.0, ge=0.001, le=86400, description="Time from one poll to the next, in seconds."
+        default=1.0, ge=0.001, le=86400, description="Time from one poll to the next, in seconds."
     )
     timeout_s: float = Field(
-        5.0, ge=0.01, le=3600, description="Time after which a poll or a command has failed."
+        default=5.0,
+        ge=0.01,
+        le=3600,
+        description="Time after which a poll or a command has failed.",
     )
-    enabled: bool = Field(True, description="Whether it is polled from the start.")
+    enabled: bool = Field(default=True, description="Whether it is polled from the start.")
     bus: str | None = Field(
-        None, description="Devices that name the same bus share one thread, and take turns."
+        default=None, description="Devices that name the same bus share one thread, and take turns."
     )
     settings: dict[str, Any] = Field(default_factory=dict)
     marks: dict[str, Mark] = Field(default_factory=dict)
@@ -123,10 +142,11 @@ class Config(_Section):
     path: Path
     server: ServerConfig = Field(default_factory=ServerConfig)
     data_dir: Path = Field(
-        Path("data"), description="Folder of everything that labmon writes, beside this file."
+        default=Path("data"),
+        description="Folder of everything that labmon writes, beside this file.",
     )
     store: str = Field(
-        "sqlite:///labmon.db",
+        default="sqlite:///labmon.db",
         description="Where readings are kept: `sqlite:///FILE` (in the data folder) or `memory:`.",
     )
     recording: RecordingConfig = Field(default_factory=RecordingConfig)
