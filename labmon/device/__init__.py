@@ -1,0 +1,27 @@
+"""Devices and the interface of their drivers; a driver imports what it needs from here.
+
+    from labmon.device import Channel, Driver, Limits, Quality, Value, command
+
+What runs devices (`labmon.device.device`) is imported by its own name: drivers never need it.
+"""
+
+from labmon.device.command import Limits, command
+from labmon.device.driver import Driver, Link, Polled, Readings, Timed, Value
+from labmon.errors import InstrumentError, InstrumentTimeoutError, OfflineError
+from labmon.reading import Channel, Quality
+
+__all__ = [
+    "Channel",
+    "Driver",
+    "InstrumentError",
+    "InstrumentTimeoutError",
+    "Limits",
+    "Link",
+    "OfflineError",
+    "Polled",
+    "Quality",
+    "Readings",
+    "Timed",
+    "Value",
+    "command",
+]

@@ -1,0 +1,125 @@
+"""What the author of a driver implements: `Driver`, its channels, and what `poll()` may return.
+
+A driver is plain blocking code without locks: labmon calls everything but `abort()` on the device's
+one worker thread, in turn. The trap: `abort()` comes from another thread, while a call hangs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+from labmon import reading
+from labmon.device.command import Limits, command
+from labmon.reading import Channel, Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = [
+    "Channel",
+    "Driver",
+    "Limits",
+    "Link",
+    "Polled",
+    "Quality",
+    "Readings",
+    "Timed",
+    "Value",
+    "command",
+]
+
+
+class Value(NamedTuple):
+    """One value of a poll with its quality: `Value(None, Quality.NO_SIGNAL)`."""
+
+    value: reading.Value
+    quality: int = Quality.OK
+
+
+Readings = Mapping[str, "reading.Value | Value"]
+"""Channel name to value. A channel left out was not due; None means that there is no value."""
+
+
+class Timed(NamedTuple):
+    """Readings with the instrument's own time (nanoseconds UTC) in place of labmon's."""
+
+    time_ns: int
+    readings: Readings
+
+
+Polled = Readings | Timed
+
+
+class Link(Protocol):
+    """What connects a driver to its instrument: a serial port, a socket."""
+
+    def close(self) -> None:
+        """Close it, from any thread, more than once; a call that waits on it returns or raises."""
+        ...
+
+
+class Driver:
+    """Speaks the protocol of one instrument; blocking calls, one at a time, no locks needed.
+
+    Channels stand as class attributes, `pressure = Channel(unit="mbar")`, or are put into
+    `self.channels` by `__init__`, or by `connect()` where only the instrument knows them. The
+    parameters of `__init__` are the keys of the device in the configuration, checked against their
+    type hints. `__init__` must not touch the instrument: it also runs for devices that are switched
+    off, and on the event loop.
+
+    Raise `InstrumentError` where the instrument is to blame; the device reconnects. `OSError` is
+    treated alike. Anything else counts as a bug of the driver and is logged with its traceback.
+    """
+
+    model: str = ""
+    """What stands in the head of the card; the driver may make it more precise in `connect()`."""
+    simulated: bool = False
+    """Whether readings are made up; a device with a `sim://` port is simulated anyway."""
+    channels: Mapping[str, Channel] = {}
+    """Every channel by name: collected from the class, or set by the instance."""
+    link: Link | None = None
+    """The connection, where there is exactly one: `disconnect()` and `abort()` then close it."""
+    class_channels: ClassVar[Mapping[str, Channel]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Collect the channels that stand as class attributes, in their order."""
+        super().__init_subclass__(**kwargs)
+        own = {name: value for name, value in vars(cls).items() if isinstance(value, Channel)}
+        cls.class_channels = {**cls.class_channels, **own}
+        if "channels" not in vars(cls):
+            cls.channels = cls.class_channels
+
+    def connect(self) -> None:
+        """Open the connection and make the instrument ready; called again after each failure."""
+
+    def identify(self) -> str:
+        """What the instrument says it is (`*IDN?`): asked after each `connect()`."""
+        return ""
+
+    def poll(self) -> Polled:
+        """Ask the instrument once.
+
+        Returns:
+            name to value, for any subset of the channels. A value is a float, int or None (numeric
+            channels) or any JSON value (nominal ones), or a `Value` with its quality.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither poll() nor stream()")
+
+    def stream(self) -> Iterator[Polled | None]:
+        """For instruments that push, instead of `poll()`: yield readings as they come.
+
+        Started after each `connect()`. Yield None at least once a second where nothing came, so
+        that commands get their turn; ending means that the connection is lost.
+        """
+        raise NotImplementedError
+
+    def disconnect(self) -> None:
+        """Close the connection; also called where `connect()` failed half way."""
+        if self.link is not None:
+            self.link.close()
+
+    def abort(self) -> None:
+        """Make a call that hangs return, from *another thread*: by default closes `link`."""
+        if self.link is not None:
+            self.link.close()
