@@ -1,7 +1,7 @@
 """The recorder: the only writer of readings, from the hub into the datastream, in order.
 
-`record` is called by the hub on the event loop and never waits; one task carries the batches on. The
-trap: a batch is acknowledged only once `flush` says so; before that it is in memory alone.
+`record` is called by the hub on the event loop and never waits; one task carries the batches on.
+The trap: a batch is acknowledged only once `flush` says so; before that it is in memory alone.
 """
 
 from __future__ import annotations

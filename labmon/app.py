@@ -1,0 +1,195 @@
+"""The composition root: builds every object from the configuration, starts and stops them in order.
+
+Nothing else wires. The trap: threads of hung drivers are joined by the interpreter at exit, so the
+process ends with `os._exit`, after everything that can be saved is saved.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from labmon import datastream
+from labmon.control.audit import Audit
+from labmon.control.rpc import Rpc
+from labmon.device.device import Device
+from labmon.device.registry import build
+from labmon.errors import ConfigError, LabmonError
+from labmon.hub import Event, Hub
+from labmon.reading import Batch, Channel
+from labmon.recorder import Recorder
+from labmon.timestamps import Clock
+from labmon.web.server import Server
+from labmon.web.services import Services
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from labmon.config import Config
+    from labmon.reading import Value
+
+log = logging.getLogger(__name__)
+
+STOP_S: Final = {"web": 1.5, "devices": 1.0, "recorder": 1.5, "datastream": 0.8}
+"""How long each part may take to stop: less than 5 s together."""
+NOMINAL: Final = Channel(kind="nominal")
+
+
+class App:
+    """One labmon server: `await start()`, later `await stop()`.
+
+    Attributes:
+        address: `http://HOST:PORT` once started.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.address = ""
+        self.clock = Clock()
+        recording = config.recording
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        self.datastream = datastream.open(
+            config.store,
+            clock=self.clock.now_ns,
+            commit_interval_s=recording.commit_interval_s,
+            commit_readings=recording.commit_readings,
+            durability=recording.durability,
+            spool_bytes=recording.spool_bytes,
+        )
+        self.devices: dict[str, Device] = {}
+        self._declared: dict[str, dict[str, Channel]] = {}
+        self._declaring: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open the store, serve the pages, then connect to the instruments.
+
+        Raises:
+            ConfigError: a device cannot be built.
+            StorageError: the store cannot be opened.
+            OSError: the address is taken.
+        """
+        await self.datastream.start()
+        self.recorder = Recorder(self.datastream, self.config.recording.spool_bytes)
+        self.hub = Hub(self.datastream.node, self.datastream.epoch, self.recorder.record)
+        self.devices = self._build_devices()
+        for device in self.devices.values():
+            await self._declare(device)
+        self.recorder.start()
+        self.rpc = Rpc(self.devices, Audit(self._record))
+        self.server = Server(
+            Services(
+                config=self.config,
+                hub=self.hub,
+                datastream=self.datastream,
+                devices=self.devices,
+                rpc=self.rpc,
+                recorder=self.recorder,
+                clock=self.clock,
+            )
+        )
+        host = self.config.server.host
+        port = await self.server.start(host, self.config.server.port)
+        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+        for device in self.devices.values():
+            await device.start()
+
+    async def stop(self) -> None:
+        """Say goodbye, stop the polls, save what is not yet durable, close the store."""
+        await _within("web", self.server.stop)
+        stops = [device.stop() for device in self.devices.values()]
+        await _within("devices", lambda: asyncio.gather(*stops))
+        await _within("recorder", self.recorder.stop)
+        await _within("datastream", self.datastream.close)
+
+    def _build_devices(self) -> dict[str, Device]:
+        devices: dict[str, Device] = {}
+        problems: list[str] = []
+        for config in self.config.devices:
+            try:
+                driver = build(config)
+            except ConfigError as error:
+                problems.append(str(error))
+                continue
+            devices[config.name] = Device(
+                config, driver, clock=self.clock, publish=self._publish, changed=self._changed
+            )
+        if problems:
+            raise ConfigError("\n".join(problems))
+        return devices
+
+    def _publish(self, batch: Batch) -> None:
+        self.hub.publish(batch)
+
+    def _record(self, path: str, value: Value) -> None:
+        """Publish one nominal reading of labmon itself: a record of a command."""
+        device = path.partition("/")[0]
+        self.hub.publish(Batch(device, self.clock.now_ns(), (path,), (value,), b"\0"))
+
+    def _changed(self, device: Device) -> None:
+        """Tell the viewers; declare channels that only the connected instrument knew."""
+        self.hub.announce(Event("device", device.status()))
+        if self._declared.get(device.name) != dict(device.channels):
+            task = asyncio.create_task(self._declare(device), name=f"declare {device.name}")
+            self._declaring.add(task)
+            task.add_done_callback(self._declaring.discard)
+
+    async def _declare(self, device: Device) -> None:
+        channels = dict(device.channels)
+        self._declared[device.name] = channels
+        await self.recorder.declare(device.name, channels, device.period_s)
+        await self.recorder.declare(device.name, {"_state": NOMINAL, "_commands": NOMINAL})
+
+
+async def _within(part: str, stop: Callable[[], Awaitable[object]]) -> None:
+    """Stop a part in its time; what goes wrong is said and holds up nothing else."""
+    try:
+        await asyncio.wait_for(stop(), STOP_S[part])
+    except TimeoutError:
+        log.warning("%s did not stop within %.1f s", part, STOP_S[part])
+    except (LabmonError, OSError) as error:
+        log.warning("%s did not stop cleanly: %s", part, error)
+
+
+async def serve(config: Config, ready: Callable[[App], None]) -> None:
+    """Run until SIGINT or SIGTERM; a second one ends the process at once."""
+    app = App(config)
+    stopping = asyncio.Event()
+
+    def stop(number: int) -> None:
+        if stopping.is_set():
+            os._exit(128 + number)
+        log.info("stopping: %s", signal.Signals(number).name)
+        stopping.set()
+
+    _on_signals(stop)
+    await app.start()
+    ready(app)
+    await stopping.wait()
+    await app.stop()
+
+
+def _on_signals(stop: Callable[[int], None]) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop, number)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda n, _frame: loop.call_soon_threadsafe(stop, n))
+
+
+def run(config: Config, ready: Callable[[App], None]) -> NoReturn:
+    """Serve until told to stop, then end the process with exit code 0.
+
+    Raises:
+        LabmonError: the server could not start; the message says why and what would be right.
+        OSError: the address is taken, or the data folder cannot be written.
+    """
+    asyncio.Runner().run(serve(config, ready))
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # a thread that hangs in a driver would be waited for otherwise

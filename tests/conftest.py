@@ -1,0 +1,154 @@
+"""Fixtures for every folder: a real server process on a free port with a configuration of its own."""
+
+import contextlib
+import json
+import os
+import queue
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+
+
+def until(condition, timeout_s=10.0, what="the condition"):
+    """Wait until `condition()` is true, and return what it gave."""
+    deadline = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while True:
+        if result := condition():
+            return result
+        assert time.monotonic() < deadline, f"{what} did not come within {timeout_s:g} s"
+        pause.wait(0.02)
+
+
+@pytest.fixture(name="until")
+def until_fixture():
+    return until
+
+
+def free_port():
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+class ServerProcess:
+    """`labmon serve` in a process of its own, on a port that stays the same over restarts."""
+
+    def __init__(self, folder, config, environment=None):
+        self.folder = Path(folder)
+        self.config = self.folder / "config.yaml"
+        self.config.write_text(config)
+        self.data = self.folder / "data"
+        self.port = free_port()
+        self.address = f"http://127.0.0.1:{self.port}"
+        self.process = None
+        self.lines = []
+        self._environment = environment or {}
+
+    def start(self, timeout_s=20.0):
+        """Start, and wait until it says its address; returns the seconds until it was ready."""
+        began = time.monotonic()
+        self.process = subprocess.Popen(
+            [
+                *(sys.executable, "-X", "dev", "-m", "labmon", "serve"),
+                *("--config", self.config, "--port", str(self.port), "--data", self.data),
+            ],
+            cwd=ROOT,
+            env={
+                **os.environ,
+                "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'drivers'}",
+                "NO_COLOR": "1",
+                **self._environment,
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        lines = queue.Queue()
+        self._reader = threading.Thread(target=self._read, args=(self.process.stdout, lines))
+        self._reader.start()
+        deadline = time.monotonic() + timeout_s
+        while True:
+            try:
+                line = lines.get(timeout=max(0.01, deadline - time.monotonic()))
+            except queue.Empty:
+                raise AssertionError(f"not ready in {timeout_s:g} s:\n{self.output}") from None
+            assert line is not None, f"it ended with {self.process.wait()}:\n{self.output}"
+            if ADDRESS.search(line):
+                return time.monotonic() - began
+
+    def _read(self, stream, lines):
+        with stream:
+            for line in stream:
+                self.lines.append(line)
+                lines.put(line)
+        lines.put(None)
+
+    @property
+    def output(self):
+        return "".join(self.lines)
+
+    def get(self, path, timeout_s=10.0):
+        with urllib.request.urlopen(self.address + path, timeout=timeout_s) as reply:
+            return json.load(reply)
+
+    def post(self, path, body, headers=None, timeout_s=10.0):
+        request = urllib.request.Request(
+            self.address + path,
+            json.dumps(body).encode(),
+            {"Content-Type": "application/json", **(headers or {})},
+        )
+        with urllib.request.urlopen(request, timeout=timeout_s) as reply:
+            return json.load(reply)
+
+    def call(self, method, **params):
+        reply = self.post("/rpc", {"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        assert "error" not in reply, reply
+        return reply["result"]
+
+    def is_ready(self):
+        with contextlib.suppress(urllib.error.URLError, ConnectionError):
+            self.get("/readyz")
+            return True
+        return False
+
+    def end(self, number=signal.SIGTERM, timeout_s=10.0):
+        """Send a signal, wait, and return (exit code, seconds it took)."""
+        began = time.monotonic()
+        self.process.send_signal(number)
+        code = self.process.wait(timeout_s)
+        took_s = time.monotonic() - began
+        self._reader.join()
+        return code, took_s
+
+    def close(self):
+        if self.process is not None and self.process.poll() is None:
+            self.end(signal.SIGKILL)
+
+
+@pytest.fixture
+def server_process(tmp_path):
+    """A factory: `server_process(config_text)` gives a `ServerProcess` that is ended at the end."""
+    made = []
+
+    def make(config, **kwargs):
+        folder = tmp_path / f"server{len(made)}"
+        folder.mkdir()
+        made.append(ServerProcess(folder, config, **kwargs))
+        return made[-1]
+
+    yield make
+    for process in made:
+        process.close()

@@ -1,0 +1,49 @@
+"""Drivers that misbehave, for the configurations of the fault tests."""
+
+import threading
+
+from labmon.device import Channel, Driver
+
+
+class Hung(Driver):
+    """Its first poll answers, its second never returns, and nothing wakes it."""
+
+    value = Channel(unit="V")
+
+    def __init__(self):
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+        if self.polls > 1:
+            threading.Event().wait()
+        return {"value": 1.0}
+
+    def abort(self):
+        """Closing the transport does not help this one."""
+
+
+class Raises(Driver):
+    """Every poll fails, in a way of its own."""
+
+    value = Channel(unit="V")
+
+    def __init__(self):
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+        raise [SystemExit, MemoryError, RecursionError, ValueError][self.polls % 4]("no luck")
+
+
+class Steady(Driver):
+    """Counts its polls."""
+
+    count = Channel()
+
+    def __init__(self):
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+        return {"count": self.polls}

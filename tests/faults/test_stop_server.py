@@ -1,0 +1,85 @@
+"""SIGTERM with hung drivers and clients that never read: everything is saved, and it ends in 5 s."""
+
+import base64
+import os
+import signal
+import socket
+
+import pytest
+
+MISBEHAVING = """\
+devices:
+  hung: {driver: "tests.faults.odd_drivers:Hung", period_s: 0.05, timeout_s: 0.2}
+  raises: {driver: "tests.faults.odd_drivers:Raises", period_s: 0.05}
+  steady: {driver: "tests.faults.odd_drivers:Steady", period_s: 0.05}
+"""
+
+
+def state(server, name):
+    return server.get(f"/api/v1/devices/{name}")["state"]
+
+
+@pytest.fixture
+def server(server_process, until):
+    server = server_process(MISBEHAVING)
+    server.start()
+    until(lambda: state(server, "hung") == "stuck", what="the hung device being stuck")
+    return server
+
+
+def open_stream(server, path, headers=()):
+    """A client that asks for a live stream and then never reads."""
+    sock = socket.create_connection(("127.0.0.1", server.port))
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    lines = [f"GET {path} HTTP/1.1", f"Host: 127.0.0.1:{server.port}", *headers, "", ""]
+    sock.sendall("\r\n".join(lines).encode())
+    return sock
+
+
+def websocket_headers():
+    key = base64.b64encode(os.urandom(16)).decode()
+    return (
+        *("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Version: 13"),
+        *(f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Protocol: labmon.v1.json"),
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_stops_in_5_s_with_a_hung_driver_and_clients_that_do_not_read(server, number):
+    clients = [open_stream(server, "/api/v1/live?stream=**") for _ in range(5)]
+    clients += [open_stream(server, "/api/v1/ws", websocket_headers()) for _ in range(5)]
+    try:
+        code, took_s = server.end(number)
+    finally:
+        for client in clients:
+            client.close()
+    assert code == 0, server.output
+    assert took_s < 5.0
+
+
+def test_the_others_keep_their_rate_beside_hung_and_failing_devices(server, until):
+    steady = server.get("/api/v1/devices/steady")
+    until(
+        lambda: server.get("/api/v1/devices/steady")["polls"] >= steady["polls"] + 40,
+        timeout_s=4.0,
+        what="40 polls at 20 Hz",
+    )
+    assert state(server, "raises") == "offline"
+
+
+def test_what_was_polled_until_the_end_is_there_after_a_restart(server):
+    code, _ = server.end()
+    assert code == 0
+    server.start()
+    reply = server.get("/api/v1/data?stream=steady/count&start=-1h&granularity=raw")
+    values = reply["streams"][0]["v"]
+    counts = [v for v in values if v is not None]
+    assert counts[: len(set(counts))] == sorted(set(counts))
+    assert None in values, "a gap stands where it was stopped"
+
+
+def test_a_second_signal_ends_it_at_once(server):
+    server.process.send_signal(signal.SIGTERM)
+    code, took_s = server.end(signal.SIGTERM)
+    assert code in {0, 128 + signal.SIGTERM}
+    assert took_s < 5.0
