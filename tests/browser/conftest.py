@@ -1,0 +1,60 @@
+"""A real Chromium before a real server; a page that says anything on its console fails the test."""
+
+import os
+import shutil
+
+import pytest
+from playwright.async_api import async_playwright
+
+FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+
+
+def chromium_path():
+    names = (os.environ.get("LABMON_CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    for name in names:
+        if name and (path := shutil.which(name)):
+            return path
+    pytest.fail("no Chromium found; script/test installs it, or set LABMON_CHROMIUM")
+    return None
+
+
+@pytest.fixture
+async def browser():
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+async def open_page(browser):
+    """A factory: `await open_page(address, width=1280)`; complaints on any console fail the test.
+
+    While the server is away on purpose, `page.labmon_offline = True` excuses refused connections.
+    """
+    complaints = []
+    pages = []
+
+    async def open_page(address, *, width=1280, height=800, **options):
+        context = await browser.new_context(viewport={"width": width, "height": height}, **options)
+        page = await context.new_page()
+        page.labmon_offline = False
+        pages.append(page)
+
+        def heard(message):
+            if message.type not in {"error", "warning"}:
+                return
+            # Chromium itself reports a refused connection; no page can prevent that
+            if page.labmon_offline and "net::ERR_CONNECTION" in message.text:
+                return
+            complaints.append(f"{message.type}: {message.text}")
+
+        page.on("console", heard)
+        page.on("pageerror", lambda error: complaints.append(f"uncaught: {error}"))
+        await page.goto(address)
+        return page
+
+    yield open_page
+    for page in pages:
+        await page.context.close()
+    assert complaints == []
