@@ -1,0 +1,1 @@
+"""Time series: streams found by tags, downsampled by themselves, that survive crashes."""

@@ -1,0 +1,169 @@
+"""Every exception of the time-series library on one page, and its warnings.
+
+    DatastreamException
+    ├── StreamNotFound                     no stream has this id (a malformed id is one of these)
+    ├── MultipleStreamsReturned            the query selects several streams where one is meant
+    ├── InconsistentStreamConfiguration    the stream exists and differs from what was asked
+    ├── OutstandingDependenciesError       streams that stay are derived from what would go
+    ├── LockExpiredMidMaintenance          another process took the maintenance over
+    ├── StreamAppendContended              somebody else appended to the stream at the same time
+    ├── StreamAppendFailed                 the datapoint is not stored, and will not be
+    ├── (also ValueError)
+    │   ├── UnsupportedDownsampler
+    │   ├── UnsupportedGranularity
+    │   ├── UnsupportedDeriveOperator
+    │   ├── ReservedTagNameError
+    │   ├── InvalidTimestamp
+    │   ├── IncompatibleGranularities
+    │   ├── AppendToDerivedStreamNotAllowed
+    │   └── InvalidOperatorArguments
+    ├── (also TypeError)
+    │   ├── UnsupportedValueType
+    │   └── IncompatibleTypes
+    └── StoreError                         also labmon.errors.StorageError
+        ├── DamagedBlock                   stored bytes are not what was written
+        ├── StoreLocked                    another process writes to this store
+        ├── StoreReadOnly                  opened for reading only
+        ├── StoreUnavailable               full or away; what waits is kept and tried again
+        ├── NewerSchema                    written by a later version
+        └── NotADatastream                 the file is something else
+
+    DatastreamWarning
+    ├── InvalidValueWarning                a derived stream left a datapoint out
+    ├── InternalInconsistencyWarning       a stored rollup was not what its datapoints give
+    └── DownsampleConsistencyNotGuaranteed late data came for a range that cannot be recomputed
+
+The names are those of the Datastream API, so most do not end in Error.
+"""
+
+# ruff: noqa: N818 - see the last line of the docstring
+
+from __future__ import annotations
+
+from labmon.errors import LabmonError, StorageError
+
+
+class DatastreamException(LabmonError):
+    """The root of what the library raises on purpose."""
+
+
+class StreamNotFound(DatastreamException):
+    """There is no stream of this id; a malformed id is not found either."""
+
+
+class MultipleStreamsReturned(DatastreamException):
+    """The query selects several streams where exactly one is meant."""
+
+
+class InconsistentStreamConfiguration(DatastreamException):
+    """The stream exists and differs from what was asked; nothing was changed."""
+
+
+class OutstandingDependenciesError(DatastreamException):
+    """Streams outside the selection are derived from it; nothing was removed."""
+
+
+class LockExpiredMidMaintenance(DatastreamException):
+    """Another process took the maintenance over; what was done until then stays."""
+
+
+class StreamAppendContended(DatastreamException):
+    """Somebody else appended to the stream at the same time; try again."""
+
+
+class StreamAppendFailed(DatastreamException):
+    """The datapoint is not stored, and will not be."""
+
+
+class UnsupportedDownsampler(DatastreamException, ValueError):
+    """There is no such downsampler for this type of values."""
+
+
+class UnsupportedGranularity(DatastreamException, ValueError):
+    """There is no such granularity; the message lists what there is."""
+
+
+class UnsupportedDeriveOperator(DatastreamException, ValueError):
+    """There is no such operator; the message lists what there is."""
+
+
+class ReservedTagNameError(DatastreamException, ValueError):
+    """A tag has a name that the library keeps for itself."""
+
+
+class InvalidTimestamp(DatastreamException, ValueError):
+    """A time is out of range, or earlier than the stream's latest."""
+
+
+class IncompatibleGranularities(DatastreamException, ValueError):
+    """The granularities of a derived stream and its sources do not fit."""
+
+
+class AppendToDerivedStreamNotAllowed(DatastreamException, ValueError):
+    """Only the library appends to a derived stream."""
+
+
+class InvalidOperatorArguments(DatastreamException, ValueError):
+    """An operator was given arguments that are missing, unknown or make no sense."""
+
+
+class UnsupportedValueType(DatastreamException, TypeError):
+    """The value, or the type of values asked for, is none that a stream can hold."""
+
+
+class IncompatibleTypes(DatastreamException, TypeError):
+    """The operator does not take values of this type."""
+
+
+class StoreError(DatastreamException, StorageError):
+    """The store: damaged, locked, away, or of another version."""
+
+
+class DamagedBlock(StoreError):
+    """Stored bytes are not what was written; the rest of the store stays readable.
+
+    Attributes:
+        which: names the block, time column or journal entry, as the reader called it.
+        why: what was found.
+    """
+
+    def __init__(self, which: str, why: str) -> None:
+        super().__init__(f"{which}: {why}")
+        self.which = which
+        self.why = why
+
+
+class StoreLocked(StoreError):
+    """Another process writes to this store."""
+
+
+class StoreReadOnly(StoreError):
+    """The store was opened for reading only."""
+
+
+class StoreUnavailable(StoreError):
+    """The store is full or away; what waits is kept, and written once it is back."""
+
+
+class NewerSchema(StoreError):
+    """The store was written by a later version of labmon; nothing was touched."""
+
+
+class NotADatastream(StoreError):
+    """The file is something else than a datastream; nothing was touched."""
+
+
+class DatastreamWarning(UserWarning):
+    """The root of the library's warnings."""
+
+
+class InvalidValueWarning(DatastreamWarning):
+    """A derived stream left a datapoint out because its operator gives no value there."""
+
+
+class InternalInconsistencyWarning(DatastreamWarning):
+    """A stored rollup was not what its datapoints give; it was recomputed."""
+
+
+class DownsampleConsistencyNotGuaranteed(DatastreamWarning):
+    """Late data came for a range whose raw datapoints are gone: its rollups stay as they are."""
