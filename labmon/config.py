@@ -8,18 +8,36 @@ The trap: text that YAML would call a number, a time or a truth elsewhere stays 
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Any, Literal
+import ipaddress
+import re
+import unicodedata
+from pathlib import Path as FilePath
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from labmon.yaml_marks import Mark
+from labmon import yaml_marks
+from labmon.schema_words import explained, shown, unknown
+from labmon.yaml_marks import Document, Mark, Problem, raise_problems
+
+if TYPE_CHECKING:
+    from labmon.yaml_marks import Path
 
 Bytes = Annotated[int, Field(ge=1024, le=1 << 30)]
 
 
+Section = TypeVar("Section", bound="_Section")
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+DEVICE_NAME: Final = re.compile(r"[^\W_][\w.\-]{0,63}")
+RESERVED: Final = {"rpc", "device", "lease"}
+"""First words of labmon's own methods, `rpc.discover`, where a device's name would stand."""
+STORE: Final = re.compile(r"memory:|sqlite:///(?P<file>[^?#]+)")
+STORE_WORDS: Final = "sqlite:///FILE (in the data folder, or an absolute path) or memory:"
 
 
 class ServerConfig(_Section):
@@ -27,6 +45,7 @@ class ServerConfig(_Section):
 
     host: str = Field(
         default="127.0.0.1",
+        min_length=1,
         description="Address to listen on; 127.0.0.1 is reachable from here only.",
     )
     port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 takes a free one.")
@@ -108,7 +127,8 @@ class DeviceConfig(_Section):
 
     name: str
     driver: str = Field(
-        description="The driver: `NAME` for a shipped one, `module:Class` for one of your own."
+        min_length=1,
+        description="The driver: `NAME` for a shipped one, `module:Class` for one of your own.",
     )
     title: str = Field(default="", description="What stands on its card; its name if empty.")
     group: str = Field(default="", description="The heading under which its card stands.")
@@ -139,10 +159,10 @@ class Config(_Section):
         devices: in the order of the file.
     """
 
-    path: Path
+    path: FilePath
     server: ServerConfig = Field(default_factory=ServerConfig)
-    data_dir: Path = Field(
-        default=Path("data"),
+    data_dir: FilePath = Field(
+        default=FilePath("data"),
         description="Folder of everything that labmon writes, beside this file.",
     )
     store: str = Field(
@@ -151,3 +171,165 @@ class Config(_Section):
     )
     recording: RecordingConfig = Field(default_factory=RecordingConfig)
     devices: list[DeviceConfig] = Field(default_factory=list)
+
+
+DEVICE_KEYS: Final = tuple(
+    key for key in DeviceConfig.model_fields if key not in {"name", "settings", "marks", "mark"}
+)
+"""The keys of a device that are labmon's own; all others are its driver's."""
+
+
+def load(
+    path: FilePath,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    data_dir: FilePath | None = None,
+) -> Config:
+    """The configuration in a file; what the command line says goes before it.
+
+    Raises:
+        ConfigError: everything that is wrong, one line for each: file, line, key and what is
+            allowed.
+    """
+    document = yaml_marks.load(path)
+    if not isinstance(document.data, dict | None):
+        document.problems.append(Problem(Mark(str(path), 1), "found a list or text, not keys"))
+        document.data = None
+    reader = _Reader(path, document)
+    config = reader.config({"host": host, "port": port}, data_dir)
+    raise_problems(document.problems)
+    return config
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens on this address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class _Reader:
+    """Turns one document into a `Config`, collecting problems in the document."""
+
+    def __init__(self, path: FilePath, document: Document) -> None:
+        self._path = path
+        self._data: dict[str | int, Any] = dict(document.data or {})
+        self._marks = document.marks
+        self._problems = document.problems
+        self._device_marks: dict[str | int, dict[str, Mark]] = {}
+        for place, mark in document.marks.items():
+            if len(place) > 2 and place[0] == "devices":
+                keys = self._device_marks.setdefault(place[1], {})
+                keys[".".join(map(str, place[2:]))] = mark
+
+    def config(self, overrides: dict[str, Any], data_dir: FilePath | None) -> Config:
+        """The configuration as far as it is right; only good if there are no problems."""
+        devices = self._devices(self._data.pop("devices", None))
+        data = {key: value for key, value in self._data.items() if key not in {"path", "devices"}}
+        if "path" in self._data:
+            self._problem(("path",), unknown("path", Config))
+        for key in ("server", "recording"):
+            if data.get(key, ...) is None:  # all of its keys are commented out
+                del data[key]
+        if isinstance(data.get("data_dir"), str):
+            data["data_dir"] = FilePath(data["data_dir"])
+        given = {key: value for key, value in overrides.items() if value is not None}
+        if given and isinstance(data.setdefault("server", {}), dict):
+            data["server"] = data["server"] | given
+        self._check_store(data.get("store", ""))
+        self._check_access(data.get("server", {}))
+        config = self._section(Config, data | {"path": self._path}, ())
+        if config is None:
+            return Config(path=self._path)
+        folder = (data_dir or self._path.parent / config.data_dir).absolute()
+        changes = {"devices": devices, "data_dir": folder, "store": _resolved(config.store, folder)}
+        return config.model_copy(update=changes)
+
+    def _devices(self, data: Any) -> list[DeviceConfig]:
+        if data is None:
+            return []
+        if not isinstance(data, dict):
+            text = f"devices: found {shown(data)}, allowed: the name of each device with its keys"
+            self._problem(("devices",), text)
+            return []
+        devices: dict[str, DeviceConfig] = {}
+        for name, keys in data.items():
+            device = self._device(name, keys)
+            if device is not None and device.name in devices:  # two spellings of one accent
+                self._problem(("devices", name), f"there is already a device {device.name!r}")
+            elif device is not None:
+                devices[device.name] = device
+        return list(devices.values())
+
+    def _device(self, name: str | int, data: Any) -> DeviceConfig | None:
+        path = ("devices", str(name))
+        plain = unicodedata.normalize("NFC", str(name))
+        if not isinstance(name, str) or not DEVICE_NAME.fullmatch(plain):
+            text = f"the name {shown(name)} of a device: use letters, digits, '_', '-' and '.',"
+            self._problem(("devices", name), text + " at most 64, beginning with a letter or digit")
+            return None
+        if name in RESERVED:
+            self._problem(
+                path, f"devices.{name}: the name is taken; its commands would hide labmon's"
+            )
+        if not isinstance(data, dict):
+            text = f"{'.'.join(path)}: found {shown(data)}, allowed: its keys, such as driver: host"
+            self._problem(path, text)
+            return None
+        own = {key: value for key, value in data.items() if key in DEVICE_KEYS}
+        labmon = {
+            "name": plain,
+            "settings": {str(key): value for key, value in data.items() if key not in DEVICE_KEYS},
+            "marks": self._device_marks.get(name, {}),
+            "mark": self._mark(path),
+        }
+        return self._section(DeviceConfig, own | labmon, path)
+
+    def _section(self, kind: type[Section], data: dict[Any, Any], path: Path) -> Section | None:
+        """Keys and values as their class; None, and problems, where they are not right."""
+        for key in [key for key in data if not isinstance(key, str)]:
+            self._problem((*path, key), unknown(key, kind))
+            del data[key]
+        try:
+            return kind.model_validate(data)
+        except ValidationError as error:
+            for one in error.errors(include_url=False):
+                place = (*path, *one["loc"])
+                where = place[:-1] if one["type"] == "missing" else place
+                self._problem(where, explained(kind, one, ".".join(map(str, place))))
+        return None
+
+    def _check_store(self, store: Any) -> None:
+        if isinstance(store, str) and store and not STORE.fullmatch(store):
+            self._problem(("store",), f"store: found {shown(store)}, allowed: {STORE_WORDS}")
+
+    def _check_access(self, server: Any) -> None:
+        host, anonymous = (
+            (server.get("host"), server.get("anonymous", "none"))
+            if isinstance(server, dict)
+            else (None, None)
+        )
+        if isinstance(host, str) and not is_loopback(host) and anonymous == "none":
+            self._problem(
+                ("server", "host"),
+                f"server.host: {host} is reachable from other machines, and nobody has to log in:"
+                " listen on 127.0.0.1, or write anonymous: viewer to let everybody watch",
+            )
+
+    def _problem(self, path: Path, text: str) -> None:
+        self._problems.append(Problem(self._mark(path), text))
+
+    def _mark(self, path: Path) -> Mark:
+        """Where a key stands, or the nearest that contains it."""
+        for length in range(len(path), 0, -1):
+            if mark := self._marks.get(path[:length]):
+                return mark
+        return Mark(str(self._path), 0)
+
+
+def _resolved(store: str, folder: FilePath) -> str:
+    """The store with an absolute path, as the data folder and the working folder are two."""
+    match = STORE.fullmatch(store)
+    return f"sqlite:///{folder / match['file']}" if match and match["file"] else store
