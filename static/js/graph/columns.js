@@ -1,0 +1,130 @@
+// @ts-check
+/**
+ * One stream of a graph as typed columns: `t`, `mean`, `min`, `max` and what the statistics need.
+ *
+ * The trap: NaN is a gap. `t` is where a bucket begins, `x(i)` is where it is drawn. The arrays are
+ * longer than `length`, because the live tail grows into them.
+ */
+
+/** @typedef {import('../shapes.js').Columns} Reply */
+
+export const QUALITY_CODE_MASK = 0x0f;
+const SPARE = 256;
+
+export class Columns {
+  /**
+   * @param {string} path
+   * @param {string} granularity
+   * @param {number} bucket_s 0: raw
+   * @param {number} length
+   */
+  constructor(path, granularity, bucket_s, length) {
+    this.path = path;
+    this.granularity = granularity;
+    this.bucket_s = bucket_s;
+    this.length = length;
+    /** The newest reading that went into the columns; the last bucket may not be full. */
+    this.newest_s = -Infinity;
+    const capacity = length + SPARE;
+    const isRaw = bucket_s === 0;
+    this.t = new Float64Array(capacity);
+    this.mean = new Float64Array(capacity);
+    // raw readings are their own minimum and maximum: one array, three names
+    this.min = isRaw ? this.mean : new Float64Array(capacity);
+    this.max = isRaw ? this.mean : new Float64Array(capacity);
+    this.count = isRaw ? null : new Float64Array(capacity);
+    this.std = isRaw ? null : new Float64Array(capacity);
+    this.quality = isRaw ? new Uint8Array(capacity) : null;
+  }
+
+  get isRaw() {
+    return this.bucket_s === 0;
+  }
+
+  /** Room for one more row, which is then `length - 1`. */
+  grow() {
+    if (this.length === this.t.length) this.#widen(this.length * 2);
+    this.length += 1;
+    return this.length - 1;
+  }
+
+  /** @param {number} capacity */
+  #widen(capacity) {
+    this.t = wider(this.t, capacity);
+    this.mean = wider(this.mean, capacity);
+    this.min = this.isRaw ? this.mean : wider(this.min, capacity);
+    this.max = this.isRaw ? this.mean : wider(this.max, capacity);
+    this.count = this.count && wider(this.count, capacity);
+    this.std = this.std && wider(this.std, capacity);
+    if (this.quality) {
+      const quality = new Uint8Array(capacity);
+      quality.set(this.quality);
+      this.quality = quality;
+    }
+  }
+
+  /** Where row `i` is drawn: in the middle of its bucket, but not ahead of the newest reading. */
+  x(/** @type {number} */ i) {
+    const x = this.t[i] + this.bucket_s / 2;
+    return i === this.length - 1 && x > this.newest_s && this.newest_s > this.t[i] ? this.newest_s : x;
+  }
+
+  /** The first row that is drawn at or after a time; `length` if there is none. @param {number} time_s */
+  firstFrom(time_s) {
+    const wanted = time_s - this.bucket_s / 2;
+    let low = 0;
+    let high = this.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.t[middle] < wanted) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The row drawn nearest to a time, -1 if there are none. @param {number} time_s */
+  nearest(time_s) {
+    const after = this.firstFrom(time_s);
+    if (after === 0) return this.length > 0 ? 0 : -1;
+    if (after === this.length) return after - 1;
+    return time_s - this.x(after - 1) <= this.x(after) - time_s ? after - 1 : after;
+  }
+
+  /** The newest row that has a value, -1 if there is none. */
+  lastWithValue() {
+    let i = this.length - 1;
+    while (i >= 0 && Number.isNaN(this.mean[i])) i -= 1;
+    return i;
+  }
+}
+
+/** @param {Float64Array} column @param {number} capacity */
+function wider(column, capacity) {
+  const copied = new Float64Array(capacity);
+  copied.set(column);
+  return copied;
+}
+
+/**
+ * The columns of one stream of a reply of `GET data`.
+ *
+ * @param {Reply & {std_dev?: Float64Array}} reply
+ * @returns {Columns}
+ */
+export function columnsOf(reply) {
+  const isRaw = reply.v !== undefined || !reply.bucket_s;
+  const columns = new Columns(reply.path, reply.granularity, isRaw ? 0 : reply.bucket_s, reply.t.length);
+  columns.t.set(reply.t);
+  const { mean = reply.v ?? [] } = reply;
+  columns.mean.set(mean);
+  if (columns.quality && reply.quality) columns.quality.set(reply.quality);
+  if (columns.count && columns.std) {
+    columns.min.set(reply.min ?? mean);
+    columns.max.set(reply.max ?? mean);
+    if (reply.count) columns.count.set(reply.count);
+    if (reply.std_dev) columns.std.set(reply.std_dev);
+  }
+  const last = columns.length - 1;
+  if (last >= 0) columns.newest_s = columns.t[last] + columns.bucket_s;
+  return columns;
+}
