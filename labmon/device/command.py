@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
 
 from labmon.device.limits import Limits
-from labmon.device.signature import Signature, allowed, summary
+from labmon.device.signature import Signature, in_words, summary
 from labmon.errors import BadRequestError, OutOfLimitsError
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class Command:
             return params
         parameters = [p for p in self._signature.arguments.values() if p.by_position]
         if len(params) > len(parameters):
-            names = ", ".join(f"{p.name} ({allowed(p.schema)})" for p in parameters) or "none"
+            names = ", ".join(f"{p.name} ({in_words(p.schema)})" for p in parameters) or "none"
             raise BadRequestError(
                 f"{self.name}: takes {len(parameters)} parameters, not {len(params)}: {names}"
             )

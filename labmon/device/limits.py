@@ -37,10 +37,6 @@ class Limits:
             or (self.high is not None and value > self.high)
         )
 
-    def __str__(self) -> str:
-        """Such as `0 to 60 s`; empty where there is nothing to say."""
-        return words(self.low, self.high, self.unit)
-
     def __get_pydantic_core_schema__(
         self, source: Any, handler: GetCoreSchemaHandler
     ) -> core_schema.CoreSchema:
@@ -58,15 +54,3 @@ class Limits:
         if value is not None and value not in self:
             raise PydanticCustomError(OUT_OF_LIMITS, "outside the limits")
         return value
-
-
-def words(low: float | None, high: float | None, unit: str = "") -> str:
-    """A range in words: `0 to 60 s`, `at least 0 s`, `at most 60`; only the unit where open."""
-    suffix = f" {unit}" if unit else ""
-    if low is not None and high is not None:
-        return f"{low:g} to {high:g}{suffix}"
-    if low is not None:
-        return f"at least {low:g}{suffix}"
-    if high is not None:
-        return f"at most {high:g}{suffix}"
-    return f"in {unit}" if unit else ""

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Final
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from labmon.device.limits import OUT_OF_LIMITS, words
+from labmon.device.limits import OUT_OF_LIMITS
+from labmon.schema_words import allowed, did_you_mean, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,20 +34,13 @@ LIMIT_ERRORS: Final = {
     "too_long",
     "too_short",
 }
-TYPE_WORDS: Final = {
-    "number": "a number",
-    "integer": "a whole number",
-    "string": "text",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "a mapping",
-    "null": "null",
-}
+LEFT_OUT: Final = object()
+"""Default of what need not be given, and has no default to tell."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a value was refused: `message` is a sentence; `is_limit` tells range from type."""
+    """Why a value was refused, and what is allowed; `is_limit`: its type was right."""
 
     name: str
     message: str
@@ -54,16 +48,34 @@ class Problem:
 
 
 class Argument:
-    """One argument of a function: its type, default and description."""
+    """One argument of a function: its type, default and description.
 
-    def __init__(self, parameter: inspect.Parameter, annotation: Any, description: str) -> None:
-        self.name = parameter.name
-        self.is_required = parameter.default is parameter.empty
-        self.by_position = parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    Args:
+        name: how it is called.
+        annotation: its type hint, with `Limits` and the like.
+        default: `inspect.Parameter.empty` where there is none.
+        description: one sentence, or empty.
+        is_required: whether it must be given.
+        by_position: whether it may be given without its name.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        annotation: Any,
+        *,
+        default: Any = inspect.Parameter.empty,
+        description: str = "",
+        is_required: bool = True,
+        by_position: bool = True,
+    ) -> None:
+        self.name = name
+        self.is_required = is_required
+        self.by_position = by_position
         self._adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=STRICT)
         self.schema = _schema(self._adapter)
-        if not self.is_required:
-            self.schema["default"] = to_jsonable_python(parameter.default, fallback=str)
+        if default is not inspect.Parameter.empty:
+            self.schema["default"] = to_jsonable_python(default, fallback=str)
         if description:
             self.schema["description"] = description
 
@@ -72,37 +84,40 @@ class Argument:
         try:
             text = json.dumps(value)
         except (TypeError, ValueError, RecursionError):
-            return None, Problem(self.name, f"{self.name} is no plain value: {shown(value)}")
+            return None, self._refusal(value)
         if "enum" in self.schema and not _is_among(value, self.schema["enum"]):
             return None, self._refusal(value)
         try:
             return self._adapter.validate_json(text), None
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            return None, self._refusal(value, first["loc"], first["msg"], first["type"])
+            return None, self._refusal(value, first["loc"], first["type"])
 
-    def _refusal(
-        self, value: Any, place: tuple[int | str, ...] = (), message: str = "", kind: str = ""
-    ) -> Problem:
-        text = f"{self.name} must be {allowed(self.schema)}, not {shown(value)}"
+    def _refusal(self, value: Any, place: tuple[int | str, ...] = (), kind: str = "") -> Problem:
+        text = f"{self.name}: found {shown(value)}, allowed: {in_words(self.schema)}"
         if place and self.schema.get("type") in {"array", "object"}:
-            text += f" (at {'.'.join(map(str, place))}: {message})"
+            text += f" (look at {'.'.join(map(str, place))})"
         return Problem(self.name, text, is_limit=kind in LIMIT_ERRORS)
 
 
 class Signature:
     """The parameters of a method or constructor, without `self`.
 
+    Args:
+        function: the method, unbound.
+        doc: where its arguments are described, if not in its own docstring.
+
     Raises:
         TypeError: a parameter has no type hint, or one that plain data cannot fill.
     """
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        described = argument_descriptions(inspect.getdoc(function) or "")
+    def __init__(self, function: Callable[..., Any], doc: str = "") -> None:
+        described = argument_descriptions(doc or inspect.getdoc(function) or "")
         hints = _hints(function)
         self.arguments: dict[str, Argument] = {}
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
-            self.arguments[parameter.name] = _argument(function, parameter, hints, described)
+            for argument in _arguments(function, parameter, hints, described):
+                self.arguments[argument.name] = argument
         self.result_type = hints.get("return", inspect.Signature.empty)
 
     def schema(self) -> dict[str, Any]:
@@ -123,44 +138,39 @@ class Signature:
     def check(self, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         """The values as the function takes them, and everything that is wrong."""
         checked: dict[str, Any] = {}
-        problems = [self._unknown(name) for name in given if name not in self.arguments]
+        problems = [self._unknown(str(name)) for name in given if name not in self.arguments]
         for name, parameter in self.arguments.items():
             if name in given:
                 checked[name], problem = parameter.check(given[name])
                 if problem:
                     problems.append(problem)
             elif parameter.is_required:
-                text = f"{name} is missing: {allowed(parameter.schema)}"
+                text = f"{name} is missing; allowed: {in_words(parameter.schema)}"
                 problems.append(Problem(name, text))
         return checked, problems
 
     def _unknown(self, name: str) -> Problem:
-        known = ", ".join(self.arguments) or "none"
-        return Problem(str(name), f"{str(name)[:60]!r} is unknown: there is {known}")
+        known = ", ".join(self.arguments) or "nothing"
+        near = did_you_mean(name[:60], self.arguments)
+        return Problem(name, f"{name[:60]}: unknown{near}; allowed: {known}")
 
 
-def allowed(schema: dict[str, Any]) -> str:
-    """In words what a schema allows: `a number from 0 to 60 s`, `one of 'on', 'off'`."""
+def in_words(schema: dict[str, Any]) -> str:
+    """What a schema allows: `a number from 0 to 60 s`, `text or nothing`."""
+    if isinstance(schema.get("type"), list):
+        return f"{in_words(without_null(schema))} or nothing"
+    unit = schema.get("unit")
+    return allowed(schema) + (f" {unit}" if unit else "")
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of `X` for that of `X or None`; any other as it is."""
+    if not isinstance(schema.get("type"), list):
+        return schema
+    schema = {**schema, "type": schema["type"][0]}
     if "enum" in schema:
-        return "one of " + ", ".join(json.dumps(choice) for choice in schema["enum"])
-    if "anyOf" in schema:
-        return " or ".join(allowed(choice) for choice in schema["anyOf"])
-    types = schema.get("type", "any value")
-    text = " or ".join(TYPE_WORDS.get(t, t) for t in ([types] if isinstance(types, str) else types))
-    low = schema.get("minimum", schema.get("exclusiveMinimum"))
-    high = schema.get("maximum", schema.get("exclusiveMaximum"))
-    bounds = words(low, high, schema.get("unit", ""))
-    between = " from " if low is not None and high is not None else " "
-    return text + (between + bounds if bounds else "")
-
-
-def shown(value: Any) -> str:
-    """A refused value as it is quoted in messages: as JSON, and never long."""
-    try:
-        text = json.dumps(value, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError):
-        return f"a {type(value).__name__}"
-    return text if len(text) <= 60 else text[:57] + "..."
+        schema["enum"] = [choice for choice in schema["enum"] if choice is not None]
+    return schema
 
 
 def argument_descriptions(doc: str) -> dict[str, str]:
@@ -196,22 +206,58 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         raise TypeError(f"a type hint of {name} cannot be read at run time: {error}") from None
 
 
-def _argument(
+def _unpacked(
+    parameter: inspect.Parameter, hints: dict[str, Any]
+) -> list[tuple[inspect.Parameter, Any]]:
+    """A parameter with its hint; `**keys: Unpack[SomeTypedDict]` stands for each of its keys."""
+    hint = hints.get(parameter.name)
+    if parameter.kind is not parameter.VAR_KEYWORD or typing.get_origin(hint) is not typing.Unpack:
+        return [(parameter, hint)]
+    keys = typing.get_args(hint)[0]
+    return [
+        # without a default: what is not given is left to the function
+        (inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=LEFT_OUT), single)
+        for name, single in typing.get_type_hints(keys, include_extras=True).items()
+    ]
+
+
+def _arguments(
     function: Callable[..., Any],
     parameter: inspect.Parameter,
     hints: dict[str, Any],
     described: dict[str, str],
-) -> Argument:
-    where = f"{parameter.name} of {function.__qualname__}"
-    if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
-        raise TypeError(f"{where} must be a named parameter, without stars or slash")
-    if parameter.name not in hints:
-        raise TypeError(f"{where} has no type hint")
+) -> list[Argument]:
+    """The argument that a parameter stands for; for `**keys: Unpack[Keys]` all of `Keys`."""
+    name, hint = parameter.name, hints.get(parameter.name)
+    where = f"{name} of {function.__qualname__}"
     try:
-        description = described.get(parameter.name, "")
-        return Argument(parameter, hints[parameter.name], description)
+        if parameter.kind is parameter.VAR_KEYWORD and typing.get_origin(hint) is typing.Unpack:
+            return _keys(typing.get_args(hint)[0])
+        if parameter.kind not in {parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY}:
+            raise TypeError(f"{where} must be a named parameter, without stars or slash")
+        if hint is None:
+            raise TypeError(f"{where} has no type hint")
+        return [
+            Argument(
+                name,
+                hint,
+                default=parameter.default,
+                description=described.get(name, ""),
+                is_required=parameter.default is parameter.empty,
+                by_position=parameter.kind is parameter.POSITIONAL_OR_KEYWORD,
+            )
+        ]
     except PydanticSchemaGenerationError:
         raise TypeError(f"{where} has a type that plain data cannot fill") from None
+
+
+def _keys(keys: Any) -> list[Argument]:
+    """The keys of a TypedDict as arguments by name; what is not given is not passed on."""
+    required: frozenset[str] = keys.__required_keys__
+    return [
+        Argument(name, hint, is_required=name in required, by_position=False)
+        for name, hint in typing.get_type_hints(keys, include_extras=True).items()
+    ]
 
 
 def _schema(adapter: TypeAdapter[Any]) -> dict[str, Any]:

@@ -1,0 +1,64 @@
+"""The settings of a driver: what stands beside labmon's own keys of a device, and its check.
+
+They are the parameters of the driver's `__init__`. The trap: a setting may be refused by the
+constructor too, where two of them do not go together; such an error names the device's line.
+"""
+
+from __future__ import annotations
+
+import inspect
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from labmon.device.driver import Driver
+from labmon.device.signature import Signature, without_null
+from labmon.errors import BadRequestError, ConfigError
+from labmon.schema_words import hint
+from labmon.yaml_marks import Problem, raise_problems
+
+if TYPE_CHECKING:
+    from labmon.config import DeviceConfig
+
+
+@lru_cache(maxsize=1024)
+def signature_of(driver_class: type[Driver]) -> Signature:
+    """The settings of a class of drivers.
+
+    Raises:
+        TypeError: a parameter of its constructor has no type hint, or one that YAML cannot fill.
+    """
+    constructor = driver_class.__init__
+    if constructor is object.__init__:
+        return Signature(_no_settings)
+    docs = [inspect.getdoc(constructor) or "", inspect.getdoc(driver_class) or ""]
+    described = next((doc for doc in docs if "\nArgs:\n" in f"\n{doc}"), "")
+    return Signature(constructor, described)
+
+
+def create(driver_class: type[Driver], config: DeviceConfig) -> Driver:
+    """The driver of a device, its settings checked.
+
+    Raises:
+        ConfigError: everything that is wrong with them, a line for each, with file, line and key.
+    """
+    signature = signature_of(driver_class)
+    given, problems = signature.check(config.settings)
+    found: list[Problem] = []
+    for problem in problems:
+        text = f"devices.{config.name}.{problem.message}"
+        if (argument := signature.arguments.get(problem.name)) and problem.name in config.settings:
+            text += hint(without_null(argument.schema), config.settings[problem.name])
+        found.append(Problem(config.marks.get(problem.name, config.mark), text))
+    raise_problems(found)
+    return _construct(driver_class, given, config)
+
+
+def _construct(driver_class: type[Driver], given: dict[str, Any], config: DeviceConfig) -> Driver:
+    try:
+        return driver_class(**given)
+    except (ConfigError, BadRequestError, ValueError) as error:
+        raise ConfigError(f"{config.mark}: devices.{config.name}: {error}") from error
+
+
+def _no_settings(driver: Driver) -> None:
+    """What the constructor of a driver without settings takes."""
