@@ -1,0 +1,64 @@
+"""`LinkDriver`: the base of drivers that speak through one port; it opens and closes the link.
+
+The keys of the link (`port`, `baud_rate`, `terminator`, ...) are configuration keys of each such
+driver. The trap: what a driver knows from before a reconnect may be wrong after it; ask again in
+`prepare()`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Unpack
+
+from labmon.device.driver import Driver
+from labmon.device.transport import Link, LinkKeys, LinkSettings, open_link
+from labmon.errors import OfflineError
+
+if TYPE_CHECKING:
+    pass
+
+
+class LinkDriver(Driver):
+    """A driver with one byte link.
+
+    A subclass says how its instrument's line is set up ex works in `link_settings`, takes `port`
+    and `**link` in its constructor and passes them on, and does what must be done after opening in
+    `prepare()`. It uses `self.link`.
+    """
+
+    link_settings: ClassVar[LinkSettings] = LinkSettings()
+
+    def __init__(self, port: str, **link: Unpack[LinkKeys]) -> None:
+        self.port = port
+        self.settings = self.link_settings.changed(**link)
+        self._link: Link | None = None
+
+    @property
+    def link(self) -> Link:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """The open link.
+
+        Raises:
+            OfflineError: there is none now.
+        """
+        if self._link is None:
+            raise OfflineError(f"{self.port} is not open")
+        return self._link
+
+    def connect(self) -> None:
+        """Open the port, then `prepare()`."""
+        self.disconnect()
+        self._link = open_link(self.port, self.settings)
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Make the instrument ready: the link was just opened, the instrument perhaps just too."""
+
+    def disconnect(self) -> None:
+        """Close the port."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.close()
+
+    def abort(self) -> None:
+        """Close the port under a call that hangs; from another thread."""
+        if (link := self._link) is not None:
+            link.close()

@@ -1,0 +1,167 @@
+"""A simulator for other programs: on a TCP port, or on a pseudo-terminal as a serial port.
+
+Each server has one thread that moves the bytes. The trap: a pseudo-terminal echoes and translates
+newlines until it is made raw, which is done before anybody may open it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+import threading
+import time
+from abc import ABC, abstractmethod
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Self
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from labmon.device.simulator import Simulator
+
+TICK_S: Final = 0.01
+CHUNK_BYTES: Final = 4096
+
+
+class SimulatorServer(ABC):
+    """Serves one simulator from a thread of its own, between `start()` and `close()`."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="simulator", daemon=True)
+
+    @property
+    @abstractmethod
+    def port(self) -> str:
+        """What a driver writes as its `port`."""
+
+    def start(self) -> Self:
+        """Begin to answer."""
+        self._thread.start()
+        return self
+
+    def close(self) -> None:
+        """Stop and close; the other side sees the port go."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._step()
+        except ConnectionResetError:  # a simulated fault, or the other side is gone for good
+            return
+        finally:
+            self._shut()
+
+    @abstractmethod
+    def _step(self) -> None:
+        """Wait a tick for bytes, and answer them."""
+
+    @abstractmethod
+    def _shut(self) -> None:
+        """Close what was opened."""
+
+    def _answer(self, data: bytes) -> bytes:
+        said = self.simulator.tick(time.monotonic())
+        return said + (self.simulator.feed(data) if data else b"")
+
+
+class TcpSimulatorServer(SimulatorServer):
+    """A simulator on a TCP port, for one client at a time as most instruments have it.
+
+    Args:
+        simulator: who answers.
+        host: where to listen.
+        tcp_port: 0: any that is free.
+    """
+
+    def __init__(self, simulator: Simulator, host: str = "127.0.0.1", tcp_port: int = 0) -> None:
+        super().__init__(simulator)
+        self._listener = socket.create_server((host, tcp_port))
+        self._client: socket.socket | None = None
+        host, bound_port = self._listener.getsockname()[:2]
+        self._port = f"tcp://{host}:{bound_port}"
+
+    @property
+    def port(self) -> str:
+        """`tcp://HOST:PORT`."""
+        return self._port
+
+    def drop_client(self) -> None:
+        """Close the present connection, as a converter does that reboots."""
+        if client := self._client:
+            client.shutdown(socket.SHUT_RDWR)
+
+    def _step(self) -> None:
+        if self._client is None:
+            if select.select([self._listener], [], [], TICK_S)[0]:
+                self._client = self._listener.accept()[0]
+            else:
+                self._answer(b"")
+            return
+        try:
+            data = b""
+            if select.select([self._client], [], [], TICK_S)[0]:
+                data = self._client.recv(CHUNK_BYTES)
+                if not data:
+                    raise ConnectionResetError
+            self._client.sendall(self._answer(data))
+        except OSError:
+            self._client.close()
+            self._client = None
+
+    def _shut(self) -> None:
+        self._listener.close()
+        if self._client:
+            self._client.close()
+
+
+class PtySimulatorServer(SimulatorServer):
+    """A simulator on a pseudo-terminal, where there are such.
+
+    Args:
+        simulator: who answers.
+        link: a symbolic link to make, as udev makes `/dev/serial/by-id/...`; none where None.
+    """
+
+    def __init__(self, simulator: Simulator, link: Path | None = None) -> None:
+        import tty  # there is none on Windows
+
+        super().__init__(simulator)
+        self._ours, self._theirs = os.openpty()
+        tty.setraw(self._theirs)
+        os.set_blocking(self._ours, False)
+        self._name = os.ttyname(self._theirs)
+        self._link = link
+        if link:
+            link.unlink(missing_ok=True)
+            link.symlink_to(self._name)
+
+    @property
+    def port(self) -> str:
+        """The name of the terminal, or of the link to it."""
+        return str(self._link or self._name)
+
+    def _step(self) -> None:
+        data = b""
+        if select.select([self._ours], [], [], TICK_S)[0]:
+            data = os.read(self._ours, CHUNK_BYTES)
+        answer = self._answer(data)
+        with suppress(BlockingIOError):  # nobody reads: lost, as on a real line
+            os.write(self._ours, answer)
+
+    def _shut(self) -> None:
+        if self._link:
+            self._link.unlink(missing_ok=True)
+        os.close(self._ours)
+        os.close(self._theirs)
