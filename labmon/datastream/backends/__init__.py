@@ -1,0 +1,35 @@
+"""Where the engine keeps its bytes, `open_backend`: one interface, one implementation per store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from labmon.datastream.backends.memory import MemoryBackend
+from labmon.datastream.backends.sqlite import SqliteBackend
+
+if TYPE_CHECKING:
+    from labmon.datastream.backends.base import Backend
+
+__all__ = ["open_backend"]
+
+
+def open_backend(url: str, *, durability: str = "full") -> Backend:
+    """The backend of a store's address; nothing is opened yet.
+
+    `sqlite:///data/labmon.db` is relative to the working folder, `sqlite:////var/lib/labmon.db`
+    absolute, as in SQLAlchemy.
+
+    Raises:
+        ValueError: the address or the durability is none that is known.
+    """
+    if durability not in {"full", "relaxed"}:
+        raise ValueError(f"durability is 'full' or 'relaxed', not {durability!r}")
+    scheme, _, rest = url.partition(":")
+    if scheme == "memory":
+        return MemoryBackend()
+    if scheme == "sqlite" and rest.startswith("///") and rest[3:]:
+        return SqliteBackend(Path(rest[3:]), is_relaxed=durability == "relaxed")
+    raise ValueError(
+        f"{url!r} is no store: use sqlite:///data/labmon.db, sqlite:////absolute/path.db or memory:"
+    )

@@ -1,0 +1,188 @@
+"""What every backend stores: rows of streams, journal entries, blocks, time columns and cursors.
+
+A backend understands none of the bytes that it keeps. The trap: a `Change` may be applied twice
+(a write that timed out may still have landed), so every part of it is an upsert under a
+deterministic key, or a removal that may find nothing.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SCHEMA_VERSION: Final = 1
+"""Version of what is stored; a store with a newer one is refused and left as it is."""
+
+COMMIT_ENTRY: Final = 0
+CARRY_ENTRY: Final = 1
+
+
+class StreamRow(NamedTuple):
+    """One stream: its number is the key of everything else, its id is what the API shows."""
+
+    number: int
+    id: str
+    document: bytes
+
+
+class EpochRow(NamedTuple):
+    """One start of the node, and the last sequence number known to be durable."""
+
+    epoch: int
+    started_ns: int
+    last_seq: int
+
+
+class EntryKey(NamedTuple):
+    """Where a journal entry stands; keys ascend in the order of arrival."""
+
+    epoch: int
+    number: int
+
+
+class EntryRow(NamedTuple):
+    """One group commit of all streams, or what a trimmed journal still has to carry.
+
+    Attributes:
+        key: epoch and number, ascending.
+        kind: `COMMIT_ENTRY` or `CARRY_ENTRY`.
+        first_seq, last_seq: the sequence numbers inside; both 0 where there are none.
+        time_ns: when it was closed.
+        body: opaque.
+    """
+
+    key: EntryKey
+    kind: int
+    first_seq: int
+    last_seq: int
+    time_ns: int
+    body: bytes
+
+
+class BlockKey(NamedTuple):
+    """The identity of a block: never a time, since equal times may cross a boundary."""
+
+    stream: int
+    granularity: str
+    ordinal: int
+    generation: int
+
+
+class BlockOutline(NamedTuple):
+    """A block without its body.
+
+    Attributes:
+        key: stream, granularity, first ordinal, generation.
+        from_ns, to_ns: raw: first and last time; rollups: the span covered, `to_ns` outside.
+        length: datapoints or buckets in it.
+        through: the arrival ordinal of the stream up to which its sealing covers everything.
+        times: the content address of its time column, None where it has its own.
+        size: bytes of the body.
+    """
+
+    key: BlockKey
+    from_ns: int
+    to_ns: int
+    length: int
+    through: int
+    times: bytes | None
+    size: int
+
+
+class BlockRow(NamedTuple):
+    """A block as it is written."""
+
+    outline: BlockOutline
+    body: bytes
+
+
+@dataclass(slots=True)
+class Change:
+    """What is written together: all of it is seen after a crash, or none.
+
+    Removals are done after everything else. An engine without transactions writes in the order of
+    the attributes, so that `states` are what makes blocks count.
+    """
+
+    node: str | None = None
+    epochs: list[EpochRow] = field(default_factory=list[EpochRow])
+    streams: list[StreamRow] = field(default_factory=list[StreamRow])
+    entries: list[EntryRow] = field(default_factory=list[EntryRow])
+    times: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
+    blocks: list[BlockRow] = field(default_factory=list[BlockRow])
+    states: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    cursors: dict[str, bytes | None] = field(default_factory=dict[str, "bytes | None"])
+    removed_entries: list[EntryKey] = field(default_factory=list[EntryKey])
+    removed_blocks: list[BlockKey] = field(default_factory=list[BlockKey])
+    removed_streams: list[int] = field(default_factory=list[int])
+
+
+@dataclass(slots=True)
+class Contents:
+    """What an engine needs to know at the start, all of one moment."""
+
+    node: str | None = None
+    epochs: list[EpochRow] = field(default_factory=list[EpochRow])
+    streams: list[StreamRow] = field(default_factory=list[StreamRow])
+    states: dict[int, bytes] = field(default_factory=dict[int, bytes])
+    entries: list[EntryRow] = field(default_factory=list[EntryRow])
+
+
+class Backend(ABC):
+    """Where the engine keeps its bytes; awaited on the event loop, which it never blocks.
+
+    Writes are applied in the order in which `apply` was called. Reads may run beside a write and
+    see the store before or after it, never in between.
+    """
+
+    @abstractmethod
+    async def open(self, *, read_only: bool = False) -> Contents:
+        """Open the store, make it where it is missing, and return what is in it.
+
+        Raises:
+            StoreLocked: another process writes to it.
+            NewerSchema: a newer labmon made it; it is left as it is.
+            NotADatastream: the file is something else.
+            StoreUnavailable: it cannot be opened.
+        """
+
+    @abstractmethod
+    async def close(self) -> None:
+        """Release everything; closing twice is no error."""
+
+    @abstractmethod
+    async def apply(self, change: Change) -> None:
+        """Write a change; it is durable when this returns.
+
+        Raises:
+            StoreUnavailable: full or away, or nobody knows what was written; the same change may be
+                applied again.
+        """
+
+    @abstractmethod
+    async def read_outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
+        """All blocks of one stream at one granularity, by ordinal and generation."""
+
+    @abstractmethod
+    async def read_blocks(self, keys: Sequence[BlockKey]) -> dict[BlockKey, bytes]:
+        """The bodies of blocks; those that do not exist are left out."""
+
+    @abstractmethod
+    async def read_times(self, addresses: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The bodies of time columns; those that do not exist are left out."""
+
+    @abstractmethod
+    async def read_entries(self, after: EntryKey) -> list[EntryRow]:
+        """The journal entries after a key, in order."""
+
+    @abstractmethod
+    async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
+        """The cursors whose names begin with a prefix."""
+
+    @abstractmethod
+    async def size_bytes(self) -> int:
+        """What the store takes, roughly."""

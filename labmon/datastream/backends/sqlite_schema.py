@@ -1,0 +1,112 @@
+"""The tables of a SQLite store, its marks in the file's header, and how connections are set up.
+
+The trap: opening a database in WAL mode may write to it, so a file of another program or of a
+later version is recognised from its first hundred bytes, before SQLite sees it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+from typing import TYPE_CHECKING, Final
+
+from labmon.datastream.backends.base import SCHEMA_VERSION
+from labmon.datastream.exceptions import NewerSchema, NotADatastream, StoreUnavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APPLICATION_ID: Final = 0x6C61626D  # "labm"
+PAGE_BYTES: Final = 4096
+_MAGIC: Final = b"SQLite format 3\x00"
+_USER_VERSION_AT: Final = 60
+_APPLICATION_ID_AT: Final = 68
+
+# Block rows are apart from their bodies, so that reading an index does not touch a single body.
+TABLES: Final = """
+CREATE TABLE properties (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE epochs (
+    epoch INTEGER PRIMARY KEY, started_ns INTEGER NOT NULL, last_seq INTEGER NOT NULL);
+CREATE TABLE streams (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document BLOB NOT NULL);
+CREATE TABLE states (stream INTEGER PRIMARY KEY, state BLOB NOT NULL);
+CREATE TABLE journal (
+    position INTEGER PRIMARY KEY, kind INTEGER NOT NULL, first_seq INTEGER NOT NULL,
+    last_seq INTEGER NOT NULL, time_ns INTEGER NOT NULL, body BLOB NOT NULL);
+CREATE TABLE blocks (
+    stream INTEGER NOT NULL, granularity TEXT NOT NULL, ordinal INTEGER NOT NULL,
+    generation INTEGER NOT NULL, from_ns INTEGER NOT NULL, to_ns INTEGER NOT NULL,
+    length INTEGER NOT NULL, through INTEGER NOT NULL, times BLOB, size INTEGER NOT NULL,
+    body INTEGER NOT NULL, PRIMARY KEY (stream, granularity, ordinal, generation)) WITHOUT ROWID;
+CREATE INDEX blocks_times ON blocks (times) WHERE times IS NOT NULL;
+CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE times (id INTEGER PRIMARY KEY, address BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
+CREATE TABLE cursors (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+"""
+
+
+def check_file(path: Path, *, must_exist: bool = False) -> None:
+    """Look at the header of a database file without opening it as one.
+
+    Raises:
+        NotADatastream: it is no database, or that of another program.
+        NewerSchema: a later version wrote it.
+        StoreUnavailable: there is none, where there must be.
+    """
+    if not path.exists() or path.stat().st_size == 0:
+        if must_exist:
+            raise StoreUnavailable(f"{path} does not exist")
+        return
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(_MAGIC):
+        raise NotADatastream(f"{path} is no SQLite database; it was left as it is")
+    (application,) = struct.unpack_from(">I", header, _APPLICATION_ID_AT)
+    (version,) = struct.unpack_from(">I", header, _USER_VERSION_AT)
+    if application != APPLICATION_ID:
+        raise NotADatastream(f"{path} is the database of another program; it was left as it is")
+    if version > SCHEMA_VERSION:
+        raise NewerSchema(
+            f"{path} has schema version {version}, this labmon knows {SCHEMA_VERSION}:"
+            " use the labmon that wrote it, or a later one. The file was left as it is."
+        )
+
+
+def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqlite3.Connection:
+    """The one connection that writes; makes the tables in a new file."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+    try:
+        connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: a commit is on disk when it returns. NORMAL: a power cut may take the last ones.
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_relaxed else 'FULL'}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+        connection.execute("PRAGMA journal_size_limit = 16777216")
+        if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+            _make(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in TABLES.split(";"):
+        if statement.strip():
+            connection.execute(statement)
+    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+    # the marks must stand in the file itself: `check_file` does not look into the WAL
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def connect_for_reading(path: Path, *, cache_kib: int) -> sqlite3.Connection:
+    """A connection that cannot write, not even by mistake."""
+    connection = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5.0
+    )
+    connection.execute("PRAGMA query_only = ON")
+    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    return connection
