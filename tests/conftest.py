@@ -1,4 +1,4 @@
-"""Fixtures for every folder: a real server process on a free port with a configuration of its own."""
+"""Fixtures for every folder: a real server process on a free port, configured by each test."""
 
 import contextlib
 import json

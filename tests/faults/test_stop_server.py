@@ -1,4 +1,4 @@
-"""SIGTERM with hung drivers and clients that never read: everything is saved, and it ends in 5 s."""
+"""SIGTERM with hung drivers and clients that never read: all is saved, and it ends in 5 s."""
 
 import base64
 import os
