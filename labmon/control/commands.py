@@ -1,0 +1,125 @@
+"""Commands of devices on behalf of a caller: role, lease, parameters, call, audit, in this order.
+
+The trap: a command whose time is up has perhaps happened; only the readback can tell.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from labmon.errors import NotFoundError, NotPermittedError
+from labmon.schema_words import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from labmon.control.audit import Audit
+    from labmon.control.caller import Caller, Role
+    from labmon.control.lease import Leases
+    from labmon.device.command import Command
+
+Params = list[Any] | dict[str, Any] | None
+
+
+class Commanded(Protocol):
+    """What control needs of a device."""
+
+    @property
+    def commands(self) -> Mapping[str, Command]:
+        """The commands by name."""
+        ...
+
+    async def call(
+        self, name: str, kwargs: Mapping[str, Any], timeout_s: float | None = None
+    ) -> Any:
+        """Carry a command out on the device's thread."""
+        ...
+
+
+class Commands:
+    """Carries out commands; on the event loop only.
+
+    Args:
+        devices: by name.
+        leases: who holds which device.
+        audit: is told of each command, carried out or refused.
+    """
+
+    def __init__(
+        self,
+        devices: Mapping[str, Commanded],
+        leases: Leases,
+        audit: Audit,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._devices = devices
+        self._leases = leases
+        self._audit = audit
+        self._monotonic = monotonic
+
+    async def call(self, device_name: str, name: str, params: Params, caller: Caller) -> Any:
+        """Carry out a command; returns what the driver's method returned.
+
+        Raises:
+            NotFoundError: no such device or command.
+            BadRequestError: not permitted, leased by another, wrong parameters.
+            InstrumentError: offline, timed out, refused.
+        """
+        device, command = self._find(device_name, name)
+        with self.audited(device_name, name, params, caller) as outcome:
+            check_role(f"{device_name}.{name}", command.options.role, caller)
+            self._leases.check(device_name, caller)
+            kwargs = command.validate(params)
+            outcome["result"] = await device.call(name, kwargs, command.options.timeout_s)
+        return outcome["result"]
+
+    @contextmanager
+    def audited(
+        self, device: str, name: str, params: Params, caller: Caller
+    ) -> Iterator[dict[str, Any]]:
+        """Record what happens inside: the `result` that is put in, or the error that comes out."""
+        started = self._monotonic()
+        outcome: dict[str, Any] = {"result": None}
+
+        def leave(error: BaseException | None) -> None:
+            duration_ms = (self._monotonic() - started) * 1000
+            result = outcome["result"]
+            self._audit.leave(device, name, params, caller, duration_ms, result=result, error=error)
+
+        try:
+            yield outcome
+        except BaseException as error:  # cancelled too: it may have happened
+            leave(error)
+            raise
+        leave(None)
+
+    def _find(self, device_name: str, name: str) -> tuple[Commanded, Command]:
+        device = self._devices.get(device_name)
+        if device is None:
+            raise NotFoundError(f"there is no device {quoted(device_name, self._devices)}")
+        command = device.commands.get(name)
+        if command is None:
+            raise NotFoundError(f"{device_name} has no command {quoted(name, device.commands)}")
+        return device, command
+
+
+def check_role(method: str, role: Role, caller: Caller) -> None:
+    """Let those pass who have at least this role.
+
+    Raises:
+        NotPermittedError: says who the caller is, and which role it takes.
+    """
+    if not caller.may(role):
+        article = "an" if role[0] in "ao" else "a"
+        raise NotPermittedError(
+            f"{method} takes {article} {role}; {caller.who} is only a {caller.role}"
+        )
+
+
+def quoted(name: str, known: Mapping[str, object]) -> str:
+    """An unknown name, what may have been meant, and what there is."""
+    names = list(known)
+    there_is = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    return f"{name[:60]!r}{did_you_mean(name[:60], names)}; there is {there_is or 'none'}"

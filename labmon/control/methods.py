@@ -1,0 +1,160 @@
+"""labmon's own methods: `rpc.discover` and `lease.*`, checked and described like any command.
+
+Each group is made anew for every call, because it needs the caller. The trap: a lease is a
+courtesy among operators, no lock against an admin; stealing is open to all of them and audited.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from labmon import __version__
+from labmon.control.codes import MEANINGS
+from labmon.control.commands import Params, check_role, quoted
+from labmon.control.lease import DEFAULT_S, MAX_S
+from labmon.device.command import Command, Limits, command, commands_of
+from labmon.errors import BadRequestError, NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from labmon.control.caller import Caller
+    from labmon.control.commands import Commanded, Commands
+    from labmon.control.lease import Leases
+
+Seconds = Annotated[float, Limits(1, MAX_S, unit="s")]
+
+
+class _LeaseMethods:
+    """The methods `lease.*` for one caller."""
+
+    def __init__(self, devices: Mapping[str, Commanded], leases: Leases, caller: Caller) -> None:
+        self._devices = devices
+        self._leases = leases
+        self._caller = caller
+
+    @command
+    def acquire(self, device: str, seconds: Seconds = DEFAULT_S) -> dict[str, Any]:
+        """Take the right to control a device alone; fails where somebody else has it."""
+        return self._leases.acquire(device, self._caller, seconds).description()
+
+    @command
+    def renew(self, device: str, seconds: Seconds = DEFAULT_S) -> dict[str, Any]:
+        """Keep one's own lease for so many seconds from now."""
+        return self._leases.renew(device, self._caller, seconds).description()
+
+    @command
+    def release(self, device: str) -> None:
+        """Give one's own lease back."""
+        self._leases.release(device, self._caller)
+
+    @command
+    def steal(self, device: str, seconds: Seconds = DEFAULT_S) -> dict[str, Any]:
+        """Take the lease of a device, whoever has it; the audit says so."""
+        return self._leases.steal(device, self._caller, seconds).description()
+
+
+LEASE: Final = commands_of(_LeaseMethods)
+
+
+class Methods:
+    """Everything that can be called, by the name that stands in a request."""
+
+    def __init__(
+        self, devices: Mapping[str, Commanded], leases: Leases, commands: Commands
+    ) -> None:
+        self._devices = devices
+        self._leases = leases
+        self._commands = commands
+
+    async def call(self, method: str, params: Params, caller: Caller) -> Any:
+        """Call a method.
+
+        Raises:
+            NotFoundError: there is none of this name.
+            LabmonError: it was refused, or failed.
+        """
+        group, _, name = method.rpartition(".")
+        if method == "rpc.discover":
+            if params:
+                raise BadRequestError("rpc.discover: takes no parameters")
+            return self.document()
+        if group == "lease" and name in LEASE:
+            return self._lease(LEASE[name], params, caller)
+        if not group or group in {"rpc", "lease", "device"}:
+            raise NotFoundError(
+                f"there is no method {method[:60]!r}: use DEVICE.COMMAND, or ask rpc.discover"
+            )
+        return await self._commands.call(group, name, params, caller)
+
+    def _lease(self, method: Command, params: Params, caller: Caller) -> Any:
+        kwargs = method.validate(params)
+        device = kwargs["device"]
+        if device not in self._devices:
+            raise BadRequestError(f"device: there is none called {quoted(device, self._devices)}")
+        name = f"lease.{method.name}"
+        with self._commands.audited(device, name, params, caller) as outcome:
+            check_role(name, method.options.role, caller)
+            group = _LeaseMethods(self._devices, self._leases, caller)
+            outcome["result"] = method.run(group, kwargs)
+        return outcome["result"]
+
+    def document(self) -> dict[str, Any]:
+        """The OpenRPC document: every method with its words, schemas, units and limits."""
+        return {
+            "openrpc": "1.3.2",
+            "info": {
+                "title": "labmon",
+                "version": __version__,
+                "description": "Commands of the instruments that this server watches.",
+            },
+            "servers": [{"name": "labmon", "url": "/rpc"}],
+            "methods": [
+                _DISCOVER,
+                *(_described("lease", each) for each in LEASE.values()),
+                *(
+                    _described(name, each)
+                    for name, device in self._devices.items()
+                    for each in device.commands.values()
+                ),
+            ],
+            "components": {
+                "errors": {
+                    str(code): {"code": code, "message": text} for code, text in MEANINGS.items()
+                }
+            },
+        }
+
+
+_DISCOVER: Final = {
+    "name": "rpc.discover",
+    "summary": "Say what can be called.",
+    "params": [],
+    "result": {"name": "document", "schema": {"type": "object"}},
+    "x-role": "viewer",
+}
+
+
+def _described(group: str, method: Command) -> dict[str, Any]:
+    """One method as an OpenRPC Method Object."""
+    schema = method.schema()
+    result = method.description()["result"]
+    described: dict[str, Any] = {
+        "name": f"{group}.{method.name}",
+        "summary": method.doc,
+        "tags": [{"name": group}],
+        "paramStructure": "either",
+        "params": [
+            {
+                "name": name,
+                "description": each.get("description", ""),
+                "required": name in schema["required"],
+                "schema": each,
+            }
+            for name, each in schema["properties"].items()
+        ],
+        "result": {"name": "result", "schema": {"type": "null"} if result is None else result},
+        "errors": [{"$ref": f"#/components/errors/{code}"} for code in MEANINGS],
+        "x-role": method.options.role,
+    }
+    return described | ({"x-confirm": method.options.confirm} if method.options.confirm else {})
