@@ -1,0 +1,28 @@
+// @ts-check
+/** Where the page begins: one connection, one store, the list of pages. */
+
+import { Connection } from './connection.js';
+import { keepCopiesPlain } from './digits.js';
+import { route, start } from './router.js';
+import { showPage } from './shell.js';
+import { Store } from './store.js';
+
+const isWall = () => new URLSearchParams(location.search).get('kiosk') === '1';
+
+route('/', () => (isWall() ? import('./wall.js') : import('./overview.js')));
+// @ts-ignore
+route('/graph', () => import('./graph.js'));
+// @ts-ignore
+route('/devices', () => import('./devices.js'));
+// @ts-ignore
+route('/devices/:name', () => import('./device.js'));
+// @ts-ignore
+route('/streams', () => import('./streams.js'));
+
+const connection = new Connection(`${location.origin.replace(/^http/, 'ws')}/api/v1/ws`);
+const app = { connection, store: new Store(connection) };
+
+keepCopiesPlain();
+app.store.start();
+connection.start();
+start((match, place) => showPage(app, match, place));

@@ -1,0 +1,190 @@
+// @ts-check
+/**
+ * What the pages show: devices, the newest reading of every stream and its last ten minutes. Readings that arrive
+ * within one animation frame are told to the pages together. It never judges: staleness is for states.js.
+ */
+
+import { fetchData, fetchDevices, fetchLatest, withSeconds } from './api.js';
+import { Emitter } from './emitter.js';
+import { SPAN_S, Trace } from './trace.js';
+
+/** @typedef {import('./shapes.js').Device} Device */
+/** @typedef {import('./shapes.js').Channel} Channel */
+/** @typedef {import('./shapes.js').ReadingRow} ReadingRow */
+/** @typedef {{t: number, value: any, quality: number}} Reading */
+
+const TICK_MS = 500;
+const RATE_WINDOW_S = 5;
+const SEED_POINTS = 150;
+
+/** One stream as the page knows it. */
+export class Stream {
+  /** @type {Reading | null} */
+  reading = null;
+  trace = new Trace();
+
+  /** @param {string} path */
+  constructor(path) {
+    this.path = path;
+  }
+
+  /** @param {number} t @param {any} value @param {number} quality */
+  take(t, value, quality) {
+    this.trace.add(t, typeof value === 'number' ? value : null);
+    if (!this.reading || t >= this.reading.t) this.reading = { t, value, quality };
+  }
+}
+
+/** Where the requests go; the tests put something else here. */
+export const HTTP = { fetchData, fetchDevices, fetchLatest };
+
+/** @extends {Emitter<{devices: Map<string, Device>, readings: Set<Stream>, tick: number, seeded: null, problem: Error | null}>} */
+export class Store extends Emitter {
+  /** In the order of the configuration; empty until `isLoaded`. @type {Map<string, Device>} */
+  devices = new Map();
+  isLoaded = false;
+  /** @type {Map<string, Stream>} */
+  #streams = new Map();
+  /** @type {Set<Stream>} */
+  #dirty = new Set();
+  /** @type {{at: number, count: number}[]} arrivals of the last seconds, newest last */
+  #arrivals = [];
+  #connection;
+  #http;
+  #frame;
+
+  /**
+   * @param {import('./connection.js').Connection} connection
+   * @param {typeof HTTP} [http]
+   * @param {(callback: () => void) => void} [frame]
+   */
+  constructor(connection, http = HTTP, frame = (callback) => requestAnimationFrame(callback)) {
+    super();
+    this.#connection = connection;
+    this.#http = http;
+    this.#frame = frame;
+  }
+
+  /** Starts to listen and fetches what there is. */
+  start() {
+    this.#connection.on('device', (status) => this.#takeStatus(withSeconds(status)));
+    this.#connection.on('hello', () => this.refresh());
+    this.#connection.subscribe(['**'], {
+      readings: (rows) => this.take(rows),
+      gap: () => this.refresh(),
+      skipped: () => this.#refetch(),
+      lost: (streams) => this.#takeBack(streams),
+    });
+    setInterval(() => this.emit('tick', this.now()), TICK_MS);
+    this.refresh();
+  }
+
+  /** The server's Unix time in seconds. */
+  now() {
+    return this.#connection.clock.now();
+  }
+
+  /**
+   * A stream by its path, made when asked for.
+   * @param {string} path
+   * @returns {Stream}
+   */
+  stream(path) {
+    let stream = this.#streams.get(path);
+    if (!stream) this.#streams.set(path, (stream = new Stream(path)));
+    return stream;
+  }
+
+  /** Readings per second of the last seconds. */
+  get rate_hz() {
+    const from = Date.now() - RATE_WINDOW_S * 1000;
+    while (this.#arrivals.length && this.#arrivals[0].at < from) this.#arrivals.shift();
+    return this.#arrivals.reduce((sum, { count }) => sum + count, 0) / RATE_WINDOW_S;
+  }
+
+  /**
+   * Live readings, in order of arrival.
+   * @param {ReadingRow[]} rows
+   */
+  take(rows) {
+    this.#arrivals.push({ at: Date.now(), count: rows.length });
+    if (this.#arrivals.length > 1000) this.#arrivals.shift();
+    for (const [path, t, value, quality] of rows) this.#touch(path).take(t, value, quality);
+  }
+
+  /** Fetches devices, newest readings and traces anew. */
+  async refresh() {
+    await this.#guarded(async () => {
+      const [devices, latest] = await Promise.all([this.#http.fetchDevices(), this.#http.fetchLatest('**')]);
+      this.devices = new Map(devices.map((device) => [device.name, device]));
+      this.#takeLatest(latest);
+      this.isLoaded = true;
+      this.emit('devices', this.devices);
+    });
+    await this.#refetch();
+  }
+
+  async #refetch() {
+    await this.#guarded(async () => {
+      const data = await this.#http.fetchData({ stream: '**', start: `-${SPAN_S}s`, end: 'now', points: SEED_POINTS });
+      for (const columns of data.streams) {
+        if (columns.mean || columns.v instanceof Float64Array) this.#touch(columns.path).trace.seed(columns);
+      }
+      this.emit('seeded', null);
+    });
+  }
+
+  /** @param {() => Promise<void>} fetching */
+  async #guarded(fetching) {
+    try {
+      await fetching();
+      this.emit('problem', null);
+    } catch (error) {
+      // without a connection the banner says so already, and the next hello fetches again
+      this.emit('problem', error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  /** @param {ReadingRow[]} rows */
+  #takeLatest(rows) {
+    for (const [path, t, value, quality] of rows) {
+      const stream = this.#touch(path);
+      if (!stream.reading || t >= stream.reading.t) stream.reading = { t, value, quality };
+    }
+  }
+
+  /** @param {import('./shapes.js').DeviceStatus} status */
+  #takeStatus(status) {
+    const device = this.devices.get(status.name);
+    if (!device) {
+      this.refresh(); // a device that was not there before
+      return;
+    }
+    Object.assign(device, status);
+    this.emit('devices', this.devices);
+  }
+
+  /** @param {Record<string, number | null>} streams */
+  #takeBack(streams) {
+    for (const [path, t] of Object.entries(streams)) {
+      const stream = this.#touch(path);
+      stream.trace.dropAfter(t);
+      if (stream.reading && (t === null || stream.reading.t > t)) stream.reading = null;
+    }
+    this.refresh();
+  }
+
+  /** @param {string} path */
+  #touch(path) {
+    const stream = this.stream(path);
+    if (!this.#dirty.size) this.#frame(() => this.#flush());
+    this.#dirty.add(stream);
+    return stream;
+  }
+
+  #flush() {
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    this.emit('readings', dirty);
+  }
+}
