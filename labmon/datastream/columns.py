@@ -6,7 +6,7 @@ bit of `valid` in an int64 column, and None in a column of objects; ask `is_null
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
-
-_INT64_MIN: Final = -(2**63)
-_INT64_MAX: Final = 2**63 - 1
 
 
 class Columns:
@@ -178,24 +175,27 @@ def value_column(values: Sequence[Any]) -> tuple[NDArray[Any], NDArray[np.bool_]
     types = set(map(type, values))
     if types <= {float, type(None)}:
         return np.array(values, np.float64), None  # None becomes NaN
-    if types <= {int, type(None)} and _fit_int64(values):
-        if type(None) not in types:
-            return np.array(values, np.int64), None
-        filled = [0 if value is None else value for value in values]
-        return np.array(filled, np.int64), np.array([value is not None for value in values])
-    return _objects(values), None
+    if types <= {int, type(None)}:
+        has_null = type(None) in types
+        ints = int_column([0 if v is None else v for v in values] if has_null else values)
+        if ints is not None:
+            return ints, np.array([v is not None for v in values]) if has_null else None
+    kept = [None if isinstance(v, float) and v != v else v for v in values]  # NaN is null
+    return object_column(kept), None
 
 
-def _fit_int64(values: Sequence[Any]) -> bool:
-    numbers = [value for value in values if value is not None]
-    return min(numbers) >= _INT64_MIN and max(numbers) <= _INT64_MAX
+def int_column(values: Sequence[int]) -> NDArray[np.int64] | None:
+    """A column of ints; None where one is beyond 64 bits."""
+    try:
+        return np.array(values, np.int64)
+    except OverflowError:
+        return None
 
 
-def _objects(values: Iterable[Any]) -> NDArray[Any]:
-    """A column of objects, NaN replaced by None; numpy must not look into lists."""
-    kept = [None if isinstance(value, float) and value != value else value for value in values]
-    column = np.empty(len(kept), object)
-    column[:] = kept
+def object_column(values: Sequence[Any]) -> NDArray[Any]:
+    """A column of objects as they are; numpy alone would look into lists of equal length."""
+    column = np.empty(len(values), object)
+    column[:] = values
     return column
 
 
@@ -220,7 +220,7 @@ def _common_values(parts: list[Columns]) -> tuple[NDArray[Any], NDArray[np.bool_
             part.v if part.v.dtype == np.int64 else np.zeros(len(part), np.int64) for part in parts
         ]
         return np.concatenate(v), None if valid.all() else valid
-    return _objects(value for part in parts for value in part.python_values()), None
+    return object_column([value for part in parts for value in part.python_values()]), None
 
 
 def _is_int_or_null(part: Columns) -> bool:

@@ -7,14 +7,41 @@ answers DamagedBlock for anything but exactly what was written.
 
 from __future__ import annotations
 
+import json
+import struct
+import zlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from labmon.datastream.vectors import Reader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
+
+VERSION: Final = 1
+FLOAT: Final = 0
+INT: Final = 1
+OTHER: Final = 2
+
+_MAGIC: Final = b"LMJE"
+# magic, version, flags, nothing, CRC32 of what follows, count, epoch, first seq, runs, length of
+# the JSON of the other values, length of the JSON of the note
+_HEAD: Final = struct.Struct("<4sBBHIIqqIII")
+_CRC_AT: Final = 8
+_CRC: Final = struct.Struct("<I")
+
+_HAS_SEQ: Final = 1
+_HAS_RUNS: Final = 2
+_HAS_KINDS: Final = 4
+_HAS_QUALITY: Final = 8
+_WIDE_STREAMS: Final = 16
+_KNOWN_FLAGS: Final = 31
+
+_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
 
 
 @dataclass(slots=True)
@@ -35,11 +62,33 @@ class JournalValues:
     @classmethod
     def pack(cls, values: Sequence[Any]) -> JournalValues:
         """The columns of Python values; fast where all are floats or None."""
-        raise NotImplementedError
+        if set(map(type, values)) <= {float, type(None)}:
+            return cls(np.array(values, np.float64))  # None becomes NaN
+        kinds = bytes(map(_kind, values))
+        v = np.array(
+            [value if kind == FLOAT else None for value, kind in zip(values, kinds, strict=True)],
+            np.float64,
+        )
+        column = np.frombuffer(kinds, np.uint8)
+        at = np.flatnonzero(column == INT)
+        v.view(np.int64)[at] = [values[i] for i in at.tolist()]
+        others = [value for value, kind in zip(values, kinds, strict=True) if kind == OTHER]
+        return cls(v, column, others)
 
     def unpack(self) -> list[Any]:
         """The Python values, None for null."""
-        raise NotImplementedError
+        values: list[Any] = self.v.tolist()
+        kinds = self.kinds
+        is_null = np.isnan(self.v)
+        if kinds is not None:
+            is_null &= kinds == FLOAT
+            for i in np.flatnonzero(kinds == INT).tolist():
+                values[i] = int(self.v.view(np.int64)[i])
+            for i, value in zip(np.flatnonzero(kinds == OTHER).tolist(), self.others, strict=True):
+                values[i] = value
+        for i in np.flatnonzero(is_null).tolist():
+            values[i] = None
+        return values
 
 
 @dataclass(slots=True)
@@ -71,8 +120,43 @@ class JournalEntry:
 
 
 def encode_entry(entry: JournalEntry) -> bytes:
-    """A group commit as bytes."""
-    raise NotImplementedError
+    """A group commit as bytes.
+
+    Raises:
+        TypeError, ValueError: a value or the note is not JSON.
+    """
+    count = len(entry)
+    flags = 0
+    columns: list[bytes] = []
+    first_seq = int(entry.seq[0]) if count else 0
+    if count and not _is_consecutive(entry.seq):
+        flags |= _HAS_SEQ
+        columns.append(entry.seq.tobytes())
+    starts = np.flatnonzero(entry.t[1:] != entry.t[:-1]) + 1
+    runs = (len(starts) + 1) if count else 0
+    if runs * 2 <= count:
+        flags |= _HAS_RUNS
+        bounds = np.concatenate(([0], starts, [count]))
+        columns += [entry.t[bounds[:-1]].tobytes(), np.diff(bounds).astype(np.uint32).tobytes()]
+    else:
+        columns.append(entry.t.tobytes())
+    columns.append(entry.values.v.tobytes())
+    if count and entry.streams.max() > 0xFFFF:
+        flags |= _WIDE_STREAMS
+        columns.append(entry.streams.astype(np.uint32).tobytes())
+    else:
+        columns.append(entry.streams.astype(np.uint16).tobytes())
+    if entry.values.kinds is not None:
+        flags |= _HAS_KINDS
+        columns.append(entry.values.kinds.tobytes())
+    if entry.quality is not None and entry.quality.any():
+        flags |= _HAS_QUALITY
+        columns.append(entry.quality.tobytes())
+    others = _json(entry.values.others) if entry.values.others else b""
+    note = b"" if entry.note is None else _json(entry.note)
+    head = (count, entry.epoch, first_seq, runs, len(others), len(note))
+    body = b"".join((_HEAD.pack(_MAGIC, VERSION, flags, 0, 0, *head), *columns, others, note))
+    return body[:_CRC_AT] + _CRC.pack(_checksum(body)) + body[_CRC_AT + _CRC.size :]
 
 
 def decode_entry(data: bytes, *, which: str = "journal entry") -> JournalEntry:
@@ -81,4 +165,79 @@ def decode_entry(data: bytes, *, which: str = "journal entry") -> JournalEntry:
     Raises:
         DamagedBlock: the bytes are not what was written.
     """
-    raise NotImplementedError
+    reader = Reader(data, which)
+    magic, version, flags, _, stored, count, epoch, first_seq, runs, *texts = reader.unpack(_HEAD)
+    if magic != _MAGIC:
+        raise reader.damaged(f"begins with {magic!r} instead of {_MAGIC!r}")
+    if version != VERSION or flags & ~_KNOWN_FLAGS:
+        raise reader.damaged(f"has version {version} and flags {flags:#x}, unknown here")
+    if stored != _checksum(data):
+        raise reader.damaged("does not have its checksum")
+    seq = _column(reader, np.int64, count) if flags & _HAS_SEQ else None
+    t = _decode_runs(reader, runs, count) if flags & _HAS_RUNS else _column(reader, np.int64, count)
+    v = _column(reader, np.float64, count)
+    streams = _column(reader, np.uint32 if flags & _WIDE_STREAMS else np.uint16, count)
+    kinds = _column(reader, np.uint8, count) if flags & _HAS_KINDS else None
+    quality = _column(reader, np.uint8, count) if flags & _HAS_QUALITY else None
+    others, note = (_decode_json(reader, length) for length in texts)
+    reader.finish()
+    others = _checked_others(reader, kinds, others)
+    return JournalEntry(
+        epoch,
+        np.arange(first_seq, first_seq + count) if seq is None else seq,
+        streams.astype(np.uint32),
+        t,
+        JournalValues(v, kinds, others),
+        quality,
+        note,
+    )
+
+
+def _kind(value: Any) -> int:
+    if value is None or type(value) is float:
+        return FLOAT
+    return INT if type(value) is int and _INT64_MIN <= value <= _INT64_MAX else OTHER
+
+
+def _is_consecutive(seq: NDArray[np.int64]) -> bool:
+    return int(seq[-1]) - int(seq[0]) == len(seq) - 1 and bool((seq[1:] > seq[:-1]).all())
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, separators=(",", ":")).encode()
+
+
+def _column(reader: Reader, dtype: DTypeLike, count: int) -> NDArray[Any]:
+    return np.frombuffer(reader.take(count * np.dtype(dtype).itemsize), dtype)
+
+
+def _decode_runs(reader: Reader, runs: int, count: int) -> NDArray[np.int64]:
+    times = _column(reader, np.int64, runs)
+    lengths = _column(reader, np.uint32, runs)
+    if int(lengths.sum(dtype=np.int64)) != count:
+        raise reader.damaged(f"has times for another count than {count}")
+    return np.repeat(times, lengths)
+
+
+def _decode_json(reader: Reader, length: int) -> Any:
+    if not length:
+        return None
+    try:
+        return json.loads(bytes(reader.take(length)))
+    except (ValueError, RecursionError) as error:
+        raise reader.damaged(f"holds no JSON: {error}") from None
+
+
+def _checked_others(reader: Reader, kinds: NDArray[np.uint8] | None, others: Any) -> list[Any]:
+    others = [] if others is None else others
+    expected = 0 if kinds is None else int((kinds == OTHER).sum())
+    if not isinstance(others, list) or len(others) != expected:
+        raise reader.damaged(f"has other values than the {expected} that it tells of")
+    if kinds is not None and (kinds > OTHER).any():
+        raise reader.damaged("has values of unknown types")
+    return others
+
+
+def _checksum(data: bytes) -> int:
+    view = memoryview(data)
+    return zlib.crc32(view[_CRC_AT + _CRC.size :], zlib.crc32(view[:_CRC_AT]))

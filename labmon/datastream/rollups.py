@@ -111,3 +111,9 @@ class NominalRollups(Rollups):
         }
         columns.update((name, np.empty(0, object)) for name in ("first", "last", "frequencies"))
         return cls(np.empty(0, np.int64), columns)
+
+
+def quotient(numbers: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:
+    """`numbers / count`, NaN where nothing is counted."""
+    none = np.full(len(numbers), np.nan)
+    return np.divide(numbers, count, out=none, where=count > 0)
