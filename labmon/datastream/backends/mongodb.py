@@ -1,0 +1,251 @@
+"""MongoDB through Motor: streams, journal, blocks and cursors as documents of one database.
+
+Nothing is an insert: every write is an upsert under a deterministic `_id`, because one that timed
+out may have landed. The trap: there is no transaction here, so the order of the writes is what
+keeps a crash harmless; what is durable is what `states` and the journal say, not what lies about.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from bson import Binary, Int64
+from bson.errors import BSONError
+from motor.motor_asyncio import AsyncIOMotorClient
+from pymongo import ASCENDING, DeleteMany, ReplaceOne
+from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+
+from labmon.datastream.backends import mongodb_documents as documents
+from labmon.datastream.backends.base import (
+    SCHEMA_VERSION,
+    Backend,
+    BlockKey,
+    BlockOutline,
+    Change,
+    Contents,
+    EntryKey,
+    EntryRow,
+)
+from labmon.datastream.backends.mongodb_lock import DatabaseLock
+from labmon.datastream.exceptions import (
+    NewerSchema,
+    NotADatastream,
+    StoreReadOnly,
+    StoreUnavailable,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+TIMEOUT_MS: Final = 5000
+IN_FLIGHT: Final = 8
+DEFAULT_DATABASE: Final = "labmon"
+CHUNK: Final = 1000
+"""Keys that are asked for, or removed, by one command."""
+GRACE_S: Final = 86400
+"""A time column that no block refers to is kept so long: a block on its way may need it."""
+
+Documents = list[dict[str, Any]]
+_OF_STREAMS: Final = (
+    *(("states", "_id"), ("streams", "_id")),
+    *(("blocks", "stream"), ("chunks", "stream")),
+)
+
+
+class MongodbBackend(Backend):
+    """One database; awaited on the event loop, which Motor's threads never block.
+
+    Every write waits for the majority and its journal (`w=majority, j=True`), every operation ends
+    after 5 s at the latest (`timeoutMS`), and at most 8 are under way.
+
+    Args:
+        url: `mongodb://HOST[:PORT]/DATABASE`, the database `labmon` where none is named.
+
+    Raises:
+        ValueError: the address is none that MongoDB's drivers understand.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._client: Any = AsyncIOMotorClient(
+                url,
+                w="majority",
+                journal=True,
+                timeoutMS=TIMEOUT_MS,
+                serverSelectionTimeoutMS=TIMEOUT_MS,
+                maxPoolSize=IN_FLIGHT,
+                appname="labmon",
+                connect=False,
+            )
+            self._database: Any = self._client.get_default_database(DEFAULT_DATABASE)
+        except (InvalidURI, ConfigurationError, ValueError) as error:
+            raise ValueError(
+                f"{url!r} is no MongoDB address, such as mongodb://localhost/labmon: {error}"
+            ) from None
+        self._place = f"the MongoDB database {self._database.name!r}"
+        self._lock = DatabaseLock(self._database.locks, self._place)
+        self._slots = asyncio.Semaphore(IN_FLIGHT)
+        self._turn = asyncio.Lock()
+        self._is_open = False
+        self._is_read_only = False
+
+    async def open(self, *, read_only: bool = False) -> Contents:
+        """Open the database, make its indexes where they are missing, and return what is in it."""
+        self._is_read_only = read_only
+        async with self._operation():
+            properties = await self._database.properties.find_one({"_id": "labmon"})
+            self._check(properties, await self._database.list_collection_names())
+        if not read_only:
+            async with self._operation():
+                await self._lock.acquire()
+            await self._prepare(properties)
+        self._is_open = True
+        return await self._contents()
+
+    def _check(self, properties: dict[str, Any] | None, collections: list[str]) -> None:
+        if properties is None:
+            if "streams" in collections:
+                raise NotADatastream(f"{self._place} has streams that labmon did not make")
+            return
+        if properties["schema"] > SCHEMA_VERSION:
+            raise NewerSchema(
+                f"{self._place} has schema version {properties['schema']}, this labmon knows"
+                f" {SCHEMA_VERSION}: update labmon, or name another database"
+            )
+
+    async def _prepare(self, properties: dict[str, Any] | None) -> None:
+        async with self._operation():
+            if properties is None:
+                await self._database.properties.update_one(
+                    {"_id": "labmon"}, {"$setOnInsert": {"schema": SCHEMA_VERSION}}, upsert=True
+                )
+            await self._database.blocks.create_index(
+                [(key, ASCENDING) for key in ("stream", "granularity", "ordinal", "generation")]
+            )
+            await self._database.blocks.create_index([("times", ASCENDING)])
+            await self._database.chunks.create_index([("owner", ASCENDING)])
+        await self._collect_times()
+
+    async def _contents(self) -> Contents:
+        properties = await self._find("properties", {"_id": "labmon"})
+        return Contents(
+            properties[0].get("node") if properties else None,
+            [documents.to_epoch(one) for one in await self._find("epochs")],
+            [documents.to_stream(one) for one in await self._find("streams")],
+            {one["_id"]: bytes(one["state"]) for one in await self._find("states")},
+            await self.read_entries(EntryKey(-1, 0)),
+        )
+
+    async def close(self) -> None:
+        """Give the lock back and close the connections."""
+        if self._is_open and not self._is_read_only:
+            # where it cannot be given back it expires, and this host may take it over at once
+            with suppress(PyMongoError, TimeoutError):
+                await asyncio.wait_for(self._lock.release(), 1.0)
+        self._is_open = False
+        self._client.close()
+
+    async def apply(self, change: Change) -> None:
+        """Write a change: parts in their order, removals last."""
+        if self._is_read_only:
+            raise StoreReadOnly(f"{self._place} is open for reading only")
+        async with self._turn:
+            for collection, requests in documents.writes(change):
+                for start in range(0, len(requests), CHUNK):
+                    await self._write(collection, requests[start : start + CHUNK])
+            if change.removed_streams:
+                await self._remove_streams(change.removed_streams)
+
+    async def _write(self, collection: str, requests: list[ReplaceOne | DeleteMany]) -> None:
+        async with self._operation():
+            await self._lock.check()
+            await self._database[collection].bulk_write(requests, ordered=False)
+
+    async def _remove_streams(self, numbers: list[int]) -> None:
+        for name, key in _OF_STREAMS:
+            await self._write(name, [DeleteMany({key: {"$in": numbers}})])
+
+    async def read_outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
+        """All blocks of one stream at one granularity, by ordinal and generation."""
+        query = {"stream": stream, "granularity": granularity}
+        order = [("ordinal", ASCENDING), ("generation", ASCENDING)]
+        found = await self._find("blocks", query, {"body": False}, order)
+        return [documents.to_outline(one) for one in found]
+
+    async def read_blocks(self, keys: Sequence[BlockKey]) -> dict[BlockKey, bytes]:
+        """The bodies of blocks; those that do not exist are left out."""
+        ids = {documents.block_id(key): key for key in keys}
+        found = await self._find_ids("blocks", list(ids))
+        return {ids[one["_id"]]: await self._body("blocks", one) for one in found}
+
+    async def read_times(self, addresses: Sequence[bytes]) -> dict[bytes, bytes]:
+        """The bodies of time columns; those that do not exist are left out."""
+        found = await self._find_ids("times", [Binary(address) for address in addresses])
+        return {bytes(one["_id"]): await self._body("times", one) for one in found}
+
+    async def read_entries(self, after: EntryKey) -> list[EntryRow]:
+        """The journal entries after a key, in order."""
+        query = {"_id": {"$gt": Int64(documents.position(after))}} if after.epoch >= 0 else {}
+        found = await self._find("journal", query)
+        return [documents.to_entry(one, await self._body("journal", one)) for one in found]
+
+    async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
+        """The cursors whose names begin with a prefix."""
+        found = await self._find("cursors")
+        return {one["_id"]: bytes(one["at"]) for one in found if one["_id"].startswith(prefix)}
+
+    async def size_bytes(self) -> int:
+        """What the collections take, as the server says."""
+        async with self._operation():
+            return int((await self._database.command("dbstats"))["dataSize"])
+
+    async def _find(
+        self,
+        collection: str,
+        query: dict[str, Any] | None = None,
+        fields: dict[str, bool] | None = None,
+        order: list[tuple[str, int]] | None = None,
+    ) -> Documents:
+        async with self._operation():
+            cursor = self._database[collection].find(query or {}, fields)
+            return await cursor.sort(order or [("_id", ASCENDING)]).to_list(None)
+
+    async def _find_ids(self, collection: str, ids: list[Any]) -> Documents:
+        found: Documents = []
+        for start in range(0, len(ids), CHUNK):
+            found += await self._find(collection, {"_id": {"$in": ids[start : start + CHUNK]}})
+        return found
+
+    async def _body(self, collection: str, document: dict[str, Any]) -> bytes:
+        """The bytes of a document: its own, or those of its chunks."""
+        if "chunks" not in document:
+            return bytes(document["body"])
+        ids = documents.chunk_ids(collection, document["_id"], document["chunks"])
+        chunks = {one["_id"]: one["body"] for one in await self._find_ids("chunks", ids)}
+        if len(chunks) != len(ids):
+            raise StoreUnavailable(f"{self._place} lost a part of {collection} {document['_id']}")
+        return b"".join(chunks[one] for one in ids)
+
+    async def _collect_times(self) -> None:
+        """Remove time columns that no block refers to, a day after they were last written."""
+        old = {"touched_s": {"$lt": documents.now_s() - GRACE_S}}
+        addresses = [one["_id"] for one in await self._find("times", old, {"_id": True})]
+        for start in range(0, len(addresses), CHUNK):
+            chunk = addresses[start : start + CHUNK]
+            async with self._operation():
+                used = await self._database.blocks.distinct("times", {"times": {"$in": chunk}})
+                unused = {bytes(one) for one in chunk} - {bytes(one) for one in used}
+                await self._database.times.delete_many(
+                    {"_id": {"$in": [Binary(one) for one in unused]}, **old}
+                )
+
+    @asynccontextmanager
+    async def _operation(self) -> AsyncIterator[None]:
+        """One of the few operations under way; what MongoDB complains of is `StoreUnavailable`."""
+        async with self._slots:
+            try:
+                yield
+            except (PyMongoError, BSONError) as error:
+                raise StoreUnavailable(f"{self._place}: {error}") from error
