@@ -192,14 +192,29 @@ def load(
         ConfigError: everything that is wrong, one line for each: file, line, key and what is
             allowed.
     """
+    config, problems = read(path, host=host, port=port, data_dir=data_dir)
+    raise_problems(problems)
+    return config
+
+
+def read(
+    path: FilePath,
+    *,
+    host: str | None = None,
+    port: int | None = None,
+    data_dir: FilePath | None = None,
+) -> tuple[Config, list[Problem]]:
+    """The configuration as far as it is right, and all that is wrong with it.
+
+    Raises:
+        ConfigError: the file cannot be read, or is no YAML.
+    """
     document = yaml_marks.load(path)
     if not isinstance(document.data, dict | None):
         document.problems.append(Problem(Mark(str(path), 1), "found a list or text, not keys"))
         document.data = None
     reader = _Reader(path, document)
-    config = reader.config({"host": host, "port": port}, data_dir)
-    raise_problems(document.problems)
-    return config
+    return reader.config({"host": host, "port": port}, data_dir), document.problems
 
 
 def is_loopback(host: str) -> bool:
@@ -242,7 +257,7 @@ class _Reader:
         self._check_access(data.get("server", {}))
         config = self._section(Config, data | {"path": self._path}, ())
         if config is None:
-            return Config(path=self._path)
+            return Config(path=self._path, devices=devices)
         folder = (data_dir or self._path.parent / config.data_dir).absolute()
         changes = {"devices": devices, "data_dir": folder, "store": _resolved(config.store, folder)}
         return config.model_copy(update=changes)

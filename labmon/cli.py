@@ -1,0 +1,236 @@
+"""The command `labmon`: serve, check, drivers, read.
+
+What is heavy is imported inside the commands, so that `--help` is quick. The trap: names and texts
+come from the configuration and from instruments; they are printed as text, never as markup.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from labmon import __version__
+
+if TYPE_CHECKING:
+    from rich.table import Table
+    from rich.tree import Tree
+
+    from labmon.app import App
+    from labmon.config import Config, DeviceConfig
+    from labmon.device.driver import Driver, Polled
+    from labmon.reading import Channel
+
+CONFIG = Path("config.yaml")
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="labmon")
+def main() -> None:
+    """Watch laboratory instruments: live in the browser, recorded, controllable."""
+
+
+@main.command()
+@click.option("--config", "path", type=FILE, default=CONFIG, show_default=True)
+@click.option("--host", help="Address to listen on, instead of the configuration's.")
+@click.option("--port", type=click.IntRange(0, 65535), help="TCP port; 0 takes a free one.")
+@click.option(
+    "--data",
+    "data_dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for what is recorded.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Say more in the log.")
+def serve(
+    path: Path, host: str | None, port: int | None, data_dir: Path | None, verbose: bool
+) -> None:
+    """Run the server until Ctrl-C or SIGTERM."""
+    from labmon import app, config
+    from labmon.errors import LabmonError
+
+    logging.basicConfig(
+        level=logging.DEBUG if verbose else logging.INFO,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+    )
+    try:
+        app.run(config.load(path, host=host, port=port, data_dir=data_dir), _say_ready)
+    except (LabmonError, OSError) as error:
+        _fail(error)
+
+
+def _say_ready(app: App) -> None:
+    devices = ", ".join(app.devices) or "no devices"
+    click.echo(f"labmon {__version__} is at {app.address}")
+    click.echo(f"recording {devices} in {app.config.store}; stop with Ctrl-C")
+
+
+@main.command()
+@click.argument("path", type=FILE, default=CONFIG)
+def check(path: Path) -> None:
+    """Say what a configuration means, and everything that is wrong with it; starts nothing."""
+    from labmon import config
+    from labmon.device import registry
+    from labmon.errors import ConfigError
+
+    try:
+        loaded, problems = config.read(path)
+    except ConfigError as error:
+        _fail(error)
+    errors = [str(problem) for problem in problems]
+    drivers: dict[str, Driver] = {}
+    for device in loaded.devices:
+        try:
+            drivers[device.name] = registry.build(device)
+        except ConfigError as error:
+            errors += str(error).splitlines()
+    if errors:
+        _fail("\n".join(sorted(errors, key=_line_number)))
+    _print(_tree(loaded, drivers))
+
+
+def _line_number(problem: str) -> int:
+    match = re.search(r":(\d+): ", problem)
+    return int(match[1]) if match else 0
+
+
+def _tree(config: Config, drivers: dict[str, Driver]) -> Tree:
+    from rich.text import Text
+    from rich.tree import Tree
+
+    devices = f"{len(config.devices)} device" + ("" if len(config.devices) == 1 else "s")
+    tree = Tree(Text(f"{config.path}: {devices}, recorded in {config.store}"))
+    for device in config.devices:
+        branch = tree.add(Text(_line(device, drivers[device.name])))
+        for line in _contents(drivers[device.name]):
+            branch.add(Text(line))
+    return tree
+
+
+def _line(device: DeviceConfig, driver: Driver) -> str:
+    title = f" ({device.title})" if device.title else ""
+    state = f"every {device.period_s:g} s" if device.enabled else "disabled"
+    made_up = ", simulated" if driver.simulated else ""
+    return f"{device.name}{title}: driver {device.driver}, {state}{made_up}"
+
+
+def _contents(driver: Driver) -> list[str]:
+    """The channels and the commands of a driver, a line for each."""
+    from labmon.device.command import commands_of
+
+    lines = [
+        f"{name}{f' [{channel.unit}]' if channel.unit else ''} {channel.description}".rstrip()
+        for name, channel in driver.channels.items()
+    ]
+    for command in commands_of(type(driver)).values():
+        parameters = ", ".join(command.schema()["properties"])
+        lines.append(f"{command.name}({parameters}) {command.doc}".rstrip())
+    return lines or ["its channels are known once it is connected"]
+
+
+@main.command()
+def drivers() -> None:
+    """List the drivers and their settings."""
+    from rich.text import Text
+    from rich.tree import Tree
+
+    from labmon.device import registry
+
+    for driver in registry.available():
+        tree = Tree(Text.assemble((driver.name, "bold"), f": {driver.doc}"))
+        required = driver.settings.get("required", ())
+        for name, schema in driver.settings.get("properties", {}).items():
+            tree.add(Text(_setting(name, schema, name in required)))
+        _print(tree)
+
+
+def _setting(name: str, schema: dict[str, Any], is_required: bool) -> str:
+    from labmon.device.signature import in_words
+    from labmon.schema_words import shown
+
+    default = schema.get("default")
+    rest = ", required" if is_required else "" if default is None else f", default {shown(default)}"
+    description = schema.get("description", "")
+    return f"{name}: {in_words(schema)}{rest}" + (f". {description}" if description else "")
+
+
+@main.command(name="read")
+@click.argument("device")
+@click.option("--config", "path", type=FILE, default=CONFIG, show_default=True)
+def read_device(device: str, path: Path) -> None:
+    """Connect to one device, poll it once and print what it said; not while a server has it."""
+    from labmon import config
+    from labmon.device import registry
+    from labmon.errors import ConfigError, LabmonError
+    from labmon.schema_words import did_you_mean
+
+    try:
+        known = {each.name: each for each in config.load(path).devices}
+        if device not in known:
+            names = ", ".join(known) or "none"
+            near = did_you_mean(device, known)
+            raise ConfigError(f"{path}: there is no device {device!r}{near}; there is {names}")
+        driver = registry.build(known[device])
+        polled = _polled(driver, known[device].timeout_s)
+    except (LabmonError, OSError) as error:
+        _fail(error)
+    _print(_table(driver, polled))
+
+
+def _polled(driver: Driver, timeout_s: float) -> Polled:
+    """What one poll gave; a call that hangs is aborted when its time is up."""
+    from labmon.device.driver import Driver
+
+    timer = threading.Timer(3 * timeout_s, driver.abort)
+    timer.daemon = True
+    timer.start()
+    try:
+        driver.connect()
+        if type(driver).poll is Driver.poll:  # it pushes instead
+            return next(polled for polled in driver.stream() if polled is not None)
+        return driver.poll()
+    finally:
+        timer.cancel()
+        driver.disconnect()
+
+
+def _table(driver: Driver, polled: Polled) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    from labmon.device.driver import Timed, Value
+    from labmon.reading import Channel, quality_words
+
+    table = Table("channel", "value", "unit", "quality", box=None, pad_edge=False)
+    readings = polled.readings if isinstance(polled, Timed) else polled
+    for name, given in readings.items():
+        value, quality = given if isinstance(given, Value) else (given, 0)
+        channel = driver.channels.get(name, Channel())
+        words = " ".join(quality_words(quality))
+        table.add_row(*map(Text, (name, _written(value, channel), channel.unit, words)))
+    return table
+
+
+def _written(value: object, channel: Channel) -> str:
+    if isinstance(value, float):
+        return f"{value:.{channel.digits}{'e' if channel.scientific else 'f'}}"
+    return "none" if value is None else str(value)
+
+
+def _print(renderable: Any) -> None:
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 1000  # a file or a pipe gets whole lines
+    Console(highlight=False, width=width).print(renderable)
+
+
+def _fail(error: object) -> NoReturn:
+    """Say what is wrong, a line for each, and end with exit code 1."""
+    for line in str(error).splitlines():
+        click.secho(line, fg="red", err=True)
+    sys.exit(1)
