@@ -1,12 +1,13 @@
 """The audit: each command leaves a reading on `DEVICE/_commands` and a line in the log.
 
 Refused commands too. The trap: parameters and results come from outside and may be huge; here they
-are cut, and JSON keeps line breaks out of the log.
+are cut, and line breaks are kept out of the log.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 MAX_BYTES: Final = 2048
 """Longer parameters and results are cut to a text of this length."""
+_CONTROLS: Final = re.compile(r"[\x7f-\x9f\u2028\u2029]")
+"""What JSON lets pass and a terminal might obey."""
 
 
 class Audit:
@@ -60,7 +63,7 @@ class Audit:
             entry["result"] = short(result)
         else:
             entry["error"] = {"code": code_of(error), "message": _reason(error)}
-        log.info("command %s %s", device, _json(entry))
+        log.info("command %s %s", device, _CONTROLS.sub(_escaped, _json(entry)))
         self._record(f"{device}/_commands", entry)
 
 
@@ -74,7 +77,12 @@ def short(value: object) -> Any:
 
 def _reason(error: BaseException) -> str:
     text = f"{type(error).__name__}: {error}" if code_of(error) == INTERNAL_ERROR else str(error)
+    text = text.encode("utf-8", "replace").decode()  # it may quote half a surrogate pair
     return text if len(text) <= MAX_BYTES else text[:MAX_BYTES] + "..."
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"
 
 
 def _json(value: object) -> str:
