@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from labmon import config
+from labmon import config, config_docs
 from labmon.errors import ConfigError
 
 
@@ -200,3 +200,16 @@ def test_every_setting_has_a_sentence_and_a_default_in_one_place():
 def test_the_configuration_of_a_fresh_checkout_is_right():
     path = Path(__file__).parents[2] / "config.yaml"
     assert {device.name for device in config.load(path).devices} >= {"host", "gauge", "wavemeter"}
+
+
+def test_the_page_of_settings_is_the_one_that_the_classes_give():
+    page = Path(__file__).parents[2] / "docs" / "configuration.md"
+    assert page.read_text() == config_docs.page(), (
+        "python -m labmon.config_docs > docs/configuration.md"
+    )
+
+
+def test_the_example_in_the_page_is_right(load):
+    page = config_docs.page()
+    example = page.split("```yaml\n")[1].split("```")[0]
+    assert [device.name for device in load(example).devices] == ["chamber"]
