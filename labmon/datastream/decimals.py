@@ -44,7 +44,9 @@ class Scaled(NamedTuple):
         return divided(self.integers, self.exponent)
 
 
-def divided(integers: NDArray[np.int64], exponent: int) -> NDArray[np.float64]:
+def divided(
+    integers: NDArray[np.int64] | NDArray[np.float64], exponent: int
+) -> NDArray[np.float64]:
     """`integers / 10**exponent`, rounded once where the integers are not beyond 2**53."""
     return integers / _POWERS[exponent]
 
