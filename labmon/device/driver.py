@@ -76,6 +76,8 @@ class Driver:
     """What stands in the head of the card; the driver may make it more precise in `connect()`."""
     simulated: bool = False
     """Whether readings are made up; a device with a `sim://` port is simulated anyway."""
+    connect_timeout_s: float = 10.0
+    """How long `connect()` may take, if that is more than the device's `timeout_s`."""
     channels: Mapping[str, Channel] = {}
     """Every channel by name: collected from the class, or set by the instance."""
     link: Link | None = None
@@ -104,7 +106,9 @@ class Driver:
             name to value, for any subset of the channels. A value is a float, int or None (numeric
             channels) or any JSON value (nominal ones), or a `Value` with its quality.
         """
-        raise NotImplementedError(f"{type(self).__name__} has neither poll() nor stream()")
+        if self.channels:
+            raise NotImplementedError(f"{type(self).__name__} has neither poll() nor stream()")
+        return {}
 
     def stream(self) -> Iterator[Polled | None]:
         """For instruments that push, instead of `poll()`: yield readings as they come.
