@@ -7,14 +7,21 @@ driver. The trap: what a driver knows from before a reconnect may be wrong after
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Unpack
+from typing import Annotated, ClassVar, Unpack
+
+from pydantic import Field
 
 from labmon.device.driver import Driver
 from labmon.device.transport import Link, LinkKeys, LinkSettings, open_link
 from labmon.errors import OfflineError
 
-if TYPE_CHECKING:
-    pass
+Port = Annotated[
+    str,
+    Field(
+        description="A serial device (`/dev/ttyUSB0`, `COM3`), `usb://SERIALNUMBER` of its adapter,"
+        " `tcp://HOST:PORT`, `rfc2217://HOST:PORT`, or `sim://NAME` for a simulator."
+    ),
+]
 
 
 class LinkDriver(Driver):
@@ -27,9 +34,10 @@ class LinkDriver(Driver):
 
     link_settings: ClassVar[LinkSettings] = LinkSettings()
 
-    def __init__(self, port: str, **link: Unpack[LinkKeys]) -> None:
+    def __init__(self, port: Port, **link: Unpack[LinkKeys]) -> None:
         self.port = port
         self.settings = self.link_settings.changed(**link)
+        self.connect_timeout_s = Driver.connect_timeout_s + self.settings.settle_s
         self._link: Link | None = None
 
     @property

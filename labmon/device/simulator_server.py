@@ -7,13 +7,14 @@ newlines until it is made raw, which is done before anybody may open it.
 from __future__ import annotations
 
 import os
-import select
 import socket
 import threading
 import time
 from abc import ABC, abstractmethod
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Self
+
+from labmon.device.transports.waiting import readable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 TICK_S: Final = 0.01
 CHUNK_BYTES: Final = 4096
+MAX_UNSENT_BYTES: Final = 1 << 16
 
 
 class SimulatorServer(ABC):
@@ -104,14 +106,14 @@ class TcpSimulatorServer(SimulatorServer):
 
     def _step(self) -> None:
         if self._client is None:
-            if select.select([self._listener], [], [], TICK_S)[0]:
+            if readable(self._listener, TICK_S):
                 self._client = self._listener.accept()[0]
             else:
                 self._answer(b"")
             return
         try:
             data = b""
-            if select.select([self._client], [], [], TICK_S)[0]:
+            if readable(self._client, TICK_S):
                 data = self._client.recv(CHUNK_BYTES)
                 if not data:
                     raise ConnectionResetError
@@ -138,6 +140,7 @@ class PtySimulatorServer(SimulatorServer):
         import tty  # there is none on Windows
 
         super().__init__(simulator)
+        self._unsent = bytearray()
         self._ours, self._theirs = os.openpty()
         tty.setraw(self._theirs)
         os.set_blocking(self._ours, False)
@@ -154,11 +157,12 @@ class PtySimulatorServer(SimulatorServer):
 
     def _step(self) -> None:
         data = b""
-        if select.select([self._ours], [], [], TICK_S)[0]:
+        if readable(self._ours, TICK_S):
             data = os.read(self._ours, CHUNK_BYTES)
-        answer = self._answer(data)
-        with suppress(BlockingIOError):  # nobody reads: lost, as on a real line
-            os.write(self._ours, answer)
+        self._unsent += self._answer(data)
+        del self._unsent[:-MAX_UNSENT_BYTES]  # nobody reads: lost, as on a real line
+        with suppress(BlockingIOError):
+            del self._unsent[: os.write(self._ours, self._unsent)]
 
     def _shut(self) -> None:
         if self._link:

@@ -175,9 +175,7 @@ class Link:
             searched = 0 if at >= 0 else max(0, len(self._buffer) - len(end) + 1)
             if at < 0 and len(self._buffer) > MAX_LINE_BYTES:
                 self._overflow(end)
-                raise InstrumentError(
-                    f"{self.port} sent more than {MAX_LINE_BYTES} bytes without end"
-                )
+                raise self._too_long()
             if at < 0 and not self._fill(deadline_s):
                 raise self._too_late(timeout_s)
 
@@ -252,7 +250,7 @@ class Link:
             self._is_overflowing = False
             return None
         if len(line) > MAX_LINE_BYTES:
-            raise InstrumentError(f"{self.port} sent a line of {len(line)} bytes")
+            raise self._too_long()
         return line
 
     def _overflow(self, end: bytes) -> None:
@@ -271,6 +269,9 @@ class Link:
 
     def _is_over(self, deadline_s: float) -> bool:
         return time.monotonic() >= deadline_s
+
+    def _too_long(self) -> InstrumentError:
+        return InstrumentError(f"{self.port} sent a line of more than {MAX_LINE_BYTES} bytes")
 
     def _too_late(self, timeout_s: float) -> InstrumentTimeoutError:
         got = f"only {bytes(self._buffer[:40])!r}" if self._buffer else "nothing"

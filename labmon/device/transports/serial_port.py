@@ -7,7 +7,6 @@ on some pseudo-terminals; here they stay as they are unless the configuration as
 from __future__ import annotations
 
 import os
-import select
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,7 @@ import serial
 import serial.rfc2217
 from serial.tools import list_ports
 
+from labmon.device.transports.waiting import readable, writable
 from labmon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -120,21 +120,16 @@ class PyserialStream:
 class PosixStream:
     """A serial device or pseudo-terminal: pyserial opens and configures, we move the bytes.
 
-    pyserial waits with select(), which refuses file descriptors from 1024 on: a device that
-    reconnects while a thousand browsers are connected would not come back. poll() has no such end.
+    pyserial would wait with select(), see `waiting`.
     """
 
     def __init__(self, port: Any) -> None:
         self._port = port
         self._fd: int = port.fileno()
-        self._input = select.poll()
-        self._input.register(self._fd, select.POLLIN)
-        self._output = select.poll()
-        self._output.register(self._fd, select.POLLOUT)
 
     def read_some(self, wait_s: float) -> bytes:
         """What has arrived; OSError once the device was unplugged."""
-        if not self._input.poll(wait_s * 1000):
+        if not readable(self._fd, wait_s):
             return b""
         try:
             data = os.read(self._fd, CHUNK_BYTES)
@@ -146,7 +141,7 @@ class PosixStream:
 
     def write_some(self, data: bytes, wait_s: float) -> int:
         """Hand bytes over as far as the driver has room."""
-        if not self._output.poll(wait_s * 1000):
+        if not writable(self._fd, wait_s):
             return 0
         try:
             return os.write(self._fd, data)

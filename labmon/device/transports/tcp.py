@@ -6,12 +6,12 @@ have a deadline; otherwise a listening device would wait for the dead for hours.
 
 from __future__ import annotations
 
-import select
 import socket
 import struct
 from typing import Final
 from urllib.parse import urlsplit
 
+from labmon.device.transports.waiting import readable, writable
 from labmon.errors import ConfigError
 
 CHUNK_BYTES: Final = 4096
@@ -44,14 +44,13 @@ class TcpStream:
         try:
             self._socket.setblocking(False)
             _keep_alive(self._socket)
-            self._poll = _Poll(self._socket)
         except BaseException:
             self._socket.close()
             raise
 
     def read_some(self, wait_s: float) -> bytes:
         """What has arrived; raises ConnectionResetError at the end of the stream."""
-        if not self._poll.readable(wait_s):
+        if not readable(self._socket, wait_s):
             return b""
         try:
             data = self._socket.recv(CHUNK_BYTES)
@@ -63,7 +62,7 @@ class TcpStream:
 
     def write_some(self, data: bytes, wait_s: float) -> int:
         """Hand bytes over as far as there is room."""
-        if not self._poll.writable(wait_s):
+        if not writable(self._socket, wait_s):
             return 0
         try:
             return self._socket.send(data)
@@ -84,28 +83,6 @@ class TcpStream:
     def close(self) -> None:
         """Close the socket."""
         self._socket.close()
-
-
-class _Poll:
-    """Waits for one socket; poll() where there is one, as select() ends at descriptor 1023."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-
-    def readable(self, wait_s: float) -> bool:
-        return self._wait(wait_s, write=False)
-
-    def writable(self, wait_s: float) -> bool:
-        return self._wait(wait_s, write=True)
-
-    def _wait(self, wait_s: float, *, write: bool) -> bool:
-        if not hasattr(select, "poll"):  # Windows, where select() knows no such end
-            socks = [self._socket]
-            ready = select.select([] if write else socks, socks if write else [], [], wait_s)
-            return bool(ready[1] if write else ready[0])
-        poll = select.poll()
-        poll.register(self._socket, select.POLLOUT if write else select.POLLIN)
-        return bool(poll.poll(wait_s * 1000))
 
 
 def _keep_alive(sock: socket.socket) -> None:

@@ -1,0 +1,159 @@
+"""`serial_line`: boards and instruments that answer, or print, lines of text.
+
+An Arduino that prints `temperature=21.4 humidity=40`, a gauge that answers `PR?`, a board that
+sends CSV or JSON: the configuration says which. The trap: many boards reset when their port is
+opened, and the first line heard is seldom whole.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Unpack
+
+from pydantic import Field
+
+from labmon.device import InstrumentError, InstrumentTimeoutError, Limits, Value
+from labmon.device.link_driver import LinkDriver, Port
+from labmon.device.transport import LinkKeys, LinkSettings
+from labmon_drivers._channels import NO_NUMBER, ChannelSettings, StatusWords, quality_of
+from labmon_drivers.protocols.lines import (
+    LineSplitter,
+    column_parser,
+    parse_json,
+    parse_pairs,
+    pattern_parser,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LineChannel(ChannelSettings):
+    """A channel of lines."""
+
+    key: str = Field(default="", description="Its name in the line; the channel's if empty.")
+    status: str = Field(default="", description="The name in the line of the word for its state.")
+
+
+class SerialLine(LinkDriver):
+    r"""A board or instrument that answers a request with a line, or prints lines by itself.
+
+    Args:
+        channels: what stands in the lines, by channel: `key` (its name in the line), `unit`,
+            `label`, `digits`, `scientific`, `scale`, `offset`, `limits`, `status`.
+        request: what is sent for each poll, such as `PR?\r\n`, as it stands; empty: the board
+            prints by itself.
+        format: `name_value`: `name=value[unit] ...`; `csv`: see `columns`; `json`: an object in
+            each line; `pattern`: see `pattern`.
+        pattern: a regular expression with a named group for each value.
+        columns: names of the columns of a CSV line in their order; an empty one is skipped.
+        separator: between the columns; a space stands for any white space.
+        status_words: the instrument's words for its state, and which quality each means.
+        start: sent once after connecting, as it stands.
+        silence_s: a board that prints by itself is gone after so long without a line.
+    """
+
+    link_settings: ClassVar = LinkSettings(baud_rate=115200, terminator="\n")
+    model = "Line protocol"
+
+    def __init__(
+        self,
+        port: Port,
+        channels: dict[str, LineChannel],
+        request: str = "",
+        format: Literal["name_value", "csv", "json", "pattern"] = "name_value",
+        pattern: str = "",
+        columns: list[str] | None = None,
+        separator: str = ",",
+        status_words: StatusWords | None = None,
+        start: str = "",
+        silence_s: Annotated[float, Limits(0.1, 86400, unit="s")] = 10.0,
+        **link: Unpack[LinkKeys],
+    ) -> None:
+        super().__init__(port, **link)
+        if pattern and format == "name_value":
+            format = "pattern"
+        self._parse = _parser(format, pattern, columns or [], separator)
+        self._described = channels
+        self.channels = {name: channel.channel() for name, channel in channels.items()}
+        self._words = status_words or {}
+        self._request = unescaped(request)
+        self._start = unescaped(start)
+        self._silence_s = silence_s
+        self._lines = LineSplitter(self.settings.received_end)
+        self._heard_s = 0.0
+
+    def prepare(self) -> None:
+        """Begin at the start of a line."""
+        self._lines = LineSplitter(self.settings.received_end)
+        self._heard_s = time.monotonic()
+        if self._start:
+            self.link.write(self._start)
+        if not self._request:
+            self._lines.skip_to_end()
+
+    def poll(self) -> dict[str, Value]:
+        """The values of the line that answers, or of the newest lines that were printed."""
+        if self._request:
+            self._lines = LineSplitter(self.settings.received_end)
+            return self.values(self.link.exchange(self._request, self._filled_lines))
+        values: dict[str, Value] = {}
+        for line in self._printed():
+            values |= self.values(line)
+        return values
+
+    def values(self, line: bytes) -> dict[str, Value]:
+        """What a line says of the channels.
+
+        Raises:
+            InstrumentError: it is damaged, or says nothing of any channel.
+        """
+        found = self._parse(line.decode("utf-8", "replace").strip())
+        values: dict[str, Value] = {}
+        for name, channel in self._described.items():
+            key = channel.key or name
+            if key in found:
+                values[name] = self._value(channel, found[key], found)
+        if not values:
+            raise InstrumentError(f"{line[:80]!r} says nothing of {', '.join(self._described)}")
+        return values
+
+    def _value(self, channel: LineChannel, raw: Any, found: dict[str, Any]) -> Value:
+        if not channel.status:
+            return channel.value(raw, self._words)
+        if channel.status not in found:
+            raise InstrumentError(f"the line does not say {channel.status}")
+        quality = quality_of(str(found[channel.status]), self._words)
+        if quality in NO_NUMBER:
+            return Value(None, quality)
+        value = channel.value(raw, self._words)
+        return Value(value.value, quality or value.quality)
+
+    def _printed(self) -> list[bytes]:
+        """The lines that came since the last look; none is fine for a while."""
+        now_s = time.monotonic()
+        lines = self._filled_lines(self.link.read_some())
+        if lines:
+            self._heard_s = now_s
+        elif now_s - self._heard_s > self._silence_s:
+            raise InstrumentTimeoutError(f"no line came for {self._silence_s:g} s")
+        return lines
+
+    def _filled_lines(self, data: bytes) -> list[bytes]:
+        """Lines that are complete, without the empty ones between."""
+        return [line for line in self._lines.feed(data) if line.strip()]
+
+
+def unescaped(text: str) -> bytes:
+    r"""Bytes as they go out: `\r`, `\n`, `\t` and `\xNN` may be spelled out."""
+    return text.encode("latin-1", "backslashreplace").decode("unicode_escape").encode("latin-1")
+
+
+def _parser(
+    kind: str, pattern: str, columns: list[str], separator: str
+) -> Callable[[str], dict[str, Any]]:
+    if kind == "pattern":
+        return pattern_parser(pattern)
+    if kind == "csv":
+        return column_parser(columns, separator)
+    return parse_json if kind == "json" else parse_pairs

@@ -1,0 +1,15 @@
+"""Instruments from the other side, byte by byte: what answers behind `port: sim://NAME`.
+
+Importing this package registers them; their modules are imported when they are used.
+"""
+
+from typing import Final
+
+from labmon.device.simulator import register_simulator
+
+SIMULATORS: Final = {
+    "gauge": "labmon_drivers.simulators.gauge:Gauge",
+}
+
+for _name, _where in SIMULATORS.items():
+    register_simulator(_name, _where)

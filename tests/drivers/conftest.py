@@ -1,0 +1,67 @@
+"""Instruments for the tests: simulators on a TCP port, a pseudo-terminal and RFC 2217."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from labmon.device.simulated_fault import FaultySimulator
+from labmon.device.simulator_server import (
+    PtySimulatorServer,
+    SimulatorServer,
+    TcpSimulatorServer,
+)
+
+KINDS = ["tcp", pytest.param("pty", marks=pytest.mark.skipif(os.name != "posix", reason="no pty"))]
+
+
+def wait_until(condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+    """Return once the condition holds; fail when it does not in time."""
+    deadline_s = time.monotonic() + timeout_s
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline_s, "it did not happen in time"
+        pause.wait(0.005)
+
+
+class Bench:
+    """A table with instruments on it: what is put there is taken away after the test."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+
+    def serve(self, kind: str, simulator: Any, **options: Any) -> SimulatorServer:
+        server_class = {"tcp": TcpSimulatorServer, "pty": PtySimulatorServer}[kind]
+        return self._stack.enter_context(server_class(simulator, **options))
+
+    def faulty(self, kind: str, simulator: Any) -> tuple[SimulatorServer, FaultySimulator]:
+        """A server whose instrument can be spoilt: set `.fault` on the second."""
+        faulty = FaultySimulator(simulator)
+        return self.serve(kind, faulty), faulty
+
+    def use(self, driver: Any) -> Any:
+        """A driver that is disconnected in the end."""
+        self._stack.callback(driver.disconnect)
+        return driver
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with ExitStack() as stack:
+        yield Bench(stack)
+
+
+@pytest.fixture(params=KINDS)
+def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture(name="wait_until")
+def _wait_until() -> Callable[..., None]:
+    return wait_until

@@ -1,0 +1,162 @@
+"""`serial_line`: boards that answer and boards that print, whole or damaged."""
+
+from __future__ import annotations
+
+import pytest
+
+from labmon.device import InstrumentError, InstrumentTimeoutError, Quality, Value
+from labmon_drivers.serial_line import LineChannel, SerialLine, unescaped
+from labmon_drivers.simulators.gauge import Gauge
+
+CHANNELS = {
+    name: LineChannel(unit="mbar", scientific=True, status=f"{name}_status")
+    for name in ("chamber", "foreline", "loadlock")
+}
+WORDS = {"ok": "ok", "under": "under_range", "over": "over_range"}
+
+
+def gauge(port, **settings):
+    defaults = {
+        "channels": CHANNELS,
+        "request": "PR?\\r\\n",
+        "status_words": WORDS,
+        "reply_timeout_s": 0.3,
+    }
+    return SerialLine(port, **defaults | settings)
+
+
+def board(**settings):
+    """A driver whose parser is tried without a port."""
+    defaults = {"port": "sim://gauge", "channels": {"t": LineChannel(unit="°C")}}
+    return SerialLine(**defaults | settings)
+
+
+def test_a_gauge_is_read_over_sim():
+    driver = gauge("sim://gauge?age_s=1000")
+    driver.connect()
+    readings = driver.poll()
+    driver.disconnect()
+    assert list(readings) == ["chamber", "foreline", "loadlock"]
+    assert readings["chamber"].value == pytest.approx(1e-9, rel=100)
+    assert readings["foreline"].value == pytest.approx(5e-3, rel=0.2)
+    assert driver.channels["chamber"].unit == "mbar"
+
+
+def test_a_gauge_is_read_over_a_wire(bench, kind):
+    driver = bench.use(gauge(bench.serve(kind, Gauge(age_s=1000)).port))
+    driver.connect()
+    assert driver.poll()["foreline"].quality == Quality.OK
+    assert driver.poll()["foreline"].value == pytest.approx(4.7e-3, rel=0.2)
+
+
+def test_the_status_decides_and_not_the_number():
+    driver = gauge("sim://gauge")
+    line = b"chamber=5E-10[mbar] chamber_status=under foreline=1E-2 foreline_status=over"
+    assert driver.values(line) == {
+        "chamber": Value(None, Quality.UNDER_RANGE),
+        "foreline": Value(None, Quality.OVER_RANGE),
+    }
+    assert driver.values(b"chamber=1E-6 chamber_status=strange") == {
+        "chamber": Value(None, Quality.FAULT)
+    }
+    with pytest.raises(InstrumentError, match="chamber_status"):
+        driver.values(b"chamber=1E-6")
+
+
+def test_scale_offset_key_and_words_for_no_value():
+    channels = {
+        "t": LineChannel(key="TEMP", scale=0.125, offset=-273.0),
+        "door": LineChannel(kind="nominal"),
+    }
+    driver = board(channels=channels, status_words={"---": "no_signal"})
+    assert driver.values(b"TEMP=2352 door=open") == {
+        "t": Value(21.0),
+        "door": Value("open"),
+    }
+    assert driver.values(b"TEMP=---") == {"t": Value(None, Quality.NO_SIGNAL)}
+    assert driver.values(b"TEMP=nan") == {"t": Value(None, Quality.NO_SIGNAL)}
+    for line in (b"TEMP=warm", b"other=1", b"\xff\xfe", b""):
+        with pytest.raises(InstrumentError):
+            driver.values(line)
+
+
+def test_csv_json_and_patterns():
+    csv = board(format="csv", columns=["", "t"], separator=";")
+    assert csv.values(b"12;3.5") == {"t": Value(3.5)}
+    json = board(format="json", channels={"t": LineChannel(key="bme.t")})
+    assert json.values(b'{"bme": {"t": 3}}') == {"t": Value(3.0)}
+    pattern = board(pattern=r"Temp is (?P<t>[-\d.]+)")
+    assert pattern.values(b"Temp is 3.5 degrees") == {"t": Value(3.5)}
+    with pytest.raises(ValueError, match="columns"):
+        board(format="csv")
+    with pytest.raises(ValueError, match="pattern"):
+        board(format="pattern")
+
+
+def test_a_board_that_prints_is_heard_from_its_first_whole_line(bench, kind, wait_until):
+    class Printer:
+        def __init__(self):
+            self.said = b"=99\r\nt=1\r\n"
+
+        def feed(self, data):
+            return b""
+
+        def tick(self, now_s):
+            said, self.said = self.said, b""
+            return said
+
+    printer = Printer()
+    driver = bench.use(board(port=bench.serve(kind, printer).port, silence_s=0.4))
+    driver.connect()
+    readings = {}
+    wait_until(lambda: readings.update(driver.poll()) or readings)
+    assert readings == {"t": Value(1.0)}
+    printer.said = b"t=2\r\nt=3\r\nt="
+    readings.clear()
+    wait_until(lambda: readings.update(driver.poll()) or readings.get("t") == Value(3.0))
+    with pytest.raises(InstrumentTimeoutError, match="no line came"):
+        wait_until(lambda: driver.poll() and False)
+
+
+def test_a_board_that_prints_is_heard_over_sim(wait_until):
+    driver = gauge("sim://gauge?interval_s=0.02", request="")
+    driver.connect()
+    wait_until(driver.poll)
+    driver.disconnect()
+
+
+@pytest.mark.parametrize("fault", ["silence", "half", "garbage", "drip", "late", "flood"])
+def test_a_bad_line_gives_no_value_and_the_gauge_comes_back(bench, kind, fault):
+    server, faulty = bench.faulty(kind, Gauge())
+    driver = bench.use(gauge(server.port))
+    driver.connect()
+    assert driver.poll()
+    faulty.fault = fault
+    with pytest.raises(InstrumentError):
+        driver.poll()
+    faulty.fault = "none"
+    driver.disconnect()
+    driver.connect()
+    for _ in range(3):
+        assert driver.poll()["foreline"].value == pytest.approx(4.7e-3, rel=0.2)
+
+
+def test_an_unplugged_gauge_comes_back(bench, tmp_path):
+    server = bench.serve("pty", Gauge(), link=tmp_path / "gauge")
+    driver = bench.use(gauge(server.port))
+    driver.connect()
+    server.close()
+    with pytest.raises(InstrumentError):
+        driver.poll()
+    driver.disconnect()
+    with pytest.raises(InstrumentError):
+        driver.connect()
+    bench.serve("pty", Gauge(), link=tmp_path / "gauge")
+    driver.connect()
+    assert driver.poll()
+
+
+def test_what_is_sent_is_written_with_escapes():
+    assert unescaped(r"PR1?\r\n") == b"PR1?\r\n"
+    assert unescaped("PR1?\r\n") == b"PR1?\r\n"
+    assert unescaped(r"\x05\x80") == b"\x05\x80"
