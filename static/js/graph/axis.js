@@ -7,7 +7,8 @@
  * not move with every reading, so the one before is kept while it still fits.
  */
 
-import { powerOfTen, unitForDifference } from './units.js';
+import { MINUS } from '../numbers.js';
+import { scaledDifference } from '../units.js';
 
 /**
  * @typedef {object} Axis
@@ -35,8 +36,8 @@ import { powerOfTen, unitForDifference } from './units.js';
  */
 
 export const OFFSET_BELOW = 1e-4;
-const PADDING = 0.04;
-const MINUS = '−';
+const PADDING = 0.025;
+const SUPERSCRIPTS = '⁰¹²³⁴⁵⁶⁷⁸⁹';
 
 /**
  * The axes of several units over the same height, with grid lines at the same places where they can be.
@@ -78,7 +79,7 @@ function printed({ unit, low, high }, before) {
 /** @param {string} unit @param {number} low @param {number} high @param {Axis} [before] @returns {Printed} */
 function withOffset(unit, low, high, before) {
   const span = high - low;
-  const scaled = unitForDifference(unit, span);
+  const scaled = unitFor(unit, span);
   const digits = -Math.floor(Math.log10(span));
   const kept = keptOffset(low, high, scaled.unit, before);
   const offset = kept ? kept.offset : Number((Math.floor(low * 10 ** digits) / 10 ** digits).toFixed(Math.max(0, digits)));
@@ -88,6 +89,21 @@ function withOffset(unit, low, high, before) {
     offsetText: kept ? kept.offsetText : offset.toFixed(Math.max(0, digits)).replace('-', MINUS),
     factor, exponent, shownUnit: scaled.unit, span: span * factor,
   };
+}
+
+/** The unit in which a difference reads well, and what to multiply by to get there. @param {string} unit @param {number} difference */
+function unitFor(unit, difference) {
+  const [value, shown] = scaledDifference(difference, unit);
+  const exponent = Math.log10(value / difference);
+  const whole = Math.round(exponent);
+  // the quotient is off by a rounding error, a power of ten is not; binary prefixes have no such power
+  return { unit: shown, factor: Math.abs(exponent - whole) < 1e-6 ? 10 ** whole : value / difference, exponent: whole };
+}
+
+/** `10⁻⁹`, for a canvas, which knows no sup element. @param {number} exponent */
+function powerOfTen(exponent) {
+  const digits = [...String(Math.abs(exponent))].map((digit) => SUPERSCRIPTS[Number(digit)]).join('');
+  return `10${exponent < 0 ? '⁻' : ''}${digits}`;
 }
 
 /** @param {number} low @param {number} high @param {string} shownUnit @param {Axis} [before] */

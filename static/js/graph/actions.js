@@ -1,0 +1,31 @@
+// @ts-check
+/** The buttons at the head of the graph: streams, link, picture, numbers. */
+
+import { Icon } from '../icons.js';
+import { html, useState } from '../vendor.js';
+import { copyText, saveCsv, savePng } from './share.js';
+
+const SAID_MS = 2000;
+
+/** @param {{model: import('./model.js').GraphModel, plot: import('./plot.js').Plot | null, title: string, range: string, onPick: () => void}} props */
+export function Actions({ model, plot, title, range, onPick }) {
+  const [said, setSaid] = useState('');
+  const copy = async () => {
+    const isDone = await copyText(location.href);
+    setSaid(isDone ? 'Copied' : 'Copy it from the address bar');
+    setTimeout(() => setSaid(''), SAID_MS);
+  };
+  const png = () => plot && savePng(model, plot, title, range, plot.axes.map(axisTitle));
+  const csv = () => saveCsv(model, ({ unit }) => unit);
+  return html`<div class="acts">
+    <button type="button" class="btn" onClick=${onPick}><${Icon} name="plus" /><span class="hide-s">Add stream</span><span class="only-s">Add</span></button>
+    <button type="button" class="btn hide-s" onClick=${copy}><${Icon} name=${said === 'Copied' ? 'check' : 'link'} /><span role="status">${said || 'Copy link'}</span></button>
+    <button type="button" class="btn hide-s" onClick=${png} disabled=${!plot}><${Icon} name="down" />PNG</button>
+    <button type="button" class="btn hide-s" onClick=${csv}><${Icon} name="down" />CSV</button>
+  </div>`;
+}
+
+/** @param {import('./axis.js').Axis} axis */
+function axisTitle({ unit, shownUnit, offsetText }) {
+  return offsetText ? `${shownUnit} above ${offsetText} ${unit}` : shownUnit;
+}

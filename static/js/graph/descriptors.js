@@ -1,0 +1,62 @@
+// @ts-check
+/**
+ * What is known of the streams on a graph: label, unit, digits, how often they come.
+ *
+ * Channels of devices are known to the page already; other streams are asked for once. The trap: a
+ * stream in an old link may not exist any more, and may come to exist again while we look.
+ */
+
+import { request } from '../api.js';
+
+/**
+ * @typedef {object} Descriptor
+ * @property {string} path
+ * @property {string} label
+ * @property {string} unit
+ * @property {number} digits
+ * @property {boolean} scientific
+ * @property {boolean} isNumeric
+ * @property {number} period_s Infinity where nobody knows
+ */
+
+/** Digits where no channel says: as many as the span of the axis asks for. */
+const ANY_DIGITS = 12;
+
+/**
+ * @param {import('../store.js').Store} store
+ * @param {string[]} paths
+ * @returns {Map<string, Descriptor>}
+ */
+export function knownDescriptors(store, paths) {
+  const known = new Map();
+  for (const device of store.devices.values()) {
+    for (const channel of device.channels) {
+      if (!paths.includes(channel.path)) continue;
+      known.set(channel.path, {
+        path: channel.path, label: channel.label || channel.name, unit: channel.unit, digits: channel.digits,
+        scientific: channel.scientific, isNumeric: channel.kind === 'numeric', period_s: device.period_s || Infinity,
+      });
+    }
+  }
+  return known;
+}
+
+/**
+ * @param {string[]} paths
+ * @param {AbortSignal} signal
+ * @returns {Promise<Map<string, Descriptor>>} without those that do not exist
+ */
+export async function fetchDescriptors(paths, signal) {
+  if (paths.length === 0) return new Map();
+  const { streams } = await request('streams', { path: paths }, { signal });
+  return new Map(streams.map((/** @type {any} */ stream) => [stream.path, descriptorOf(stream)]));
+}
+
+/** @param {any} stream as `GET streams` describes it @returns {Descriptor} */
+function descriptorOf(stream) {
+  return {
+    path: stream.path, label: stream.label || stream.channel || stream.path, unit: stream.unit ?? '',
+    digits: typeof stream.digits === 'number' ? stream.digits : ANY_DIGITS, scientific: stream.scientific === true,
+    isNumeric: !['nominal', 'string', 'json'].includes(stream.value_type), period_s: stream.period_s || Infinity,
+  };
+}

@@ -1,0 +1,236 @@
+// @ts-check
+/**
+ * The canvas of the graph: uPlot for axes, grid and canvas, our own paths for the lines.
+ *
+ * uPlot wants all streams on the same times; ours have their own, so it is given two times and no
+ * values, and each stream is drawn from its columns. The trap: uPlot's axes are fixed when it is
+ * made, so other units or another kind of scale mean a new instance.
+ */
+
+import { axesFor } from './axis.js';
+import { extentOf, unitsOf } from './extents.js';
+import { horizontal, pathsOf, verticalOf } from './paths.js';
+import { drawStrips } from './strips.js';
+import { inks } from './ink.js';
+import { timeTicks } from './time_axis.js';
+
+/** @typedef {import('../vendor.js').UPlotClass} UPlotClass */
+/** @typedef {import('uplot')} UPlot */
+/** @typedef {import('./axis.js').Axis} Axis */
+/** @typedef {import('./extents.js').Drawn} Drawn */
+/** @typedef {import('./paths.js').Frame} Frame */
+
+/**
+ * @typedef {object} Scene what is to be drawn
+ * @property {number} start_s @property {number} end_s
+ * @property {Drawn[]} streams
+ * @property {boolean} band
+ * @property {boolean | null} log
+ */
+
+const NARROW_PX = 600;
+const TOP_PX = 10;
+const BOTTOM_PX = 34;
+/** Axes beyond these have no room on a phone; the readout still tells their values. */
+const NARROW_AXES = 2;
+
+export class Plot {
+  /** @type {UPlot | null} */
+  #uplot = null;
+  #key = '';
+  /** @type {Scene} */
+  #scene = { start_s: 0, end_s: 1, streams: [], band: true, log: null };
+  /** @type {Axis[]} of each unit */
+  axes = [];
+  /** @type {string[]} */
+  units = [];
+  #ink = inks([]);
+  /** @type {{splits: number[], labels: string[]}} */
+  #ticks = { splits: [], labels: [] };
+
+  /** @param {UPlotClass} uPlot @param {HTMLElement} root whose size the plot takes */
+  constructor(uPlot, root) {
+    this.#UPlot = uPlot;
+    this.root = root;
+  }
+  #UPlot;
+
+  get isNarrow() {
+    return this.root.clientWidth < NARROW_PX;
+  }
+
+  /** How many axes have room; the others' titles say so. */
+  get shownAxes() {
+    return this.isNarrow ? NARROW_AXES : this.units.length;
+  }
+
+  /** Draws a scene, before the next frame. @param {Scene} scene */
+  draw(scene) {
+    this.#scene = scene;
+    const { start_s, end_s } = scene;
+    const extents = unitsOf(scene.streams).map((unit) => extentOf(scene.streams, unit, scene));
+    const known = extents.filter((extent) => extent !== null);
+    const before = known.map(({ unit }) => this.axes[this.units.indexOf(unit)]);
+    this.axes = axesFor(known, this.root.clientHeight - TOP_PX - BOTTOM_PX, before);
+    this.units = known.map(({ unit }) => unit);
+    this.#ticks = timeTicks(start_s, end_s, this.root.clientWidth - 96);
+    this.#ensure();
+    this.#uplot?.setScale('x', { min: start_s, max: end_s });
+  }
+
+  /** Colours are read anew: the theme has changed. */
+  recolour() {
+    this.#ink = inks(this.#scene.streams.map(({ pen }) => pen.colour));
+    this.#uplot?.redraw();
+  }
+
+  resize() {
+    const { clientWidth: width, clientHeight: height } = this.root;
+    if (width > 0 && height > 0) this.#uplot?.setSize({ width, height });
+    this.draw(this.#scene);
+  }
+
+  destroy() {
+    this.#uplot?.destroy();
+    this.#uplot = null;
+    this.#key = '';
+  }
+
+  /** The canvas, for a picture of it. */
+  get canvas() {
+    return this.#uplot?.ctx.canvas ?? null;
+  }
+
+  /** The area within the axes, in pixels of the page relative to the root. */
+  get area() {
+    const scale = devicePixelRatio || 1;
+    const { left = 0, top = 0, width = 0, height = 0 } = this.#uplot?.bbox ?? {};
+    return { left: left / scale, top: top / scale, width: width / scale, height: height / scale };
+  }
+
+  /** Where a time is, in pixels of the page relative to the root. @param {number} time_s */
+  xAt(time_s) {
+    return horizontal({ ...this.#scene, ...this.area, min: 0, max: 1, log: false }, time_s);
+  }
+
+  /** @param {number} x pixels relative to the root */
+  timeAt(x) {
+    const { left, width } = this.area;
+    const { start_s, end_s } = this.#scene;
+    return start_s + ((x - left) / Math.max(width, 1)) * (end_s - start_s);
+  }
+
+  /** Where a value is, NaN if it has no place. @param {string} unit @param {number} value */
+  yAt(unit, value) {
+    const axis = this.axes[this.units.indexOf(unit)];
+    return axis ? verticalOf({ ...this.#scene, ...axis, ...this.area })(value) : NaN;
+  }
+
+  #ensure() {
+    const { streams } = this.#scene;
+    const drawn = streams.filter(({ unit }) => this.units.includes(unit));
+    const key = JSON.stringify([drawn.map(({ path, unit, pen }) => [path, unit, pen.slot]), this.axes.map(({ log }) => log), this.isNarrow]);
+    if (key === this.#key && this.#uplot) return;
+    this.#ink = inks(streams.map(({ pen }) => pen.colour));
+    this.#uplot?.destroy();
+    this.#key = key;
+    const { start_s, end_s } = this.#scene;
+    const data = /** @type {any} */ ([[start_s, end_s], ...drawn.map(() => [null, null])]);
+    this.#uplot = new this.#UPlot(this.#options(drawn), data, this.root);
+  }
+
+  /** @param {Drawn[]} drawn @returns {import('uplot').Options} */
+  #options(drawn) {
+    const right = this.axes.length > 1 ? 0 : this.isNarrow ? 14 : 20;
+    return {
+      width: Math.max(this.root.clientWidth, 1),
+      height: Math.max(this.root.clientHeight, 1),
+      padding: [TOP_PX, right, 0, this.axes.length ? 0 : 16],
+      legend: { show: false },
+      cursor: { show: false },
+      select: /** @type {any} */ ({ show: false }),
+      scales: this.#scales(),
+      axes: [this.#timeAxis(), ...this.axes.map((_, i) => this.#valueAxis(i))],
+      series: [{}, ...drawn.map(({ path, unit, pen }) => this.#series(path, this.units.indexOf(unit), pen))],
+      hooks: { drawAxes: [(u) => this.#drawGaps(u)] },
+    };
+  }
+
+  #scales() {
+    /** @type {import('uplot').Scales} */
+    const scales = { x: { time: true, range: () => [this.#scene.start_s, this.#scene.end_s] } };
+    this.axes.forEach(({ log }, i) => {
+      scales[`y${i}`] = { distr: log ? 3 : 1, auto: true, range: () => [this.axes[i].min, this.axes[i].max] };
+    });
+    return scales;
+  }
+
+  /** @returns {import('uplot').Axis} */
+  #timeAxis() {
+    return {
+      size: BOTTOM_PX,
+      gap: 5,
+      font: this.#ink.font,
+      stroke: () => this.#ink.label,
+      grid: { stroke: () => this.#ink.line, width: 1 },
+      ticks: { stroke: () => this.#ink.edge, width: 1, size: 5 },
+      border: { show: true, stroke: () => this.#ink.edge, width: 1 },
+      splits: () => this.#ticks.splits,
+      values: () => this.#ticks.labels,
+    };
+  }
+
+  /** @param {number} i @returns {import('uplot').Axis} */
+  #valueAxis(i) {
+    const isFirst = i === 0;
+    const isAligned = isFirst || !this.axes[i].log;
+    return {
+      scale: `y${i}`,
+      side: isFirst ? 3 : 1,
+      show: i < this.shownAxes,
+      size: (this.isNarrow ? 40 : isFirst ? 52 : 56) + (this.axes[i].log ? 14 : 0),
+      gap: 8,
+      font: this.#ink.font,
+      stroke: () => this.#ink.label,
+      grid: { show: isFirst, stroke: () => this.#ink.line, width: 1, filter: (_, splits) => splits.map((split) => (split > this.axes[i].min ? split : null)) },
+      ticks: { show: !isAligned, stroke: () => this.#ink.edge, width: 1, size: isAligned ? 0 : 5 },
+      splits: () => this.axes[i].splits,
+      values: () => this.axes[i].labels,
+    };
+  }
+
+  /** @param {string} path @param {number} axis @param {import('./palette.js').Pen} pen @returns {import('uplot').Series} */
+  #series(path, axis, pen) {
+    return {
+      scale: `y${axis}`,
+      width: 1.75,
+      dash: pen.dash,
+      cap: pen.dash.length ? 'butt' : 'round',
+      points: { show: false },
+      stroke: () => this.#ink.pens[pen.colour],
+      fill: () => this.#ink.bands[pen.colour],
+      paths: (u) => this.#paths(u, path, axis),
+    };
+  }
+
+  /** @param {UPlot} u @param {string} path @param {number} axis @returns {import('uplot').Series.Paths | null} */
+  #paths(u, path, axis) {
+    const stream = this.#scene.streams.find((candidate) => candidate.path === path);
+    if (!stream || !this.axes[axis]) return null;
+    const { stroke, fill } = pathsOf(stream.columns, this.#frame(u, this.axes[axis]), this.#scene.band);
+    return /** @type {any} */ ({ stroke, fill, flags: 0 });
+  }
+
+  /** @param {UPlot} u @param {Axis} axis @returns {Frame} in pixels of the canvas */
+  #frame(u, { min, max, log }) {
+    const { start_s, end_s } = this.#scene;
+    const { left, top, width, height } = u.bbox;
+    return { start_s, end_s, min, max, log, left, top, width, height };
+  }
+
+  /** @param {UPlot} u */
+  #drawGaps(u) {
+    const { streams, start_s, end_s } = this.#scene;
+    drawStrips(u.ctx, { ...u.bbox, start_s, end_s, min: 0, max: 1, log: false }, streams, this.#ink);
+  }
+}

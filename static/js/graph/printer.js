@@ -1,0 +1,57 @@
+// @ts-check
+/**
+ * How the values of one stream are written beside its graph: as the axis shows them, with digits from the span.
+ *
+ * The trap: with an offset on the axis, values are differences to it, in another unit; without an axis
+ * (hidden, nothing in range) they are what the channel says.
+ */
+
+import { MISSING, numberText } from '../numbers.js';
+import { asPrinted, digitsFor, fixed } from './axis.js';
+
+/**
+ * @typedef {object} Printer
+ * @property {string} unit
+ * @property {(value: number) => string} value
+ * @property {(difference: number) => string} difference of two values
+ * @property {(rate: number) => string} rate a difference with its sign
+ */
+
+/**
+ * @param {{unit: string, digits: number, scientific: boolean}} stream
+ * @param {import('./axis.js').Axis | undefined} axis
+ * @returns {Printer}
+ */
+export function printerOf(stream, axis) {
+  const isPlain = !axis || (stream.scientific && axis.offsetText === '');
+  return isPlain ? ofChannel(stream) : ofAxis(stream, axis);
+}
+
+/** @param {{unit: string, digits: number, scientific: boolean}} stream @returns {Printer} */
+function ofChannel({ unit, digits, scientific }) {
+  const format = { digits: Math.min(digits, 9), scientific };
+  const text = (/** @type {number} */ value) => numberText(value, format);
+  return { unit, value: text, difference: text, rate: (rate) => signed(rate, text(rate)) };
+}
+
+/** @param {{digits: number, scientific: boolean}} stream @param {import('./axis.js').Axis} axis @returns {Printer} */
+function ofAxis({ digits, scientific }, axis) {
+  const shown = digitsFor(axis, scientific ? Infinity : digits);
+  const difference = (/** @type {number} */ value, more = 0) => orMissing(value, fixed(value * axis.factor, shown + more));
+  return {
+    unit: axis.shownUnit,
+    value: (value) => orMissing(value, fixed(asPrinted(axis, value), shown)),
+    difference,
+    rate: (rate) => signed(rate, difference(rate)),
+  };
+}
+
+/** @param {number} value @param {string} text */
+function orMissing(value, text) {
+  return Number.isFinite(value) ? text : MISSING;
+}
+
+/** @param {number} value @param {string} text */
+function signed(value, text) {
+  return value > 0 && /[1-9]/.test(text) ? `+${text}` : text;
+}
