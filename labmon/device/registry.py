@@ -136,7 +136,7 @@ def _class_in(module: ModuleType, class_name: str, module_name: str) -> type[Dri
         return next(iter(classes.values()))
     names = [f"{module_name}:{name}" for name in classes]
     wanted = f"no driver {class_name!r}" if class_name else "no single driver"
-    near = did_you_mean(f"{module_name}:{class_name}", names)
+    near = did_you_mean(f"{module_name}:{class_name}", names) if class_name else ""
     raise ConfigError(
         f"{module.__name__} has {wanted}{near}; there is {', '.join(names) or 'none'}"
     )

@@ -181,19 +181,6 @@ class Worker:
         return HungError(owner, hung)
 
 
-class Buses:
-    """The threads of the configured devices: one each, or one for all that share a bus."""
-
-    def __init__(self) -> None:
-        self._by_name: dict[str, Worker] = {}
-
-    def worker(self, device: str, bus: str | None) -> Worker:
-        """The thread of a device."""
-        if bus is None:
-            return Worker(device)
-        return self._by_name.setdefault(bus, Worker(f"bus {bus}"))
-
-
 def _told(error: BaseException) -> BaseException:
     """What a call raised, as `run` raises it."""
     if isinstance(error, LabmonError | OSError):

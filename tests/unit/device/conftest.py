@@ -122,7 +122,7 @@ class Bench:
         self._news.set()
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first wait after a failure is 10 ms instead of half a second."""
     monkeypatch.setattr(deadlines, "FIRST_S", 0.01)
@@ -139,7 +139,7 @@ def make_gauge() -> type[Gauge]:
 
 
 @pytest.fixture
-async def bench() -> AsyncIterator[Bench]:
+async def bench(short_waits: None) -> AsyncIterator[Bench]:
     bench = Bench()
     yield bench
     for device in bench.devices:

@@ -1,0 +1,124 @@
+"""A driver that hangs, leaks or dies: its device says so, and all the others keep their cadence."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import statistics
+import threading
+
+import pytest
+
+from labmon.config import DeviceConfig
+from labmon.device import Channel, Driver
+from labmon.device.device import Device
+from labmon.timestamps import Clock
+
+PERIOD_S = 0.05
+
+
+class Steady(Driver):
+    x = Channel()
+
+    def poll(self):
+        return {"x": 1.0}
+
+
+class Hanging(Steady):
+    """Hangs from its third poll on; nothing frees it but the end of the test."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+        if self.polls > 2:
+            self.release.wait()
+        return {"x": 1.0}
+
+
+class Dying(Steady):
+    def poll(self):
+        raise SystemExit(1)
+
+
+class Lab:
+    def __init__(self) -> None:
+        self.times: dict[str, list[float]] = {}
+        self.clock = Clock()
+        self.devices: list[Device] = []
+
+    def add(self, name: str, driver: Driver) -> Device:
+        config = DeviceConfig(name=name, driver="x", period_s=PERIOD_S, timeout_s=0.2)
+        device = Device(
+            config, driver, clock=self.clock, publish=self._publish, changed=lambda _: None
+        )
+        self.devices.append(device)
+        return device
+
+    def _publish(self, batch) -> None:
+        if batch.values == (1.0,):
+            times = self.times.setdefault(batch.source, [])
+            times.append(asyncio.get_running_loop().time())
+
+
+@pytest.fixture
+async def lab():
+    lab = Lab()
+    yield lab
+    for device in lab.devices:
+        if isinstance(device._driver, Hanging):
+            device._driver.release.set()
+    await asyncio.gather(*(device.stop() for device in lab.devices))
+    for device in lab.devices:
+        assert await device._worker.idle(5.0)
+
+
+async def until(condition, timeout_s=10.0):
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.Event().wait(), 0.02)
+
+
+async def test_ten_of_fifty_devices_hang_and_the_others_keep_their_cadence(lab):
+    hanging = [lab.add(f"hanging{i}", Hanging()) for i in range(10)]
+    steady = [lab.add(f"steady{i}", Steady()) for i in range(40)]
+    for device in lab.devices:
+        await device.start()
+    await until(lambda: all(device.state == "stuck" for device in hanging))
+    for times in lab.times.values():
+        times.clear()
+    await until(lambda: all(len(lab.times[device.name]) >= 30 for device in steady))
+    assert all(device.state == "online" for device in steady)
+    for device in steady:
+        times = lab.times[device.name]
+        gaps = [b - a for a, b in itertools.pairwise(times)]
+        assert abs(statistics.median(gaps) - PERIOD_S) < PERIOD_S / 4
+        assert device.status()["rate_hz"] > 0.8 / PERIOD_S
+    assert not any(lab.times[device.name] for device in hanging)
+    began = asyncio.get_running_loop().time()
+    await asyncio.gather(*(device.stop() for device in lab.devices))
+    assert asyncio.get_running_loop().time() - began < 2.0
+    assert all(device.is_stuck for device in hanging)
+    assert not any(device.is_stuck for device in steady)
+
+
+async def test_a_stuck_device_is_back_when_its_call_returns(lab):
+    driver = Hanging()
+    device = lab.add("hanging", driver)
+    await device.start()
+    await until(lambda: device.state == "stuck")
+    driver.release.set()
+    await until(lambda: device.state == "online")
+
+
+async def test_a_driver_that_exits_takes_nobody_along(lab):
+    dying, steady = lab.add("dying", Dying()), lab.add("steady", Steady())
+    await dying.start()
+    await steady.start()
+    await until(lambda: dying.state == "offline" and len(lab.times.get("steady", [])) > 10)
+    assert steady.state == "online"
+    assert "SystemExit" in dying.reason
