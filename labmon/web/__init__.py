@@ -1,0 +1,1 @@
+"""The web: parses a request, asks one object, writes the answer. Nothing is decided here."""

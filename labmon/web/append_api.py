@@ -1,0 +1,213 @@
+"""`POST append`: readings from outside, live at once and answered when they are durable.
+
+They go through the hub like any device's. An `Idempotency-Key` makes a retry safe: what the first
+request published is not published again. The trap: the first may still be under way, or published
+and not yet durable; the retry waits for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from labmon.errors import BadRequestError, StorageError, TooLargeError
+from labmon.timestamps import SECOND_NS
+from labmon.web import pushed, wire
+from labmon.web.handler import ApiHandler
+from labmon.web.operation import Operation
+from labmon.web.problems import ProblemError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
+
+    from labmon.web.pushed import Pushed
+    from labmon.web.services import Services
+
+COMMIT_S: Final = 10.0
+"""So long a pusher waits for a store that does not take; then it is told to come back."""
+SLICE: Final = 500
+"""Readings after which others run."""
+
+Answer = tuple[int, dict[str, Any]]
+
+
+class AppendHandler(ApiHandler):
+    """Readings from outside."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            "Append readings; streams that do not exist are created.",
+            body={"type": "array", "minItems": 1, "items": pushed.READING_SCHEMA},
+            answers={
+                200: "all are recorded",
+                207: "some are refused, each with its reason; the others are recorded",
+                422: "the Idempotency-Key was used for another body",
+            },
+            role="operator",
+        )
+    }
+
+    async def post(self) -> None:
+        """Record, and answer after the commit."""
+        key = self.request.headers.get("Idempotency-Key")
+        if key is not None and not 1 <= len(key) <= 255:
+            raise BadRequestError("an Idempotency-Key has 1 to 255 characters")
+        body = await self.read_body()
+        if not isinstance(body, list) or not body:
+            raise BadRequestError('send a list of readings: [{"stream": "room/t", "value": 21.5}]')
+        limit = self.services.limits.readings
+        if len(body) > limit:
+            raise TooLargeError(f"{len(body)} readings, at most {limit} at once: send several")
+        in_ns = wire.body_format(self.request.headers["Content-Type"]) == "msgpack"
+
+        def start() -> Coroutine[Any, Any, Answer]:
+            return publish(self.services, body, in_ns=in_ns)
+
+        if key is None:
+            status, answer = await start()
+        else:
+            digest = hashlib.sha256(self.body_bytes).digest()
+            status, answer = await self.application.retries.run(
+                f"{self.caller.who} {key}", digest, start
+            )
+        await _durable(self.services)
+        self.reply(answer, status)
+
+
+async def publish(services: Services, body: Sequence[Any], *, in_ns: bool) -> Answer:
+    """Give the good readings to the hub; they are not yet durable.
+
+    Raises:
+        BadRequestError: there is no good one.
+    """
+    good, rejected = await _sorted_out(services, body, in_ns=in_ns)
+    good, refused = await _fitting(services, good)
+    rejected += refused
+    for number, batch in enumerate(pushed.batches(good)):
+        services.hub.publish(batch)
+        if number % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+    rejected.sort(key=lambda rejection: rejection["index"])
+    if not good:
+        raise BadRequestError(
+            f"none of {len(body)} readings is taken: {rejected[0]['reason']}",
+            {"accepted": 0, "rejected": rejected},
+        )
+    return (207 if rejected else 200), {"accepted": len(good), "rejected": rejected}
+
+
+async def _sorted_out(
+    services: Services, body: Sequence[Any], *, in_ns: bool
+) -> tuple[list[Pushed], list[dict[str, Any]]]:
+    now_ns = services.clock.now_ns()
+    ahead_ns = int(services.limits.ahead_s * SECOND_NS)
+    good: list[Pushed] = []
+    rejected: list[dict[str, Any]] = []
+    for index, item in enumerate(body):
+        try:
+            good.append(pushed.read(index, item, now_ns, ahead_ns, in_ns=in_ns))
+        except ValueError as error:
+            rejected.append(_rejection(index, item, str(error)))
+        if index % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
+    return good, rejected
+
+
+async def _fitting(
+    services: Services, readings: list[Pushed]
+) -> tuple[list[Pushed], list[dict[str, Any]]]:
+    """Make streams that do not exist; keep what fits the type of its stream."""
+    kinds: dict[str, tuple[bool, str]] = {}
+    good: list[Pushed] = []
+    rejected: list[dict[str, Any]] = []
+    for reading in readings:
+        if reading.path not in kinds:
+            kinds[reading.path] = await _kind(services, reading)
+        takes_numbers, reason = kinds[reading.path]
+        if not reason and takes_numbers and not reading.is_numeric:
+            reason = f"{reading.path} takes numbers"
+        if reason:
+            rejected.append(_rejection(reading.place, {"stream": reading.path}, reason))
+        else:
+            good.append(reading)
+    return good, rejected
+
+
+async def _kind(services: Services, reading: Pushed) -> tuple[bool, str]:
+    """Whether the stream of a reading takes numbers only, and why it takes nothing."""
+    datastream = services.datastream
+    stream_id = datastream.stream_id(reading.path)
+    if stream_id is None:
+        stream_id = await services.recorder.ensure(reading.path, reading.value)
+    if stream_id is None:
+        return True, services.recorder.refused.get(reading.path, "it cannot be recorded")
+    known = datastream.describe(stream_id)
+    if known.get("derived_from"):
+        return True, f"{reading.path} is derived from other streams"
+    return known.get("value_type") == "numeric", ""
+
+
+async def _durable(services: Services) -> None:
+    """Wait until everything published is durable.
+
+    Raises:
+        StorageError: the store does not take it now; it waits, and may be recorded later.
+    """
+    try:
+        await asyncio.wait_for(services.recorder.flush(), COMMIT_S)
+    except TimeoutError:
+        raise StorageError(
+            "the store does not take readings now; these wait in memory and may still be"
+            " recorded: repeat the request with the same Idempotency-Key later"
+        ) from None
+
+
+def _rejection(index: int, item: Any, reason: str) -> dict[str, Any]:
+    stream = item.get("stream") if isinstance(item, dict) else None
+    return {
+        "index": index,
+        "stream": stream[:255] if isinstance(stream, str) else None,
+        "reason": reason,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Remembered:
+    digest: bytes
+    task: asyncio.Task[Answer]
+
+
+class Retries:
+    """What was answered under the newest Idempotency-Keys; bounded, the oldest go first."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
+
+    async def run(
+        self, key: str, digest: bytes, start: Callable[[], Coroutine[Any, Any, Answer]]
+    ) -> Answer:
+        """The answer of the first request with this key; failures are not kept.
+
+        Raises:
+            ProblemError: 422, the key was used for another body.
+        """
+        known = self._remembered.get(key)
+        if known is None:
+            known = _Remembered(digest, asyncio.create_task(start(), name="append"))
+            self._remembered[key] = known
+            known.task.add_done_callback(lambda task: self._ended(key, task))
+            while len(self._remembered) > self._limit:
+                self._remembered.popitem(last=False)
+        elif known.digest != digest:
+            raise ProblemError(422, "this Idempotency-Key was used for another body")
+        return await asyncio.shield(known.task)
+
+    def _ended(self, key: str, task: asyncio.Task[Answer]) -> None:
+        if task.cancelled() or task.exception() is not None:
+            known = self._remembered.get(key)
+            if known is not None and known.task is task:
+                del self._remembered[key]

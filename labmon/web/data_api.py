@@ -1,0 +1,223 @@
+"""`GET data`: the columns of a graph, or the same as CSV, records or Flot series.
+
+The trap: an answer's cursor must neither leave out nor repeat what live will send after it, so
+raw readings that came while the query ran are taken away again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+from labmon.datastream.granularity import Granularity
+from labmon.errors import BadRequestError, TooLargeError
+from labmon.timestamps import SECOND_NS, to_iso
+from labmon.web import tables, wire
+from labmon.web.cursor import Cursor
+from labmon.web.curves import FIELDS, Curve, curve_of, without_times
+from labmon.web.descriptors import edge_time, resolve
+from labmon.web.handler import ApiHandler
+from labmon.web.operation import TEXT, TIME, Operation, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from labmon.datastream.api import Graph
+
+LEVELS: Final = tuple(granularity.name.lower() for granularity in Granularity.values)
+DEFAULT_SPAN_NS: Final = 600 * SECOND_NS
+TOTAL_POINTS: Final = 500_000
+"""Rows of one answer, over all streams."""
+FLUSH_BYTES: Final = 256 << 10
+_TEXT_TYPES: Final = {
+    "csv": "text/csv; charset=utf-8",
+    "records": "application/json",
+    "flot": "application/json",
+}
+
+
+class DataHandler(ApiHandler):
+    """History for graphs and exports."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            "The history of streams, as columns for a graph or as a table.",
+            (
+                Parameter("stream", "Paths, ids or globs of streams.", TEXT, (), True),
+                Parameter("start", "First time; 10 minutes before the end if absent.", TIME),
+                Parameter("end", "Time at which to stop, not included; now if absent.", TIME),
+                Parameter(
+                    "points",
+                    "Points that the graph has room for; up to twice as many are given.",
+                    {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 1000},
+                    1000,
+                ),
+                Parameter(
+                    "granularity",
+                    "Fixes the level; else the finest that fits is taken.",
+                    {"type": "string", "enum": list(LEVELS)},
+                ),
+                Parameter(
+                    "fields",
+                    "Columns of a rollup; mean, min and max if absent.",
+                    {"type": "string", "enum": list(FIELDS)},
+                    is_list=True,
+                ),
+                Parameter(
+                    "format",
+                    "Columns, a CSV file, flat records, or series of Flot.",
+                    {"type": "string", "enum": ["columns", "csv", "records", "flot"]},
+                    "columns",
+                ),
+            ),
+            answers={
+                200: "the columns",
+                413: "too many points or streams",
+                429: "too many queries",
+            },
+        )
+    }
+    _task: asyncio.Task[Any] | None = None
+
+    async def get(self) -> None:
+        """Answer in the asked shape."""
+        self._task = asyncio.current_task()
+        if not self.query["stream"]:
+            raise BadRequestError("name at least one stream: stream=wavemeter/ch1")
+        start_ns, end_ns = self._span()
+        services = self.services
+        async with self.application.gate.enter():
+            cursor = Cursor(
+                services.hub.node, services.hub.epoch, services.seen_seq, services.clock.now_ns()
+            )
+            curves = await self._curves(start_ns, end_ns, cursor.seq)
+            if self.query["format"] == "columns":
+                await self._send_columns(curves, start_ns, end_ns, cursor)
+            else:
+                await self._send_table(curves, start_ns)
+
+    def on_connection_close(self) -> None:
+        """Nobody waits for the answer any more."""
+        super().on_connection_close()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _span(self) -> tuple[int, int]:
+        end_ns = self.query["end"]
+        end_ns = self.services.clock.now_ns() + 1 if end_ns is None else end_ns
+        start_ns = self.query["start"]
+        start_ns = max(0, end_ns - DEFAULT_SPAN_NS) if start_ns is None else start_ns
+        if start_ns >= end_ns:
+            raise BadRequestError(f"start {to_iso(start_ns)} is not before end {to_iso(end_ns)}")
+        return start_ns, end_ns
+
+    async def _curves(self, start_ns: int, end_ns: int, seen_seq: int) -> list[Curve]:
+        datastream, limits = self.services.datastream, self.services.limits
+        word = self.query["granularity"]
+        level = None if word is None else Granularity.find(word)
+        curves: list[Curve] = []
+        total = 0
+        for path, stream_id in resolve(datastream, self.query["stream"], limits.streams):
+            if level is not None:
+                await self._check_points(path, stream_id, level, (start_ns, end_ns))
+            graph = await datastream.get_graph(
+                stream_id, start_ns, end_ns, self.query["points"], granularity=level
+            )
+            curve = self._curve(path, stream_id, graph, seen_seq)
+            total += len(curve)
+            if total > TOTAL_POINTS:
+                raise TooLargeError(
+                    f"this would return more than {TOTAL_POINTS} points over all streams: ask for"
+                    " fewer streams, a shorter time or a coarser granularity",
+                    {"limit": TOTAL_POINTS},
+                )
+            curves.append(curve)
+        return curves
+
+    def _curve(self, path: str, stream_id: str, graph: Graph, seen_seq: int) -> Curve:
+        tags = self.services.datastream.describe(stream_id)
+        if graph.bucket_ns == 0:
+            newer = self.services.hub.since(seen_seq) or []
+            times = [batch.time_ns for batch in newer if path in batch.paths]
+            if times:
+                graph = without_times(graph, times)
+        return curve_of(path, tags, graph, self.query["fields"])
+
+    async def _check_points(
+        self, path: str, stream_id: str, level: Granularity, span: tuple[int, int]
+    ) -> None:
+        """Refuse a fixed level that would return too much, with the number it would."""
+        limit = self.services.limits.points
+        datastream = self.services.datastream
+        known = datastream.describe(stream_id)
+        earliest, latest = known.get("earliest_datapoint"), known.get("latest_datapoint")
+        if earliest is None or latest is None:
+            return
+        points = known["count"]
+        if level.duration_ns:
+            seen_ns = min(span[1], latest + 1) - max(span[0], earliest)
+            points = min(points, max(0, seen_ns) // level.duration_ns + 2)
+        if points > limit:
+            stored = await datastream.get_data(
+                stream_id, level, start=span[0], end_exclusive=span[1], value_downsamplers=()
+            )
+            points = await stored.count()
+        if points > limit:
+            raise TooLargeError(
+                f"{path} has {points} points at granularity {level.name.lower()} in this time,"
+                f" at most {limit} go into one answer: ask for a shorter time, or leave"
+                " granularity away",
+                {"stream": path, "points": points, "limit": limit},
+            )
+
+    async def _send_columns(
+        self, curves: Sequence[Curve], start_ns: int, end_ns: int, cursor: Cursor
+    ) -> None:
+        fmt = self.answer_format
+        self.set_header("Content-Type", wire.CONTENT_TYPES[fmt])
+        head = {
+            "start": edge_time(start_ns, fmt),
+            "end": edge_time(end_ns, fmt),
+            "cursor": str(cursor),
+            "streams": [],
+        }
+        pieces = (wire.encode(_columns(curve, fmt), fmt) for curve in curves)
+        await self._send(wire.with_list(head, "streams", pieces, len(curves), fmt))
+
+    async def _send_table(self, curves: Sequence[Curve], start_ns: int) -> None:
+        shape = self.query["format"]
+        self.set_header("Content-Type", _TEXT_TYPES[shape])
+        if shape == "csv":
+            name = "labmon-" + to_iso(start_ns)[:16].replace(":", "") + ".csv"
+            self.set_header("Content-Disposition", f'attachment; filename="{name}"')
+            await self._send(piece.encode() for piece in tables.csv_pieces(curves))
+        elif shape == "records":
+            await self._send(tables.record_pieces(curves))
+        else:
+            await self._send(tables.flot_pieces(curves))
+
+    async def _send(self, pieces: Iterable[bytes]) -> None:
+        """Write piece by piece; let others run in between, and wait for a slow client."""
+        waiting = 0
+        for piece in pieces:
+            self.write(piece)
+            waiting += len(piece)
+            if waiting >= FLUSH_BYTES:
+                waiting = 0
+                await self.patient_flush()
+                await asyncio.sleep(0)
+        await self.finish()
+
+
+def _columns(curve: Curve, fmt: wire.Format) -> dict[str, Any]:
+    times: np.ndarray = curve.time_ns
+    return {
+        "path": curve.path,
+        "unit": curve.unit,
+        "granularity": curve.granularity,
+        "bucket_s": curve.bucket_ns / SECOND_NS,
+        "t": times if fmt == "msgpack" else times / SECOND_NS,
+        **curve.columns,
+    }

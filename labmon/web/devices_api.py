@@ -1,0 +1,88 @@
+"""`devices`: their state, channels and commands; and what an operator may do with one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from labmon.control.audit import Audit
+from labmon.errors import NotFoundError
+from labmon.reading import Batch
+from labmon.web.descriptors import edge_time
+from labmon.web.handler import ApiHandler
+from labmon.web.operation import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from labmon.device.device import Device
+    from labmon.reading import Value
+
+ACTIONS: Final = ("reconnect", "enable", "disable")
+"""What `POST devices/NAME/ACTION` knows; methods of `Device` of the same names."""
+
+
+class DevicesHandler(ApiHandler):
+    """All devices."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation("The devices: state, health, channels, commands with their JSON Schemas.")
+    }
+
+    async def get(self) -> None:
+        """In the order of the configuration."""
+        self.reply(
+            {
+                "devices": [device.description() for device in self.services.devices.values()],
+                "now": edge_time(self.services.clock.now_ns(), self.answer_format),
+            }
+        )
+
+
+class _OneDeviceHandler(ApiHandler):
+    def device(self, name: str) -> Device:
+        """The device of a name.
+
+        Raises:
+            NotFoundError: there is none; names those that there are.
+        """
+        devices = self.services.devices
+        if name not in devices:
+            there_are = ", ".join(devices) or "none"
+            raise NotFoundError(f"there is no device {name[:80]!r}: there are {there_are}")
+        return devices[name]
+
+
+class DeviceHandler(_OneDeviceHandler):
+    """One device."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation("One device.")}
+
+    async def get(self, name: str) -> None:
+        """Its description."""
+        self.reply(self.device(name).description())
+
+
+class DeviceActionHandler(_OneDeviceHandler):
+    """Something done with a device as a whole."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "POST": Operation(
+            "Reconnect, enable or disable a device; answers with its state.",
+            body={"type": "object", "maxProperties": 0},
+            role="operator",
+        )
+    }
+
+    async def post(self, name: str, action: str) -> None:
+        """Do it, and leave a record of who did."""
+        device = self.device(name)
+        clock, hub = self.services.clock, self.services.hub
+
+        def record(path: str, value: Value) -> None:
+            hub.publish(Batch(name, clock.now_ns(), (path,), (value,), b"\0"))
+
+        {"reconnect": device.reconnect, "enable": device.enable, "disable": device.disable}[
+            action
+        ]()
+        Audit(record).leave(name, action, {}, self.caller, 0.0)
+        self.reply(device.status())

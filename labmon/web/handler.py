@@ -1,0 +1,239 @@
+"""What every handler does: let in, check, answer in the asked format, say errors in one shape.
+
+`ApiHandler` is what a call under /api derives from. The trap: Tornado calls `prepare` before the
+body has arrived, which is where size and type are refused; the body is read by `read_body`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
+from tornado.web import RequestHandler, stream_request_body
+
+from labmon.web import wire
+from labmon.web.problems import ProblemError, describe, is_our_fault
+from labmon.web.security import HEADERS, STATE_CHANGES, content_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from tornado.concurrent import Future
+
+    from labmon.control.caller import Caller
+    from labmon.web.application import LabmonApplication
+    from labmon.web.operation import Operation
+    from labmon.web.services import Services
+
+log = logging.getLogger(__name__)
+
+OFF_LOOP_BYTES: Final = 256 << 10
+"""Bodies over this are decoded in a thread, so that the loop goes on."""
+
+
+class GuardedHandler(RequestHandler):
+    """A handler that nobody reaches past the gatekeeper, and whose answers are guarded too."""
+
+    application: LabmonApplication
+    caller: Caller
+    """Who asks; known once `prepare` has run."""
+
+    @property
+    def services(self) -> Services:
+        """What requests are put to."""
+        return self.application.services
+
+    def set_default_headers(self) -> None:
+        """The headers of every answer."""
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Server", "labmon")
+
+    def prepare(self) -> None:
+        """Let the request in, or raise."""
+        self.admit()
+
+    def admit(self) -> None:
+        """Check where the request comes from, and know who asks.
+
+        Raises:
+            ProblemError: it is refused.
+        """
+        gatekeeper = self.application.gatekeeper
+        gatekeeper.check(self.request)
+        self.caller = gatekeeper.caller(self.request)
+        self.set_header("Content-Security-Policy", content_policy(self.request.host))
+
+    @property
+    def answer_format(self) -> wire.Format:
+        """What the `Accept` header asks for."""
+        return wire.accepted(self.request.headers.get("Accept", ""))
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer with `{"error": ...}` in the asked format."""
+        error = kwargs.get("exc_info", (None, None, None))[1]
+        status, body = describe(error, status_code)
+        self.set_status(status, _reason(status))
+        self.set_header("Content-Type", wire.CONTENT_TYPES[self.answer_format])
+        self.set_header("Cache-Control", "no-store")
+        self.finish(wire.encode({"error": body}, self.answer_format))
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Log our own bugs with their stack; what callers do wrong is said to them alone."""
+        if isinstance(value, StreamClosedError | asyncio.CancelledError):
+            return  # nobody is there to be told
+        if value is not None and is_our_fault(value):
+            log.error("bug in %s %s", self.request.method, self.request.path, exc_info=value)
+
+    def cut(self) -> None:
+        """Close the connection at once."""
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.close()
+
+    async def patient_flush(self) -> None:
+        """Send what is written so far; a client that does not take it is cut after a while.
+
+        Raises:
+            StreamClosedError: the client is gone.
+        """
+        try:
+            await asyncio.wait_for(self.flush(), self.services.limits.write_stall_s)
+        except TimeoutError:
+            self.cut()
+            raise StreamClosedError from None
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> Future[None]:
+        """Send the rest of the answer; a client that does not take it is cut after a while."""
+        future = super().finish(chunk)
+        if not future.done():
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self.services.limits.write_stall_s, self.cut)
+            future.add_done_callback(lambda _: timer.cancel())
+        return future
+
+
+@stream_request_body
+class ApiHandler(GuardedHandler):
+    """One address of the interface for programs.
+
+    Attributes:
+        operations: what each method takes; a method that is not there gets 405.
+        query: the checked query parameters.
+    """
+
+    operations: ClassVar[Mapping[str, Operation]] = {}
+    query: dict[str, Any]
+
+    def initialize(self) -> None:
+        """Tornado's constructor hook."""
+        self._body = bytearray()
+        self._body_format: wire.Format = "json"
+
+    @property
+    def body_limit(self) -> int:
+        """Bytes that a body may have."""
+        return self.services.config.server.max_body_bytes
+
+    def prepare(self) -> None:
+        """Refuse everything that can be refused before the body is read."""
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("Vary", "Accept")
+        self.admit()
+        operation = self._operation()
+        self.query = operation.read_query(
+            self.request.query_arguments, self.services.clock.now_ns()
+        )
+        if operation.role == "operator" and self.caller.role == "viewer":
+            raise ProblemError(403, f"a {self.caller.role} may not do this: log in as operator")
+        if self.request.method in STATE_CHANGES:
+            self._check_content_type()
+        self._check_content_length()
+
+    async def read_body(self) -> Any:
+        """The decoded body.
+
+        Raises:
+            BadRequestError: it is not what its content type says.
+            TooLargeError: it is over a limit.
+        """
+        data, limits = bytes(self._body), self.services.limits
+        if len(data) <= OFF_LOOP_BYTES:
+            return wire.decode(data, self._body_format, limits)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, wire.decode, data, self._body_format, limits)
+
+    @property
+    def body_bytes(self) -> bytes:
+        """The body as it came."""
+        return bytes(self._body)
+
+    def reply(self, value: object, status: int = 200) -> None:
+        """Finish with a value in the asked format."""
+        self.set_status(status, _reason(status))
+        self.set_header("Content-Type", wire.CONTENT_TYPES[self.answer_format])
+        self.finish(wire.encode(value, self.answer_format))
+
+    def data_received(self, chunk: bytes) -> None:
+        """Collect the body while it is within the limit; called by Tornado."""
+        self._body += chunk
+        if len(self._body) > self.body_limit and not self._finished:
+            self._body.clear()
+            self._refuse_body()
+
+    def compute_etag(self) -> None:
+        """None: answers change all the time."""
+
+    def _operation(self) -> Operation:
+        operation = self.operations.get(self.request.method or "")
+        if operation is None:
+            self.set_header("Allow", ", ".join(self.operations))
+            raise ProblemError(405, f"use {' or '.join(self.operations)} here")
+        return operation
+
+    def _check_content_type(self) -> None:
+        body_format = wire.body_format(self.request.headers.get("Content-Type", ""))
+        if body_format is None:
+            raise ProblemError(
+                415, "send Content-Type application/json or application/msgpack with this"
+            )
+        self._body_format = body_format
+
+    def _check_content_length(self) -> None:
+        # what is refused is still read and thrown away: otherwise the client, busy sending, would
+        # see its connection reset instead of the answer
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_max_body_size(self.services.limits.drain_bytes)
+        length = self.request.headers.get("Content-Length", "0")
+        if length.isascii() and length.isdigit() and int(length[:18]) > self.body_limit:
+            raise self._too_large()
+
+    def _refuse_body(self) -> None:
+        error = self._too_large()
+        self.send_error(413, exc_info=(type(error), error, None))
+
+    def _too_large(self) -> ProblemError:
+        return ProblemError(413, f"a body here has at most {self.body_limit} bytes")
+
+
+class NotFoundHandler(ApiHandler):
+    """Every address that is not listed."""
+
+    def _operation(self) -> Operation:
+        raise ProblemError(404, f"there is nothing at {self.request.path[:200]}")
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Unknown"

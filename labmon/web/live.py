@@ -1,0 +1,281 @@
+"""All live connections: who they are, which topics they share, and their care.
+
+`LiveClient` is one connection of either transport; `Live` owns them, the topics and two tasks:
+one for events, one that sweeps every second for clients that take nothing and topics left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from tornado.iostream import StreamClosedError
+
+from labmon.errors import LabmonError
+from labmon.paths import Selection
+from labmon.web.cursor import Cursor
+from labmon.web.mailbox import Mailbox
+from labmon.web.problems import describe
+from labmon.web.replay import Replay
+from labmon.web.topics import Member, Topic
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tornado.iostream import IOStream
+
+    from labmon.hub import Event
+    from labmon.web.encoders import Encoder, SubscriptionId
+    from labmon.web.services import Services
+
+log = logging.getLogger(__name__)
+
+SWEEP_S: Final = 1.0
+SLOW: Final = (3008, "slow")
+GOING_AWAY: Final = (1001, "the server stops")
+
+
+class LiveClient:
+    """One live connection, on the event loop only.
+
+    Args:
+        live: where it is registered.
+        stream: the connection, after the handshake.
+        encoder: its format.
+        address: of the other side, for the limits.
+        hang_up: says goodbye with a code and a reason, and closes soon.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        stream: IOStream,
+        encoder: Encoder,
+        address: str,
+        hang_up: Callable[[int, str], None],
+    ) -> None:
+        self.encoder = encoder
+        self.address = address
+        self.hang_up = hang_up
+        limit_bytes = live.services.config.server.max_mailbox_bytes
+        self.mailbox = Mailbox(stream, limit_bytes, self._on_room, live.blocked)
+        self._live = live
+        self._members: dict[SubscriptionId | None, tuple[Topic, Member]] = {}
+        self._replays: dict[SubscriptionId | None, asyncio.Task[None]] = {}
+        self._missed_events: dict[tuple[str, str], bytes] = {}
+
+    @property
+    def subscriptions(self) -> int:
+        """How many it has."""
+        return len(self._members) + len(self._replays)
+
+    def send(self, kind: str, fields: dict[str, Any]) -> None:
+        """Send one message that must arrive."""
+        self.mailbox.put(self.encoder.message(kind, fields))
+
+    def offer_event(self, event: Event, frame: bytes) -> None:
+        """Send an event; while the client is behind only the newest of each device is kept."""
+        if not self.mailbox.offer(frame):
+            self._missed_events[event.kind, str(event.data.get("name", ""))] = frame
+
+    def subscribe(
+        self,
+        id: SubscriptionId | None,
+        selection: Selection,
+        after: Cursor | None,
+    ) -> None:
+        """Send what is selected, from a cursor or from now on; the same id replaces the old one."""
+        self.unsubscribe(id)
+        if after is None:
+            self._join(id, selection)
+        else:
+            task = asyncio.create_task(self._replay(id, selection, after), name="replay")
+            self._replays[id] = task
+
+    def unsubscribe(self, id: SubscriptionId | None) -> bool:
+        """Send nothing more for this id; says whether there was one."""
+        replay = self._replays.pop(id, None)
+        if replay is not None:
+            replay.cancel()
+        topic, member = self._members.pop(id, (None, None))
+        if topic is not None and member is not None:
+            topic.leave(member)
+            self._live.release(topic)
+        return replay is not None or topic is not None
+
+    def closed(self) -> None:
+        """The connection is gone."""
+        for id_ in [*self._members, *self._replays]:
+            self.unsubscribe(id_)
+        self.mailbox.closed()
+
+    def _join(self, id: SubscriptionId | None, selection: Selection) -> None:
+        topic = self._live.topic(selection, self.encoder)
+        self._members[id] = topic, topic.join(self.mailbox, id)
+
+    async def _replay(
+        self,
+        id: SubscriptionId | None,
+        selection: Selection,
+        after: Cursor,
+    ) -> None:
+        replay = Replay(self._live.services, selection, self.encoder, self.mailbox, id)
+        try:
+            await replay.run(after, lambda: self._join(id, selection))
+        except StreamClosedError:
+            pass  # the client's own close takes everything away
+        except LabmonError as error:
+            self.send("error", {"id": id, "error": describe(error)[1]})
+        finally:
+            if self._replays.get(id) is asyncio.current_task():
+                del self._replays[id]
+
+    def _on_room(self) -> None:
+        for topic, member in self._members.values():
+            topic.catch_up(member)
+        while self._missed_events and self.mailbox.blocked_since is None:
+            self.mailbox.put(self._missed_events.pop(next(iter(self._missed_events))))
+
+
+class Live:
+    """The registry of live connections; `start` and `stop` with the server."""
+
+    def __init__(self, services: Services) -> None:
+        self.services = services
+        self.clients: set[LiveClient] = set()
+        self.addresses: Counter[str] = Counter()
+        self.blocked: set[Mailbox] = set()
+        self.slow_clients = 0
+        """How many were cut because they took nothing."""
+        self._skipped = 0
+        self._topics: dict[tuple[Selection, str], Topic] = {}
+        self._events = services.hub.subscribe(Selection(()))
+        self._tasks: list[asyncio.Task[None]] = []
+        self._emptied = asyncio.Event()
+
+    @property
+    def skipped_readings(self) -> int:
+        """Readings that slow clients did not get, over all clients."""
+        return self._skipped + sum(topic.skipped_readings for topic in self._topics.values())
+
+    @property
+    def topics(self) -> int:
+        """Distinct subscriptions now."""
+        return len(self._topics)
+
+    def start(self) -> None:
+        """Start the two tasks."""
+        self._tasks = [
+            asyncio.create_task(self._tell_events(), name="live events"),
+            asyncio.create_task(self._sweep(), name="live sweep"),
+        ]
+
+    def cursor(self) -> Cursor:
+        """The position of everything that the hub has published."""
+        hub = self.services.hub
+        return Cursor(hub.node, hub.epoch, hub.last_seq, self.services.clock.now_ns())
+
+    def add(self, client: LiveClient) -> None:
+        """A new connection."""
+        self.clients.add(client)
+        self.addresses[client.address] += 1
+
+    def remove(self, client: LiveClient) -> None:
+        """A connection is gone; one that is not there is no error."""
+        client.closed()
+        if client in self.clients:
+            self.clients.discard(client)
+            self.addresses[client.address] -= 1
+            if not self.addresses[client.address]:
+                del self.addresses[client.address]
+        if not self.clients:
+            self._emptied.set()
+
+    def topic(self, selection: Selection, encoder: Encoder) -> Topic:
+        """The topic of a selection in a format, shared."""
+        key = selection, encoder.name
+        topic = self._topics.get(key)
+        if topic is None:
+            services = self.services
+            topic = Topic(
+                services.hub, selection, encoder, services.clock, services.limits.interval_s
+            )
+            topic.task.add_done_callback(lambda task: self._topic_ended(key, task))
+            self._topics[key] = topic
+        return topic
+
+    def release(self, topic: Topic) -> None:
+        """Close a topic that nobody is in any more."""
+        key = topic.selection, topic.encoder.name
+        if topic.is_empty and self._topics.get(key) is topic:
+            del self._topics[key]
+            self._skipped += topic.skipped_readings
+            topic.close()
+
+    async def stop(self) -> None:
+        """Say goodbye to everybody; whoever does not take it is cut."""
+        for topic in self._topics.values():
+            topic.flush()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.services.hub.unsubscribe(self._events)
+        for client in list(self.clients):
+            client.send("bye", {})
+            client.hang_up(*GOING_AWAY)
+        if self.clients:
+            self._emptied.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._emptied.wait(), self.services.limits.shutdown_s)
+        for client in list(self.clients):
+            client.mailbox.close()
+            self.remove(client)
+
+    async def _tell_events(self) -> None:
+        while True:
+            await self._events.ready()
+            for event in self._events.take().events:
+                frames: dict[str, bytes] = {}
+                for client in list(self.clients):
+                    name = client.encoder.name
+                    if name not in frames:
+                        fields = {event.kind: event.data}
+                        frames[name] = client.encoder.message(event.kind, fields)
+                    client.offer_event(event, frames[name])
+
+    async def _sweep(self) -> None:
+        limits = self.services.limits
+        loop = asyncio.get_running_loop()
+        comment_at = loop.time() + limits.comment_s
+        while True:
+            await asyncio.sleep(min(SWEEP_S, limits.stall_s / 4))
+            self._cut_slow(loop.time() - limits.stall_s)
+            if loop.time() >= comment_at:
+                comment_at = loop.time() + limits.comment_s
+                self._comment()
+            for topic in list(self._topics.values()):
+                topic.refresh(limits.comment_s)
+
+    def _cut_slow(self, since: float) -> None:
+        slow = {m for m in self.blocked if m.blocked_since is not None and m.blocked_since < since}
+        for client in [client for client in self.clients if client.mailbox in slow] if slow else []:
+            self.slow_clients += 1
+            client.mailbox.clear()
+            client.hang_up(*SLOW)
+
+    def _comment(self) -> None:
+        """A comment on every SSE connection: proxies and dead peers notice."""
+        for client in self.clients:
+            if client.encoder.name == "sse":
+                client.mailbox.offer(b": still here\n\n")
+
+    def _topic_ended(self, key: tuple[Selection, str], task: asyncio.Task[None]) -> None:
+        if task.cancelled() or task.exception() is None:
+            return
+        log.error("bug in the live topic %s", key, exc_info=task.exception())
+        topic = self._topics.pop(key, None)
+        for client in list(self.clients) if topic is not None else []:
+            client.hang_up(1011, "internal error: come back")

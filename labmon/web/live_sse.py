@@ -1,0 +1,108 @@
+"""Server-sent events, `GET /api/v1/live`: for scripts, other programs, and as the fallback.
+
+The connection is taken out of Tornado's HTTP once the head is sent, so that the same bytes go to
+all clients; the body ends where the connection does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from contextlib import suppress
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from tornado.iostream import StreamClosedError
+
+from labmon.web.cursor import Cursor
+from labmon.web.encoders import SSE
+from labmon.web.handler import ApiHandler
+from labmon.web.live import LiveClient
+from labmon.web.live_ws import prepare_socket, selection_of
+from labmon.web.operation import TEXT, Operation, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tornado.iostream import IOStream
+
+_HEADERS: Final = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+    "Connection": "close",
+}
+
+
+class LiveEventsHandler(ApiHandler):
+    """One SSE connection."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            "Readings and events as they come, as server-sent events.",
+            (
+                Parameter(
+                    "stream", "Globs of stream paths; all of them if absent.", TEXT, ("**",), True
+                ),
+                Parameter(
+                    "last_event_id", "Cursor after which to go on; the header goes before.", TEXT
+                ),
+            ),
+            answer_type="text/event-stream",
+        )
+    }
+
+    async def get(self) -> None:
+        """Send until the client goes away."""
+        limits = self.services.limits
+        selection = selection_of(self.query["stream"], limits.streams)
+        text = self.request.headers.get("Last-Event-ID") or self.query["last_event_id"]
+        after = None if text is None else Cursor.parse(text)
+        for name, value in _HEADERS.items():
+            self.set_header(name, value)
+        head = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
+        stream: IOStream = self.detach()
+        prepare_socket(stream, limits.send_buffer_bytes)
+        _set_user_timeout(stream, limits.user_timeout_s)
+        live = self.application.live
+        client = LiveClient(
+            live,
+            stream,
+            SSE,
+            self.request.remote_ip or "",
+            lambda _code, _reason: _close_after(client, limits.linger_s),
+        )
+        client.mailbox.put(f"HTTP/1.1 200 OK\r\n{head}\r\nretry: {limits.retry_ms}\n".encode())
+        client.mailbox.put(SSE.position(str(after or live.cursor())))
+        live.add(client)
+        try:
+            client.subscribe(None, selection, after)
+            await _until_closed(stream)
+        finally:
+            live.remove(client)
+
+
+def _close_after(client: LiveClient, linger_s: float) -> None:
+    """Close once what the kernel has not yet taken is out, or after a while."""
+    mailbox = client.mailbox
+    mailbox.end()
+    asyncio.get_running_loop().call_later(linger_s, mailbox.close)
+    with suppress(StreamClosedError):
+        mailbox.stream.write(b"").add_done_callback(lambda _: mailbox.close())
+
+
+async def _until_closed(stream: IOStream) -> None:
+    """Read and throw away: a client of SSE has nothing more to say."""
+    try:
+        while True:
+            await stream.read_bytes(4096, partial=True)
+    except StreamClosedError:
+        return
+
+
+def _set_user_timeout(stream: IOStream, timeout_s: float) -> None:
+    """Let the kernel find a dead peer: data that is not acknowledged for so long ends it."""
+    if stream.socket is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+        with suppress(OSError):  # a Unix socket has no such option
+            stream.socket.setsockopt(
+                socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000)
+            )

@@ -1,0 +1,199 @@
+"""From a cursor to live without a seam: memory first, else the journal, else a `gap`.
+
+What was shown live but never became durable before a crash is taken back with `lost`. The trap:
+while the journal is read live goes on; so the last step, from memory into the topic, is made
+without giving the event loop away.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from labmon.datastream.granularity import Granularity
+from labmon.timestamps import MAX_NS, SECOND_NS
+from labmon.web.cursor import Cursor
+from labmon.web.encoders import rows_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from labmon.datastream.api import JournalTail
+    from labmon.paths import Selection
+    from labmon.reading import Batch
+    from labmon.web.encoders import Encoder, SubscriptionId
+    from labmon.web.mailbox import Mailbox
+    from labmon.web.services import Services
+
+MARGIN_NS: Final = 10 * SECOND_NS
+"""Readings may be this much older than the cursor under which they arrived: a poll takes time."""
+
+
+class Replay:
+    """What one subscription missed, in order, as fast as its client takes it."""
+
+    def __init__(
+        self,
+        services: Services,
+        selection: Selection,
+        encoder: Encoder,
+        mailbox: Mailbox,
+        id: SubscriptionId | None,
+    ) -> None:
+        self._hub = services.hub
+        self._datastream = services.datastream
+        self._clock = services.clock
+        self._chunk = services.limits.replay_readings
+        self._selection = selection
+        self._encoder = encoder
+        self._mailbox = mailbox
+        self._id = id
+
+    async def run(self, after: Cursor, join: Callable[[], None]) -> None:
+        """Send everything after a cursor, then `join` the live topic in the same breath.
+
+        Raises:
+            StreamClosedError: the client went away meanwhile.
+            StorageError: the journal cannot be read.
+        """
+        if not self._is_ours(after):
+            self._gap(None)
+        else:
+            position = await self._through_journal(after)
+            if position is not None and await self._through_memory(position, join):
+                return
+        join()
+
+    def _is_ours(self, after: Cursor) -> bool:
+        hub = self._hub
+        return (
+            after.node == hub.node
+            and after.epoch <= hub.epoch
+            and (after.epoch < hub.epoch or after.seq <= hub.last_seq)
+        )
+
+    async def _through_memory(self, position: Cursor, join: Callable[[], None]) -> bool:
+        """Send what memory has after a position of this epoch; False where there is a gap."""
+        while True:
+            batches = self._hub.since(position.seq)
+            if batches is None:  # the client was so slow that memory went on without it
+                again = await self._through_journal(position)
+                if again is None:
+                    return False
+                position = again
+                continue
+            if sum(map(len, batches)) <= self._chunk:
+                self._send(batches, self._at(self._hub.epoch, self._hub.last_seq), position.seq)
+                join()
+                return True
+            batches = self._first(batches)
+            reached = self._at(position.epoch, batches[-1].last_seq)
+            self._send(batches, reached, position.seq)
+            position = reached
+            await self._mailbox.drained()
+
+    async def _through_journal(self, after: Cursor) -> Cursor | None:
+        """Send from the journal until memory goes on; None where there is a gap up to now."""
+        while after.epoch < self._hub.epoch or self._hub.since(after.seq) is None:
+            tail = await self._datastream.journal_since(after.epoch, after.seq)
+            if after.epoch < self._hub.epoch:
+                await self._take_back(after, tail)
+            if not tail.complete:
+                self._gap(after.time_ns, tail.from_ns)
+                if tail.from_ns is None:
+                    return None
+            reached = await self._send_tail(after, tail)
+            if reached is after:  # nothing durable beyond it: the rest is in memory, or nowhere
+                if self._hub.since(after.seq) is None:
+                    self._gap(after.time_ns)
+                    return None
+                break
+            after = reached
+        return after
+
+    async def _send_tail(self, after: Cursor, tail: JournalTail) -> Cursor:
+        """Send a tail of the journal in chunks; says where it ends, in this epoch."""
+        reached = after
+        start = 0
+        while start < len(tail.batches):
+            run = self._run(tail, start)
+            await self._mailbox.drained()
+            epoch = tail.epochs[start]
+            floor = reached.seq if epoch == reached.epoch else 0
+            reached = self._at(epoch, run[-1].last_seq)
+            self._send(run, reached, floor)
+            start += len(run)
+        if reached.epoch < self._hub.epoch:
+            reached = self._at(self._hub.epoch, 0)
+        return reached
+
+    def _run(self, tail: JournalTail, start: int) -> list[Batch]:
+        """The batches of one message: of one epoch, and not too many readings."""
+        epoch, end = tail.epochs[start], start
+        while end < len(tail.batches) and tail.epochs[end] == epoch:
+            end += 1
+        return self._first(tail.batches[start:end])
+
+    def _first(self, batches: Sequence[Batch]) -> list[Batch]:
+        chosen: list[Batch] = []
+        readings = 0
+        for batch in batches:
+            if chosen and readings + len(batch) > self._chunk:
+                break
+            chosen.append(batch)
+            readings += len(batch)
+        return chosen
+
+    async def _take_back(self, after: Cursor, tail: JournalTail) -> None:
+        """Send `lost` if the client saw readings of an earlier epoch that never became durable."""
+        end = await self._datastream.epoch_end(after.epoch)
+        if end is None or after.seq <= end:
+            return
+        first = self._first_times(tail)
+        streams: dict[str, float | int | None] = {}
+        for path in self._datastream.paths():
+            if path in self._selection:
+                time_ns = await self._last_before(path, first.get(path))
+                streams[path] = None if time_ns is None else self._encoder.time(time_ns)
+        fields = {"id": self._id, "streams": streams}
+        self._mailbox.put(self._encoder.message("lost", fields))
+
+    async def _last_before(self, path: str, before_ns: int | None) -> int | None:
+        """Time of the newest stored reading of a stream before the first one that will follow."""
+        stream_id = self._datastream.stream_id(path)
+        if stream_id is None:
+            return None
+        if before_ns is None:
+            latest = self._datastream.latest(stream_id)
+            return None if latest is None else latest[0]
+        stored = await self._datastream.get_data(
+            stream_id, Granularity.Raw, start=0, end_exclusive=before_ns, reverse=True
+        )
+        newest = await stored.fetch(slice(0, 1))
+        return newest[0]["t"] if newest else None
+
+    @staticmethod
+    def _first_times(tail: JournalTail) -> dict[str, int]:
+        """When each stream goes on behind the cursor."""
+        first: dict[str, int] = {}
+        for batch in tail.batches:
+            for path in batch.paths:
+                if batch.time_ns < first.get(path, MAX_NS):
+                    first[path] = batch.time_ns
+        return first
+
+    def _send(self, batches: Iterable[Batch], cursor: Cursor, after_seq: int) -> None:
+        rows = rows_of(batches, self._selection, self._encoder, after_seq)
+        body = self._encoder.readings(self._clock.now_ns(), str(cursor), rows)
+        self._mailbox.put(self._encoder.addressed(body, self._id))
+
+    def _gap(self, from_ns: int | None, to_ns: int | None = None) -> None:
+        time = self._encoder.time
+        fields = {
+            "id": self._id,
+            "from": None if from_ns is None else time(max(0, from_ns - MARGIN_NS)),
+            "to": time(self._clock.now_ns() if to_ns is None else to_ns),
+        }
+        self._mailbox.put(self._encoder.message("gap", fields))
+
+    def _at(self, epoch: int, seq: int) -> Cursor:
+        return Cursor(self._hub.node, epoch, seq, self._clock.now_ns())

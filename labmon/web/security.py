@@ -1,0 +1,142 @@
+"""Who may speak to the server at all: the Host allow-list, the Origin check, and the Caller.
+
+Every request passes here first, WebSocket and SSE too. The trap: a page of another site can make
+the browser of somebody in the laboratory send anything to 127.0.0.1; Host and Origin tell.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
+
+from labmon.control.caller import Caller
+from labmon.errors import ConfigError
+from labmon.web.problems import ProblemError
+
+if TYPE_CHECKING:
+    from tornado.httputil import HTTPHeaders, HTTPServerRequest
+
+    from labmon.config import ServerConfig
+
+LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+FORWARDING_HEADERS: Final = ("X-Forwarded-For", "X-Real-Ip", "Forwarded")
+ANY_ADDRESS: Final = frozenset({"", "0.0.0.0", "::", "*"})
+STATE_CHANGES: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+HEADERS: Final = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]|%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
+_HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[\w.\-]+)(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
+
+
+class Gatekeeper:
+    """Decides from the configuration whether a request may come in, and as whom."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self._config = config
+        own = () if config.host in ANY_ADDRESS else (_bracketed(config.host),)
+        self._hosts = {
+            name.lower() for name in (*LOOPBACK_NAMES, *own, *map(_bracketed, config.allowed_hosts))
+        }
+
+    def check(self, request: HTTPServerRequest) -> None:
+        """Refuse what comes from another site or to another name.
+
+        Raises:
+            ProblemError: 400, 403 or 421.
+        """
+        if _CONTROL.search(request.uri or ""):
+            raise ProblemError(400, "the address contains control characters")
+        self._check_host(request.headers)
+        self._check_origin(request.headers)
+
+    def caller(self, request: HTTPServerRequest) -> Caller:
+        """Who asks: somebody at this machine is an operator, somebody elsewhere a viewer."""
+        if is_local(request):
+            return Caller(who="local", role="operator", origin=request.remote_ip or "")
+        if self._config.anonymous != "viewer":
+            raise ProblemError(
+                403, "nobody but this machine may use this server without logging in"
+            )
+        return Caller(who="anonymous", role="viewer", origin=request.remote_ip or "")
+
+    def _check_host(self, headers: HTTPHeaders) -> None:
+        hosts = headers.get_list("Host")
+        match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
+        if match is None or match[1].lower() not in self._hosts:
+            raise ProblemError(
+                421,
+                "this server is not known under this name: add it to server.allowed_hosts"
+                " in the configuration if it should be",
+            )
+
+    def _check_origin(self, headers: HTTPHeaders) -> None:
+        origin = headers.get("Origin")
+        if origin is not None:
+            is_same = urlsplit_netloc(origin) == headers.get("Host", "").lower()
+        else:
+            # without an Origin: not a browser, a link, or something embedded by another site
+            site = headers.get("Sec-Fetch-Site", "none")
+            is_same = site in {"none", "same-origin"} or headers.get("Sec-Fetch-Mode") == "navigate"
+        if not is_same:
+            raise ProblemError(403, "requests of pages from another site are refused")
+
+
+def urlsplit_netloc(origin: str) -> str | None:
+    """Host and port of an Origin; None for `null` and nonsense."""
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return None
+    is_plain = parts.scheme in {"http", "https"} and not (parts.path or parts.query)
+    return parts.netloc.lower() if is_plain else None
+
+
+def is_local(request: HTTPServerRequest) -> bool:
+    """Whether a request comes from this machine itself, and not through a proxy on it."""
+    if any(name in request.headers for name in FORWARDING_HEADERS):
+        return False
+    return is_loopback(request.remote_ip or "")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address, or `localhost`, can only be this machine."""
+    if address == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def check_listening(config: ServerConfig, host: str) -> None:
+    """Refuse to be reachable from elsewhere unless the configuration says so in so many words.
+
+    Raises:
+        ConfigError: says what to write.
+    """
+    if not is_loopback(host) and config.anonymous != "viewer":
+        raise ConfigError(
+            f"server.host is {host!r}: everybody who reaches this address could use labmon"
+            " without logging in. Write 'anonymous: viewer' under 'server' if all of them may"
+            " watch, or listen on 127.0.0.1"
+        )
+
+
+def content_policy(host: str) -> str:
+    """The Content-Security-Policy: own files only, no inline script, framed by nobody."""
+    return (
+        f"default-src 'self'; connect-src 'self' ws://{host} wss://{host};"
+        " img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self';"
+        " frame-ancestors 'none'"
+    )
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host and not host.startswith("[") else host

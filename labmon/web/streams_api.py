@@ -1,0 +1,122 @@
+"""`streams`, `streams/ID` and `latest`: what there is, and what was measured last."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from labmon.errors import BadRequestError
+from labmon.web.cursor import Cursor
+from labmon.web.descriptors import (
+    descriptor,
+    edge_time,
+    find,
+    matches_tags,
+    newest,
+    selected_paths,
+)
+from labmon.web.handler import ApiHandler
+from labmon.web.operation import TEXT, Operation, Parameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PATH: Final = Parameter(
+    "path", "Globs of stream paths; all of them if absent.", TEXT, ("**",), True
+)
+_TAG: Final = Parameter("tag.", "Only streams whose tag KEY matches this glob.", TEXT)
+FIXED_TAGS: Final = frozenset({"path", "device", "channel"})
+"""Tags that say which stream it is; the rest may be changed."""
+
+
+class StreamsHandler(ApiHandler):
+    """The list of streams."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation("The streams, with their newest reading.", (_PATH, _TAG))
+    }
+
+    async def get(self) -> None:
+        """Descriptors of the selected streams, sorted by path."""
+        datastream, tags = self.services.datastream, self.query["tag."]
+        found: list[dict[str, Any]] = []
+        for path in selected_paths(datastream, self.query["path"]):
+            stream_id = datastream.stream_id(path)
+            if stream_id is not None and matches_tags(datastream.describe(stream_id), tags):
+                found.append(descriptor(datastream, stream_id, self.answer_format))
+        self.reply({"streams": found})
+
+
+class StreamHandler(ApiHandler):
+    """One stream, by id or by path."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation("One stream."),
+        "PATCH": Operation(
+            "Change the tags of a stream; null takes one away.",
+            body={
+                "type": "object",
+                "required": ["tags"],
+                "additionalProperties": False,
+                "properties": {"tags": {"type": "object", "maxProperties": 100}},
+            },
+            role="operator",
+        ),
+    }
+
+    async def get(self, name: str) -> None:
+        """Its descriptor."""
+        stream_id = find(self.services.datastream, name)
+        self.reply(descriptor(self.services.datastream, stream_id, self.answer_format))
+
+    async def patch(self, name: str) -> None:
+        """Set and remove tags; answers with the descriptor."""
+        datastream = self.services.datastream
+        stream_id = find(datastream, name)
+        tags = _checked_tags(await self.read_body())
+        for tag in [tag for tag, value in tags.items() if value is None]:
+            if tag in datastream.describe(stream_id):
+                await datastream.remove_tag(stream_id, tag)
+        changes = {tag: value for tag, value in tags.items() if value is not None}
+        if changes:
+            await datastream.update_tags(stream_id, changes)
+        self.reply(descriptor(datastream, stream_id, self.answer_format))
+
+
+class LatestHandler(ApiHandler):
+    """The newest readings."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            "The newest reading of each stream, and the cursor from which live goes on.", (_PATH,)
+        )
+    }
+
+    async def get(self) -> None:
+        """Newest readings with age and quality."""
+        services, fmt = self.services, self.answer_format
+        hub, now_ns = services.hub, services.clock.now_ns()
+        readings = [
+            newest(services.datastream, path, now_ns, fmt)
+            for path in selected_paths(services.datastream, self.query["path"])
+        ]
+        self.reply(
+            {
+                "now": edge_time(now_ns, fmt),
+                "cursor": str(Cursor(hub.node, hub.epoch, services.seen_seq, now_ns)),
+                "readings": [reading for reading in readings if reading is not None],
+            }
+        )
+
+
+def _checked_tags(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict) or set(body) != {"tags"} or not isinstance(body["tags"], dict):
+        raise BadRequestError('send {"tags": {"KEY": value}}; null takes a tag away')
+    tags = body["tags"]
+    if len(tags) > 100:
+        raise BadRequestError(f"at most 100 tags at once, not {len(tags)}")
+    for tag in tags:
+        if tag in FIXED_TAGS:
+            raise BadRequestError(f"the tag {tag} says which stream it is and cannot be changed")
+        if not isinstance(tag, str) or not 1 <= len(tag) <= 255:
+            raise BadRequestError("a tag's name has 1 to 255 characters")
+    return tags

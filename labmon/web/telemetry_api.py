@@ -1,0 +1,178 @@
+"""`metrics`: the server's own counters and the newest readings, in Prometheus' text format."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from labmon import __version__
+from labmon.reading import Quality
+from labmon.timestamps import SECOND_NS
+from labmon.web.handler import ApiHandler
+from labmon.web.operation import Operation
+from labmon.web.pushed import is_number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from labmon.web.application import LabmonApplication
+
+Sample = tuple[dict[str, str], float]
+STATES: Final = ("disabled", "connecting", "online", "offline", "stuck")
+
+
+class MetricsHandler(ApiHandler):
+    """What a Prometheus server scrapes."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            "Counters and newest readings in Prometheus' text format.",
+            answer_type="text/plain; version=0.0.4",
+        )
+    }
+
+    async def get(self) -> None:
+        """All families."""
+        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.finish("".join(families(self.application)))
+
+
+def families(application: LabmonApplication) -> Iterator[str]:
+    """The text of each family."""
+    yield from _server(application)
+    yield from _live(application)
+    yield from _devices(application)
+    yield from _readings(application)
+
+
+def _server(application: LabmonApplication) -> Iterator[str]:
+    services = application.services
+    hub, recorder, store = services.hub, services.recorder, services.datastream
+    yield family("labmon_build_info", "gauge", "Version.", [({"version": __version__}, 1)])
+    yield _one("labmon_readings_total", "counter", "Readings since the start.", hub.last_seq)
+    yield _one(
+        "labmon_recorded_readings_total",
+        "counter",
+        "Readings given to the store.",
+        recorder.recorded_readings,
+    )
+    yield _one(
+        "labmon_dropped_readings_total",
+        "counter",
+        "Readings lost because the store was away too long.",
+        recorder.dropped_readings,
+    )
+    yield _one(
+        "labmon_recorder_waiting_readings",
+        "gauge",
+        "Readings that wait for the store.",
+        recorder.waiting_readings,
+    )
+    yield _one(
+        "labmon_store_pending_bytes",
+        "gauge",
+        "Bytes that are not yet durable.",
+        store.pending_bytes,
+    )
+    yield _one(
+        "labmon_store_healthy", "gauge", "1 while the store takes readings.", store.is_healthy
+    )
+    yield _one("labmon_durable_seq", "gauge", "Newest durable reading.", store.durable_seq)
+    yield _one("labmon_streams", "gauge", "Streams.", len(store.paths()))
+
+
+def _live(application: LabmonApplication) -> Iterator[str]:
+    live = application.live
+    by_format: dict[str, int] = {"json": 0, "msgpack": 0, "sse": 0}
+    for client in live.clients:
+        by_format[client.encoder.name] += 1
+    yield family(
+        "labmon_live_clients",
+        "gauge",
+        "Live connections by format.",
+        [({"format": name}, count) for name, count in by_format.items()],
+    )
+    yield _one("labmon_live_topics", "gauge", "Distinct subscriptions.", live.topics)
+    yield _one("labmon_live_blocked_clients", "gauge", "Clients behind.", len(live.blocked))
+    yield _one(
+        "labmon_live_slow_clients_total",
+        "counter",
+        "Clients cut because they took nothing.",
+        live.slow_clients,
+    )
+    yield _one(
+        "labmon_live_skipped_readings_total",
+        "counter",
+        "Readings that slow clients did not get.",
+        live.skipped_readings,
+    )
+    yield _one("labmon_queries", "gauge", "Heavy queries under way.", application.gate.inside)
+
+
+def _devices(application: LabmonApplication) -> Iterator[str]:
+    statuses = [device.status() for device in application.services.devices.values()]
+    for key, kind, text in (
+        ("polls", "counter", "Polls."),
+        ("errors", "counter", "Polls that failed."),
+        ("missed", "counter", "Polls left out because the one before took too long."),
+        ("reconnects", "counter", "Connections made anew."),
+    ):
+        samples = [({"device": each["name"]}, each.get(key) or 0) for each in statuses]
+        yield family(f"labmon_device_{key}_total", kind, text, samples)
+    yield family(
+        "labmon_device_state",
+        "gauge",
+        "1 for the state that the device is in.",
+        [
+            ({"device": each["name"], "state": state}, each["state"] == state)
+            for each in statuses
+            for state in STATES
+        ],
+    )
+
+
+def _readings(application: LabmonApplication) -> Iterator[str]:
+    services = application.services
+    now_ns = services.clock.now_ns()
+    values: list[Sample] = []
+    ages: list[Sample] = []
+    for path in sorted(services.datastream.paths()):
+        stream_id = services.datastream.stream_id(path)
+        latest = None if stream_id is None else services.datastream.latest(stream_id)
+        if stream_id is None or latest is None or not is_number(latest[1]):
+            continue
+        tags = services.datastream.describe(stream_id)
+        labels = {"stream": path, "unit": str(tags.get("unit") or "")}
+        is_good = latest[2] & Quality.CODE_MASK in {Quality.OK, Quality.LIMIT}
+        values.append((labels, float(latest[1]) if is_good else math.nan))
+        ages.append(({"stream": path}, (now_ns - latest[0]) / SECOND_NS))
+    yield family("labmon_reading", "gauge", "Newest reading, NaN if it is no good.", values)
+    yield family("labmon_reading_age_seconds", "gauge", "Age of the newest reading.", ages)
+
+
+def family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
+    """One metric family as text."""
+    lines = [f"# HELP {name} {_escaped(text)}", f"# TYPE {name} {kind}"]
+    for labels, value in samples:
+        inside = ",".join(f'{key}="{_escaped(each, quote=True)}"' for key, each in labels.items())
+        lines.append(f"{name}{'{' + inside + '}' if inside else ''} {_number(value)}")
+    return "\n".join(lines) + "\n"
+
+
+def _one(name: str, kind: str, text: str, value: float) -> str:
+    return family(name, kind, text, [({}, value)])
+
+
+def _number(value: float) -> str:
+    if isinstance(value, int):
+        return str(int(value))
+    if math.isnan(value):
+        return "NaN"
+    if math.isinf(value):
+        return "+Inf" if value > 0 else "-Inf"
+    return repr(value)
+
+
+def _escaped(text: str, *, quote: bool = False) -> str:
+    text = text.replace("\\", "\\\\").replace("\n", "\\n")
+    return text.replace('"', '\\"') if quote else text
