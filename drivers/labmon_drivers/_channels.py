@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from labmon.device import Channel, InstrumentError, Quality, Value
+from labmon.device.transport import as_number
 from labmon.reading import quality_from_words
 
 if TYPE_CHECKING:
@@ -67,22 +68,15 @@ class ChannelSettings(BaseModel):
                 return Value(None, quality)
         if self.kind == "nominal":
             return Value(raw.strip() if isinstance(raw, str) else raw)
-        number = as_number(raw)
+        number = as_number(raw) if isinstance(raw, str) else _number(raw)
         if math.isnan(number):
             return Value(None, Quality.NO_SIGNAL)
         return Value(number * self.scale + self.offset)
 
 
-def as_number(raw: Any) -> float:
-    """A number, also from text.
-
-    Raises:
-        InstrumentError: it is none.
-    """
-    if isinstance(raw, bool):
-        return float(raw)
+def _number(raw: Any) -> float:
     try:
-        return float(raw.replace("_", "?") if isinstance(raw, str) else raw)
+        return float(raw)
     except (TypeError, ValueError, OverflowError):
         raise InstrumentError(f"{str(raw)[:40]!r} is no number") from None
 

@@ -62,10 +62,6 @@ class Host(Driver):
         self._connected_s = time.monotonic()
         psutil.cpu_percent(None)
 
-    def identify(self) -> str:
-        """Name and system of the machine."""
-        return f"{platform.node()}, {platform.platform()}"
-
     def poll(self) -> dict[str, float | Value]:
         """Everything that this machine tells."""
         readings: dict[str, float | Value] = {}

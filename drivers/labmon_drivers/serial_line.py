@@ -12,9 +12,16 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Unpack
 
 from pydantic import Field
 
-from labmon.device import InstrumentError, InstrumentTimeoutError, Limits, Value
-from labmon.device.link_driver import LinkDriver, Port
-from labmon.device.transport import LinkKeys, LinkSettings
+from labmon.device import (
+    InstrumentError,
+    InstrumentTimeoutError,
+    Limits,
+    LinkDriver,
+    LinkKeys,
+    LinkSettings,
+    Port,
+    Value,
+)
 from labmon_drivers._channels import NO_NUMBER, ChannelSettings, StatusWords, quality_of
 from labmon_drivers.protocols.lines import (
     LineSplitter,
@@ -50,6 +57,8 @@ class SerialLine(LinkDriver):
         separator: between the columns; a space stands for any white space.
         status_words: the instrument's words for its state, and which quality each means.
         start: sent once after connecting, as it stands.
+        model: what stands in the head of the card.
+        identify: what asks the instrument who it is, as it stands; shown in the head of the card.
         silence_s: a board that prints by itself is gone after so long without a line.
     """
 
@@ -67,6 +76,8 @@ class SerialLine(LinkDriver):
         separator: str = ",",
         status_words: StatusWords | None = None,
         start: str = "",
+        model: str = "",
+        identify: str = "",
         silence_s: Annotated[float, Limits(0.1, 86400, unit="s")] = 10.0,
         **link: Unpack[LinkKeys],
     ) -> None:
@@ -78,6 +89,8 @@ class SerialLine(LinkDriver):
         self.channels = {name: channel.channel() for name, channel in channels.items()}
         self._words = status_words or {}
         self._request = unescaped(request)
+        self.model = model or type(self).model
+        self._identify = unescaped(identify)
         self._start = unescaped(start)
         self._silence_s = silence_s
         self._lines = LineSplitter(self.settings.received_end)
@@ -91,6 +104,14 @@ class SerialLine(LinkDriver):
             self.link.write(self._start)
         if not self._request:
             self._lines.skip_to_end()
+
+    def identify(self) -> str:
+        """What the instrument answers to `identify`."""
+        if not self._identify:
+            return ""
+        self._lines = LineSplitter(self.settings.received_end)
+        line = self.link.exchange(self._identify, self._filled_lines)
+        return line.decode("utf-8", "replace").strip()[:80]
 
     def poll(self) -> dict[str, Value]:
         """The values of the line that answers, or of the newest lines that were printed."""

@@ -110,10 +110,6 @@ class SimulatedWavemeter(Driver):
         """Nothing to open; the readbacks are due."""
         self._reported = {}
 
-    def identify(self) -> str:
-        """What a wavemeter would answer."""
-        return f"simulated wavelength meter, {CHANNELS} channels, seed {self._seed}"
-
     def poll(self) -> dict[str, float | Value]:
         """The frequency of each active channel; once a second and after changes the readbacks."""
         now_s = time.time()

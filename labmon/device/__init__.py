@@ -7,6 +7,9 @@ What runs devices (`labmon.device.device`) is imported by its own name: drivers 
 
 from labmon.device.command import Limits, command
 from labmon.device.driver import Driver, Link, Polled, Readings, Timed, Value
+from labmon.device.link_driver import LinkDriver, Port
+from labmon.device.simulator import Simulator, register_simulator
+from labmon.device.transport import LinkKeys, LinkSettings, as_number, open_link
 from labmon.errors import InstrumentError, InstrumentTimeoutError, OfflineError
 from labmon.reading import Channel, Quality
 
@@ -17,11 +20,19 @@ __all__ = [
     "InstrumentTimeoutError",
     "Limits",
     "Link",
+    "LinkDriver",
+    "LinkKeys",
+    "LinkSettings",
     "OfflineError",
     "Polled",
+    "Port",
     "Quality",
     "Readings",
+    "Simulator",
     "Timed",
     "Value",
+    "as_number",
     "command",
+    "open_link",
+    "register_simulator",
 ]

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Unpack
 from pydantic import Field
 
 from labmon.device.driver import Driver
+from labmon.device.simulator import SCHEME
 from labmon.device.transport import Link, LinkKeys, LinkSettings, open_link
 from labmon.errors import OfflineError
 
@@ -38,6 +39,7 @@ class LinkDriver(Driver):
         self.port = port
         self.settings = self.link_settings.changed(**link)
         self.connect_timeout_s = Driver.connect_timeout_s + self.settings.settle_s
+        self.simulated = port.startswith(SCHEME)
         self._link: Link | None = None
 
     @property

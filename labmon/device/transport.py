@@ -7,6 +7,7 @@ that failed stays closed, for good: the device opens a new one when it reconnect
 from __future__ import annotations
 
 import errno
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from labmon.device.transports import ByteStream
 
-__all__ = ["MAX_LINE_BYTES", "Link", "LinkKeys", "LinkSettings", "open_link"]
+__all__ = ["MAX_LINE_BYTES", "Link", "LinkKeys", "LinkSettings", "as_number", "open_link"]
 
 MAX_LINE_BYTES: Final = 4096
 SLICE_S: Final = 0.05
@@ -36,6 +37,9 @@ CAUSES: Final = {
     errno.EIO: "it was unplugged",
     errno.ENXIO: "it was unplugged",
 }
+NUMBER: Final = re.compile(
+    r"[+-]?(?:(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,4})?|inf|nan)", re.ASCII | re.I
+)
 TCP_SCHEMES: Final = ("tcp://", "socket://")
 
 Reply = TypeVar("Reply")
@@ -188,6 +192,14 @@ class Link:
         self.write_line(text)
         return self.decode(self.read_line(timeout_s))
 
+    def query_number(self, text: str, timeout_s: float | None = None) -> float:
+        """Send a line and read the number that answers it.
+
+        Raises:
+            InstrumentError: the answer is no number.
+        """
+        return as_number(self.query(text, timeout_s))
+
     def exchange(
         self,
         request: bytes,
@@ -303,6 +315,17 @@ class Link:
                 return  # it is gone; there is nothing left to close
             finally:
                 self._busy.release()
+
+
+def as_number(text: str) -> float:
+    """The number that an instrument wrote.
+
+    Raises:
+        InstrumentError: it is none.
+    """
+    if NUMBER.fullmatch(text.strip()) is None:
+        raise InstrumentError(f"{text[:40]!r} is no number")
+    return float(text)
 
 
 def _cause(error: OSError) -> str:

@@ -36,7 +36,6 @@ def test_this_machine_can_be_read(driver):
     assert set(readings) <= set(driver.channels)
     assert all(isinstance(value, int | float) for value in readings.values())
     assert 0 <= readings["memory_used"] <= 100
-    assert driver.identify()
     assert "CPU" in driver.model
 
 

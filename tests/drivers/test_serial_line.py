@@ -49,6 +49,14 @@ def test_a_gauge_is_read_over_a_wire(bench, kind):
     assert driver.poll()["foreline"].value == pytest.approx(4.7e-3, rel=0.2)
 
 
+def test_an_instrument_may_be_asked_who_it_is():
+    driver = gauge("sim://gauge", identify=r"*IDN?\r\n", model="TPG 999")
+    driver.connect()
+    assert driver.identify() == "LABMON,SIMULATED GAUGE,0,1.0"
+    assert (driver.model, driver.simulated) == ("TPG 999", True)
+    driver.disconnect()
+
+
 def test_the_status_decides_and_not_the_number():
     driver = gauge("sim://gauge")
     line = b"chamber=5E-10[mbar] chamber_status=under foreline=1E-2 foreline_status=over"
