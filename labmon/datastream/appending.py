@@ -1,0 +1,308 @@
+"""How values come in: checked, entered into heads, and handed to the journal.
+
+Everything here happens between two awaits, so a value is in the head and in the journal, or in
+neither. The trap: a batch is never refused as a whole; each reading of it is taken or rejected
+with a reason, and the late ones are flagged.
+"""
+
+from __future__ import annotations
+
+import logging
+from itertools import compress
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import numpy as np
+
+from labmon.datastream.columns import Columns
+from labmon.datastream.exceptions import (
+    AppendToDerivedStreamNotAllowed,
+    DatastreamException,
+    InvalidTimestamp,
+    StreamAppendFailed,
+    UnsupportedValueType,
+)
+from labmon.datastream.values import weight
+from labmon.reading import Quality
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from labmon.datastream.catalogue import Catalogue
+    from labmon.datastream.journal import Journal
+    from labmon.datastream.stream import Stream
+    from labmon.reading import Batch, Value
+
+log = logging.getLogger(__name__)
+
+SHAPES: Final = 4096
+
+
+class Rejection(NamedTuple):
+    """One reading of a batch that was not taken, and why."""
+
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    path: str
+    reason: str
+
+
+class Shape(NamedTuple):
+    """What is known of the paths of a batch, which come again with every poll.
+
+    Attributes:
+        streams: of each path, None where there is none.
+        numbers: of the streams, 0 where there is none.
+        is_plain: all are there and take floats as they come.
+    """
+
+    streams: tuple[Stream | None, ...]
+    numbers: tuple[int, ...]
+    is_plain: bool
+
+
+_FLOATS: Final = frozenset({float, type(None)})
+
+
+class Appender:
+    """Enters values; on the event loop, never waits.
+
+    Args:
+        catalogue: the streams.
+        journal: what makes it durable.
+        spool_bytes: how much may wait while the store is away; readings beyond are dropped,
+            counted, and a null marks where the gap begins.
+    """
+
+    def __init__(self, catalogue: Catalogue, journal: Journal, spool_bytes: int) -> None:
+        self._catalogue = catalogue
+        self._journal = journal
+        self._spool_bytes = spool_bytes
+        self._shapes: dict[tuple[str, ...], Shape] = {}
+        self._shapes_version = -1
+        self._dropping: list[Stream] = []
+        self._is_numbered_outside = False
+        self.last_seq = 0
+        """The number of the newest reading."""
+        self.dropped_readings = 0
+
+    def batch(self, batch: Batch) -> tuple[Rejection, ...]:
+        """Take the readings of one poll; returns those that were refused."""
+        shape = self._shape(batch.paths)
+        streams, values, qualities = shape.streams, batch.values, batch.qualities
+        seqs = self._seqs(batch.seq, len(values))
+        time_ns = batch.time_ns
+        if self._is_full():
+            return self._drop(batch, shape)
+        if (
+            not shape.is_plain
+            or not _FLOATS.issuperset(map(type, values))
+            or any(time_ns < stream.latest_ns for stream in streams)  # type: ignore[union-attr]
+        ):
+            return self._careful(batch, shape, seqs)
+        for stream, value, quality in zip(streams, values, qualities, strict=True):
+            stream.enter(time_ns, value, quality)  # type: ignore[union-attr]
+        self._journal.add(shape.numbers, time_ns, values, qualities, seqs)
+        return ()
+
+    def _shape(self, paths: tuple[str, ...]) -> Shape:
+        if self._shapes_version != self._catalogue.version or len(self._shapes) > SHAPES:
+            self._shapes.clear()
+            self._shapes_version = self._catalogue.version
+        shape = self._shapes.get(paths)
+        if shape is None:
+            streams = tuple(self._catalogue.at(path) for path in paths)
+            shape = Shape(
+                streams,
+                tuple(0 if stream is None else stream.number for stream in streams),
+                all(stream is not None and stream.takes_floats for stream in streams),
+            )
+            self._shapes[paths] = shape
+        return shape
+
+    def _careful(self, batch: Batch, shape: Shape, seqs: Sequence[int]) -> tuple[Rejection, ...]:
+        rejections: list[Rejection] = []
+        taken = bytearray(len(batch))
+        values: list[Any] = list(batch.values)
+        qualities = bytearray(batch.qualities)
+        heavy = 0
+        for i, stream in enumerate(shape.streams):
+            try:
+                value = _check(stream, batch.paths[i], values[i])
+            except (DatastreamException, ValueError) as error:
+                rejections.append(Rejection(i, batch.paths[i], str(error)))
+                continue
+            assert stream is not None
+            taken[i] = 1
+            values[i] = value
+            heavy += weight(value)
+            if batch.time_ns < stream.latest_ns:
+                qualities[i] |= Quality.LATE
+            stream.enter(batch.time_ns, value, qualities[i])
+        self._journal.add(
+            tuple(compress(shape.numbers, taken)),
+            batch.time_ns,
+            list(compress(values, taken)),
+            bytes(compress(qualities, taken)),
+            compress(seqs, taken),
+            heavy,
+        )
+        return tuple(rejections)
+
+    def _seqs(self, given: int, count: int) -> Sequence[int]:
+        """The numbers of readings: the hub's where it gives any, else our own."""
+        if given:
+            self._is_numbered_outside = True
+            self.last_seq = max(self.last_seq, given + count - 1)
+            return range(given, given + count)
+        if self._is_numbered_outside:
+            return (0,) * count
+        first = self.last_seq + 1
+        self.last_seq += count
+        return range(first, first + count)
+
+    def _is_full(self) -> bool:
+        if self._journal.pending_bytes < self._spool_bytes:
+            if self._dropping:
+                log.warning("there is room again: readings are recorded again")
+                for stream in self._dropping:
+                    stream.is_dropping = False
+                self._dropping.clear()
+            return False
+        return True
+
+    def _drop(self, batch: Batch, shape: Shape) -> tuple[Rejection, ...]:
+        """Count what there is no room for; the first one of each stream leaves a null behind."""
+        if not self._dropping:
+            log.error("the store is away for too long: readings are dropped from now on")
+        self.dropped_readings += len(batch)
+        for stream in shape.streams:
+            if stream is not None and not stream.is_dropping:
+                stream.is_dropping = True
+                self._dropping.append(stream)
+                self._enter(stream, max(batch.time_ns, stream.latest_ns), None, Quality.OK, 0)
+        return ()
+
+    def _enter(self, stream: Stream, time_ns: int, value: Any, quality: int, seq: int) -> None:
+        stream.enter(time_ns, value, quality)
+        number = (stream.number,)
+        self._journal.add(number, time_ns, (value,), bytes((quality,)), (seq,), weight(value))
+
+    def one(
+        self, stream: Stream, value: Any, time_ns: int, quality: int, *, check_timestamp: bool
+    ) -> int:
+        """Take one value; returns its quality, with the flag `late` where it is.
+
+        Raises:
+            InvalidTimestamp: before the stream's latest, where that is checked.
+            StreamAppendFailed: there is no room while the store is away.
+        """
+        if time_ns < stream.latest_ns:
+            if check_timestamp:
+                raise InvalidTimestamp(
+                    f"{time_ns} is before the stream's latest, {stream.latest_ns}"
+                )
+            quality |= Quality.LATE
+        if self._is_full():
+            raise StreamAppendFailed("the store is away and there is no more room to wait in")
+        self._enter(stream, time_ns, value, quality, self._seqs(0, 1)[0])
+        return quality
+
+    def several(self, datapoints: Sequence[tuple[Stream, Any, int, int]]) -> None:
+        """Take (stream, value, time, quality) of checked values: all of them, or none.
+
+        Raises:
+            InvalidTimestamp: one is before its stream's latest.
+            StreamAppendFailed: there is no room while the store is away.
+        """
+        latest: dict[int, int] = {}
+        for stream, _, time_ns, _ in datapoints:
+            before_ns = latest.get(stream.number, stream.latest_ns)
+            if time_ns < before_ns:
+                raise InvalidTimestamp(f"{time_ns} is before the stream's latest, {before_ns}")
+            latest[stream.number] = time_ns
+        if self._is_full():
+            raise StreamAppendFailed("the store is away and there is no more room to wait in")
+        seqs = self._seqs(0, len(datapoints))
+        with self._journal.together():
+            for (stream, value, time_ns, quality), seq in zip(datapoints, seqs, strict=True):
+                self._enter(stream, time_ns, value, quality, seq)
+
+    def array(self, stream: Stream, columns: Columns) -> None:
+        """Take columns in the order of time through the journal.
+
+        Raises:
+            InvalidTimestamp: they are not in order, or begin before the stream's latest.
+            StreamAppendFailed: there is no room while the store is away.
+        """
+        check_order(stream, columns)
+        if self._is_full():
+            raise StreamAppendFailed("the store is away and there is no more room to wait in")
+        stream.extend(columns)
+        with self._journal.together():
+            self._journal.add_run(
+                stream.number,
+                columns.t.tolist(),
+                columns.python_values(),
+                columns.qualities().tobytes(),
+                self._seqs(0, len(columns)),
+            )
+
+
+def check_order(stream: Stream, columns: Columns) -> None:
+    """Refuse columns that are not in the order of time, or begin before the stream's latest.
+
+    Raises:
+        InvalidTimestamp: which it is.
+    """
+    t = columns.t
+    if not len(t):
+        return
+    if t[0] < max(0, stream.latest_ns):
+        raise InvalidTimestamp(f"{t[0]} is before the stream's latest, {stream.latest_ns}")
+    if (t[1:] < t[:-1]).any():
+        at = int(np.flatnonzero(t[1:] < t[:-1])[0]) + 1
+        raise InvalidTimestamp(f"timestamp {at}, {t[at]}, is before the one in front of it")
+
+
+def array_columns(stream: Stream, timestamps: Any, values: Any, qualities: Any = None) -> Columns:
+    """Columns of arrays as a caller gave them.
+
+    Raises:
+        ValueError: they are not equally long.
+        UnsupportedValueType: the values are no floats or integers of 64 bits.
+    """
+    t = np.asarray(timestamps)
+    if t.dtype.kind == "M":
+        t = t.astype("datetime64[ns]").astype(np.int64)
+    if t.dtype.kind not in "iu" and len(t):
+        raise InvalidTimestamp(f"an array of times holds int64 nanoseconds, not {t.dtype}")
+    v = np.asarray(values)
+    quality = None if qualities is None else np.array(qualities, np.uint8)
+    if t.ndim != 1 or t.shape != v.shape or (quality is not None and quality.shape != t.shape):
+        raise ValueError("timestamps, values and qualities are equally long, and of one dimension")
+    if quality is not None and not quality.any():
+        quality = None
+    times_ns = t.astype(np.int64)
+    if v.dtype.kind in "iu" and v.dtype != np.uint64:
+        return Columns(times_ns, v.astype(np.int64), None, quality)
+    if v.dtype.kind == "f" and v.dtype.itemsize <= 8 and stream.takes_floats:
+        return Columns(times_ns, v.astype(np.float64), None, quality)
+    if v.dtype.kind in "fcbSV":
+        raise UnsupportedValueType(f"an array of {v.dtype} has no numbers for this stream")
+    return Columns.from_values(times_ns, [stream.check(value) for value in v.tolist()], quality)
+
+
+def _check(stream: Stream | None, path: str, value: Value) -> Any:
+    if stream is None:
+        raise DatastreamException(f"there is no stream {path!r}")
+    check_source(stream)
+    return stream.check(value)
+
+
+def check_source(stream: Stream) -> None:
+    """Refuse to append to what the library computes itself.
+
+    Raises:
+        AppendToDerivedStreamNotAllowed: the stream is derived.
+    """
+    if stream.config.derived_from is not None:
+        raise AppendToDerivedStreamNotAllowed(f"stream {stream.id} is derived from others")

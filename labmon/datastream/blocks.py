@@ -1,0 +1,239 @@
+"""Blocks as the engine sees them: which there are, and their decoded tables in a bounded cache.
+
+The trap: an index is loaded when it is first needed and then kept current by sealing, so whoever
+awaited in between must look at `Stream.version` and start over where it has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from labmon.datastream import codec
+from labmon.datastream.exceptions import DamagedBlock
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from labmon.datastream.backends.base import Backend, BlockKey, BlockOutline
+    from labmon.datastream.stream import Stream
+
+log = logging.getLogger(__name__)
+
+INDEXES: Final = 2048
+"""So many indexes are kept."""
+INLINE: Final = 4
+"""More blocks than this are decoded on another thread."""
+
+
+class BlockList:
+    """The blocks of one stream at one granularity, by ordinal; never changed once made."""
+
+    __slots__ = ("from_ns", "outlines", "to_ns")
+
+    def __init__(self, outlines: Sequence[BlockOutline]) -> None:
+        self.outlines = outlines
+        self.from_ns: NDArray[np.int64] = np.array([o.from_ns for o in outlines], np.int64)
+        self.to_ns: NDArray[np.int64] = np.array([o.to_ns for o in outlines], np.int64)
+
+    def __len__(self) -> int:
+        """How many blocks there are."""
+        return len(self.outlines)
+
+    def overlapping(self, start_ns: int, end_ns: int) -> list[BlockOutline]:
+        """The blocks that reach into `start_ns <= t < end_ns`, where `to_ns` is inside."""
+        which = np.flatnonzero((self.from_ns < end_ns) & (self.to_ns >= start_ns))
+        return [self.outlines[i] for i in which.tolist()]
+
+    def replaced(self, new: Iterable[BlockOutline], gone: Iterable[BlockKey] = ()) -> BlockList:
+        """With other blocks added, and some removed."""
+        removed = set(gone)
+        kept = {o.key: o for o in self.outlines if o.key not in removed}
+        kept.update((o.key, o) for o in new)
+        return BlockList([kept[key] for key in sorted(kept)])
+
+
+class Blocks:
+    """Reads blocks through a cache of decoded tables; on the event loop.
+
+    Args:
+        backend: the open store.
+        cache_bytes: how much memory decoded tables may take.
+    """
+
+    def __init__(self, backend: Backend, cache_bytes: int) -> None:
+        self._backend = backend
+        self._limit = cache_bytes
+        self._lists: OrderedDict[tuple[int, str], BlockList] = OrderedDict()
+        self._tables: OrderedDict[object, tuple[Any, int]] = OrderedDict()
+        self._held = 0
+        self.damaged: dict[BlockKey, str] = {}
+        """Blocks that could not be read, and why: their datapoints are left out."""
+
+    async def of(self, stream: Stream, granularity: str) -> BlockList:
+        """The blocks of a stream at one granularity that its state vouches for."""
+        place = (stream.number, granularity)
+        found = self._lists.get(place)
+        if found is not None:
+            self._lists.move_to_end(place)
+            return found
+        version = stream.version
+        outlines = await self._backend.read_outlines(*place)
+        made = BlockList(_current(outlines, stream.state.through))
+        if stream.version == version:
+            self._lists[place] = made
+            while len(self._lists) > INDEXES:
+                self._lists.popitem(last=False)
+        return made
+
+    def loaded(self, stream: Stream, granularity: str) -> BlockList | None:
+        """The blocks, where they are in memory."""
+        return self._lists.get((stream.number, granularity))
+
+    def written(
+        self, stream: Stream, outlines: Iterable[BlockOutline], gone: Iterable[BlockKey] = ()
+    ) -> None:
+        """Bring the lists of a stream up to date with what was written and removed."""
+        by_granularity: dict[str, tuple[list[BlockOutline], list[BlockKey]]] = {}
+        for outline in outlines:
+            by_granularity.setdefault(outline.key.granularity, ([], []))[0].append(outline)
+        for key in gone:
+            by_granularity.setdefault(key.granularity, ([], []))[1].append(key)
+            self._forget(key)
+        for granularity, (new, removed) in by_granularity.items():
+            place = (stream.number, granularity)
+            if place in self._lists:
+                self._lists[place] = self._lists[place].replaced(new, removed)
+
+    def forget_stream(self, number: int) -> None:
+        """Forget everything about a stream."""
+        for place in [place for place in self._lists if place[0] == number]:
+            for outline in self._lists.pop(place).outlines:
+                self._forget(outline.key)
+
+    async def tables(
+        self, outlines: Sequence[BlockOutline], fields: Collection[str] | None = None
+    ) -> list[Any] | None:
+        """The tables of blocks, damaged ones left out; None: a block is gone, start over.
+
+        Args:
+            outlines: the blocks.
+            fields: of rollups, which columns are needed.
+        """
+        wanted = None if fields is None else frozenset(fields)
+        missing = [o for o in outlines if (o.key, wanted) not in self._tables]
+        missing = [o for o in missing if o.key not in self.damaged]
+        made: dict[BlockKey, Any] = {}
+        if missing and not await self._load(missing, wanted, made):
+            return None
+        found: list[Any] = []
+        for outline in outlines:
+            table = made.get(outline.key)
+            if table is None:
+                table = self._cached((outline.key, wanted))
+            if table is not None:
+                found.append(table)
+            elif outline.key not in self.damaged:
+                return None
+        return found
+
+    async def _load(
+        self,
+        outlines: Sequence[BlockOutline],
+        fields: frozenset[str] | None,
+        made: dict[BlockKey, Any],
+    ) -> bool:
+        bodies = await self._backend.read_blocks([o.key for o in outlines])
+        addresses = {o.times for o in outlines if o.times is not None}
+        absent = [at for at in addresses if at not in self._tables]
+        stored = await self._backend.read_times(absent) if absent else {}
+        known = {at: self._cached(at) for at in addresses if at in self._tables}
+        if any(o.key not in bodies for o in outlines):
+            return False
+        decoding = _Decoding(bodies, stored, known, fields)
+        if len(outlines) <= INLINE:
+            decoding.run(outlines)
+        else:
+            await asyncio.get_running_loop().run_in_executor(None, decoding.run, outlines)
+        for key, reason in decoding.damaged.items():
+            log.error("a block is damaged, its datapoints are left out: %s", reason)
+            self.damaged[key] = reason
+        for address, times in decoding.times.items():
+            if address in stored:
+                self._keep(address, times, sum(column.nbytes for column in times.values()))
+        for key, table in decoding.tables.items():
+            made[key] = table
+            self._keep((key, fields), table, table.nbytes + 200)
+        return True
+
+    def _cached(self, key: object) -> Any:
+        found = self._tables.get(key)
+        if found is None:
+            return None
+        self._tables.move_to_end(key)
+        return found[0]
+
+    def _keep(self, key: object, table: Any, size: int) -> None:
+        old = self._tables.pop(key, None)
+        self._held += size - (old[1] if old else 0)
+        self._tables[key] = (table, size)
+        while self._held > self._limit and len(self._tables) > 1:
+            self._held -= self._tables.popitem(last=False)[1][1]
+
+    def _forget(self, key: BlockKey) -> None:
+        for cached in [c for c in self._tables if isinstance(c, tuple) and c[0] == key]:
+            self._held -= self._tables.pop(cached)[1]
+
+
+class _Decoding:
+    """Decodes some blocks, on whichever thread."""
+
+    def __init__(
+        self,
+        bodies: dict[BlockKey, bytes],
+        stored: dict[bytes, bytes],
+        times: dict[bytes, codec.Times],
+        fields: frozenset[str] | None,
+    ) -> None:
+        self._bodies = bodies
+        self._stored = stored
+        self._fields = fields
+        self.times = times
+        self.tables: dict[BlockKey, Any] = {}
+        self.damaged: dict[BlockKey, str] = {}
+
+    def run(self, outlines: Sequence[BlockOutline]) -> None:
+        for outline in outlines:
+            key = outline.key
+            which = f"block {key.stream}/{key.granularity}/{key.ordinal}/{key.generation}"
+            try:
+                times = self._times_of(outline.times, which)
+                self.tables[key] = codec.decode_block(
+                    self._bodies[key], times, fields=self._fields, which=which
+                )
+            except DamagedBlock as error:
+                self.damaged[key] = str(error)
+
+    def _times_of(self, address: bytes | None, which: str) -> codec.Times | None:
+        if address is None:
+            return None
+        if address not in self.times:
+            if address not in self._stored:
+                raise DamagedBlock(which, "its time column is missing")
+            self.times[address] = codec.decode_times(self._stored[address], address=address)
+        return self.times[address]
+
+
+def _current(outlines: Iterable[BlockOutline], through: int) -> list[BlockOutline]:
+    """The newest generation of each block that counts: later ones were never finished."""
+    newest: dict[int, BlockOutline] = {}
+    for outline in outlines:
+        if outline.through <= through:
+            newest[outline.key.ordinal] = outline
+    return list(newest.values())

@@ -1,0 +1,179 @@
+"""The catalogue: all streams in memory, found by id, number, path or tags, and made here.
+
+It changes what is in memory and returns the rows to write. The trap: numbers are never used
+twice, because an old journal entry may still name the stream that had one before.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING, Any
+
+from labmon import paths
+from labmon.datastream import tags as tagging
+from labmon.datastream.exceptions import (
+    InconsistentStreamConfiguration,
+    MultipleStreamsReturned,
+    StreamNotFound,
+)
+from labmon.datastream.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from labmon.datastream.stream import StreamConfig
+    from labmon.datastream.tags import Tags
+
+
+class Catalogue:
+    """Every stream of a store; on the event loop only, never waits."""
+
+    def __init__(self) -> None:
+        self._by_number: dict[int, Stream] = {}
+        self._by_id: dict[str, Stream] = {}
+        self._by_path: dict[str, Stream] = {}
+        self.next_number = 1
+        self.version = 0
+        """Counts the changes, for those who keep something that follows from the streams."""
+
+    def __iter__(self) -> Iterator[Stream]:
+        """All streams, oldest first."""
+        return iter(self._by_number.values())
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._by_number)
+
+    def number(self, number: int) -> Stream | None:
+        """The stream of a number, or None."""
+        return self._by_number.get(number)
+
+    def at(self, path: str) -> Stream | None:
+        """The stream of a path, or None."""
+        return self._by_path.get(path)
+
+    def paths(self) -> list[str]:
+        """The paths that there are."""
+        return list(self._by_path)
+
+    def get(self, stream_id: object) -> Stream:
+        """The stream of an id.
+
+        Raises:
+            StreamNotFound: there is none, or this is no id.
+        """
+        stream = self._by_id.get(stream_id) if isinstance(stream_id, str) else None
+        if stream is None:
+            raise StreamNotFound(f"there is no stream {str(stream_id)[:60]!r}")
+        return stream
+
+    def insert(self, stream: Stream) -> None:
+        """Add a stream that was read or made."""
+        self._by_number[stream.number] = stream
+        self._by_id[stream.id] = stream
+        if stream.path is not None:
+            self._by_path.setdefault(stream.path, stream)
+        self.next_number = max(self.next_number, stream.number + 1)
+        self.version += 1
+
+    def remove(self, stream: Stream) -> None:
+        """Forget a stream."""
+        self._by_number.pop(stream.number, None)
+        self._by_id.pop(stream.id, None)
+        if stream.path is not None and self._by_path.get(stream.path) is stream:
+            del self._by_path[stream.path]
+        self.version += 1
+
+    def find(self, query: Mapping[str, Any] | None) -> list[Stream]:
+        """The streams that a tag query selects; None selects all."""
+        if not query:
+            return list(self)
+        path = query.get("path")
+        if isinstance(path, str):
+            stream = self._by_path.get(path)
+            return [stream] if stream is not None and _selects(query, stream) else []
+        return [stream for stream in self if _selects(query, stream)]
+
+    def ensure(
+        self, query: Mapping[str, Any], tags: Mapping[str, Any], config: StreamConfig
+    ) -> tuple[Stream, bool]:
+        """The stream of a query, made or with the tags merged in; and whether it has to be written.
+
+        Raises:
+            MultipleStreamsReturned: the query selects several.
+            InconsistentStreamConfiguration: it exists and is of another configuration or unit.
+        """
+        checked = tagging.check_tags(tags)
+        found = self.find(query)
+        if len(found) > 1:
+            raise MultipleStreamsReturned(f"{len(found)} streams are selected by {dict(query)!r}")
+        if found:
+            _check_same(found[0], checked, config)
+            return found[0], self.retag(found[0], tagging.merge(found[0].tags, checked))
+        own = tagging.check_tags(tagging.plain_equalities(query))
+        return self._create(tagging.merge(own, checked), config), True
+
+    def _create(self, tags: Tags, config: StreamConfig) -> Stream:
+        self._check_path(tags, None)
+        stream = Stream(self.next_number, secrets.token_hex(8), tags, config)
+        self.insert(stream)
+        return stream
+
+    def retag(self, stream: Stream, tags: Tags) -> bool:
+        """Give a stream other tags; returns whether they differ from those that it had.
+
+        Raises:
+            InconsistentStreamConfiguration: another stream has this path.
+        """
+        if tags == stream.tags:
+            return False
+        self._check_path(tags, stream)
+        if stream.path is not None and self._by_path.get(stream.path) is stream:
+            del self._by_path[stream.path]
+        stream.tags = tags
+        if stream.path is not None:
+            self._by_path[stream.path] = stream
+        self.version += 1
+        return True
+
+    def _check_path(self, tags: Tags, owner: Stream | None) -> None:
+        path = tags.get("path")
+        if path is None:
+            return
+        if not isinstance(path, str):
+            raise TypeError(f"the tag 'path' is text, not {path!r}")
+        tags["path"] = paths.check_name(path)
+        holder = self._by_path.get(tags["path"])
+        if holder is not None and holder is not owner:
+            raise InconsistentStreamConfiguration(
+                f"stream {holder.id} has the path {path!r} already"
+            )
+
+
+def _selects(query: Mapping[str, Any], stream: Stream) -> bool:
+    if "stream_id" in query:
+        query = dict(query)
+        if query.pop("stream_id") != stream.id:
+            return False
+    return tagging.matches(stream.tags, query)
+
+
+def _check_same(stream: Stream, tags: Tags, config: StreamConfig) -> None:
+    old, new = stream.config.to_dict(), config.to_dict()
+    differences = [
+        f"{name} is {old[name]!r}, not {new[name]!r}" for name in old if old[name] != new[name]
+    ]
+    if (
+        "unit" in tags
+        and tags["unit"] != stream.tags.get("unit")
+        and ("unit" in stream.tags or stream.count)
+    ):
+        differences.append(f"unit is {stream.tags.get('unit')!r}, not {tags['unit']!r}")
+    if "path" in tags and tags["path"] != stream.tags.get("path"):
+        differences.append(f"path is {stream.tags.get('path')!r}, not {tags['path']!r}")
+    if differences:
+        name = stream.path or stream.id
+        raise InconsistentStreamConfiguration(
+            f"{name} exists and differs: {'; '.join(differences)}."
+            " A history is never relabelled: use another stream."
+        )

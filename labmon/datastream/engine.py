@@ -1,0 +1,154 @@
+"""`Engine`: an open store with everything that works on it, started and stopped in order.
+
+The parts know each other only through here. The trap: the epoch of this start must be durable
+before the first reading gets a number, or two starts could number alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+from typing import TYPE_CHECKING, Final
+
+from labmon.datastream.appending import Appender
+from labmon.datastream.backends.base import Change, EpochRow, StreamRow
+from labmon.datastream.blocks import Blocks
+from labmon.datastream.catalogue import Catalogue
+from labmon.datastream.exceptions import StoreReadOnly
+from labmon.datastream.journal import Journal
+from labmon.datastream.levels import Levels
+from labmon.datastream.query import Query
+from labmon.datastream.rawdata import RawData
+from labmon.datastream.recovery import Recovery
+from labmon.datastream.stream import SealState, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labmon.datastream.backends.base import Backend, Contents
+
+log = logging.getLogger(__name__)
+
+CACHE_BYTES: Final = 12 << 20
+SPANS_BYTES: Final = 12 << 20
+FLUSH_S: Final = 3.0
+"""So long a store that is away may hold up the end."""
+NEXT_STREAM: Final = "engine/next_stream"
+TRIMMED: Final = "engine/trimmed"
+
+
+class Engine:
+    """One open store; made, started and closed by `Datastream`, on one event loop.
+
+    Args:
+        backend: not yet open.
+        clock: int nanoseconds UTC.
+        read_only: nothing is written, not even the epoch.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Callable[[], int],
+        *,
+        read_only: bool,
+        commit_interval_s: float,
+        commit_readings: int,
+        spool_bytes: int,
+    ) -> None:
+        self.backend = backend
+        self.clock = clock
+        self.is_read_only = read_only
+        self.node = ""
+        self.epoch = 0
+        self.ends: dict[int, int] = {}
+        """The last durable sequence number of each earlier epoch."""
+        self.trimmed: tuple[int, int] = (0, 0)
+        """Epoch and sequence number up to which the journal was trimmed."""
+        self.catalogue = Catalogue()
+        self.blocks = Blocks(backend, CACHE_BYTES)
+        self.raw = RawData(self.blocks)
+        self.levels = Levels(self.blocks, self.raw, SPANS_BYTES)
+        self.query = Query(self.raw, self.levels, clock)
+        self.journal = Journal(
+            backend, clock, commit_interval_s, commit_readings, self._next_ordinal
+        )
+        self.appender = Appender(self.catalogue, self.journal, spool_bytes)
+
+    def _next_ordinal(self, number: int) -> int:
+        stream = self.catalogue.number(number)
+        return 0 if stream is None else stream.head.next_ordinal
+
+    async def start(self) -> None:
+        """Open the store, put back what the journal has, and begin a new epoch."""
+        contents = await self.backend.open(read_only=self.is_read_only)
+        try:
+            await self._load(contents)
+            if not self.is_read_only:
+                await self._begin_epoch(contents)
+                self.journal.start(self.epoch)
+        except BaseException:
+            await self.backend.close()
+            raise
+
+    async def _load(self, contents: Contents) -> None:
+        self.node = contents.node or ""
+        for row in contents.streams:
+            stream = Stream.from_document(*row)
+            state = contents.states.get(row.number)
+            if state is not None:
+                stream.restore(SealState.decode(state))
+            self.catalogue.insert(stream)
+        cursors = await self.backend.read_cursors("engine/")
+        self.catalogue.next_number = max(
+            self.catalogue.next_number, int(cursors.get(NEXT_STREAM, b"1"))
+        )
+        epoch, _, seq = cursors.get(TRIMMED, b"0 0").partition(b" ")
+        self.trimmed = (int(epoch), int(seq))
+        recovery = Recovery(self.catalogue)
+        recovery.replay(contents.entries)
+        self.journal.entries.extend(row._replace(body=b"") for row in contents.entries)
+
+    async def _begin_epoch(self, contents: Contents) -> None:
+        self.node = contents.node or secrets.token_hex(8)
+        started = {row.epoch: row for row in contents.epochs}
+        self.ends = {epoch: row.last_seq for epoch, row in started.items()}
+        for entry in contents.entries:
+            epoch = entry.key.epoch
+            self.ends[epoch] = max(self.ends.get(epoch, 0), entry.last_seq)
+        self.epoch = max(self.ends, default=0) + 1
+        ended = [
+            row._replace(last_seq=self.ends[epoch])
+            for epoch, row in started.items()
+            if self.ends[epoch] != row.last_seq
+        ]
+        began = EpochRow(self.epoch, self.clock(), 0)
+        await self.backend.apply(Change(node=self.node, epochs=[*ended, began]))
+
+    async def close(self) -> None:
+        """Make durable what waits, as long as the store takes it, and close the store."""
+        if not self.is_read_only:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.journal.commit(), FLUSH_S)
+            if self.journal.pending_readings:
+                log.error("the store is away: %d readings are lost", self.journal.pending_readings)
+            await self.journal.stop()
+        await self.backend.close()
+
+    def write_stream(self, stream: Stream) -> None:
+        """Write down a stream that was made or changed, before anything that comes later."""
+        self.check_writable()
+        following = str(self.catalogue.next_number).encode()
+        row = StreamRow(stream.number, stream.id, stream.document())
+        self.journal.submit(Change(streams=[row], cursors={NEXT_STREAM: following}))
+
+    def check_writable(self) -> None:
+        """Refuse to change a store that is open for reading only.
+
+        Raises:
+            StoreReadOnly: it is.
+        """
+        if self.is_read_only:
+            raise StoreReadOnly("the store is open for reading only")

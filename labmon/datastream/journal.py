@@ -1,0 +1,298 @@
+"""The journal: appended datapoints wait here shortly, and become durable in groups, in order.
+
+One task writes everything that the engine writes, one change after the other; a change that fails
+is tried again as it is, with growing pauses. The trap: nothing that was queued may overtake or be
+dropped, because entries, blocks and trims rely on the order in which they were submitted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import deque
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from labmon.datastream.backends.base import COMMIT_ENTRY, Change, EntryKey, EntryRow
+from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
+from labmon.datastream.exceptions import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from labmon.datastream.backends.base import Backend
+
+log = logging.getLogger(__name__)
+
+READING_BYTES: Final = 80
+"""What a number that waits takes in memory, about."""
+ENTRY_READINGS: Final = 16_384
+"""An entry is closed at so many, however long the store takes."""
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 30.0
+
+
+@dataclass(slots=True)
+class Waiting:
+    """One change on its way to the store.
+
+    Attributes:
+        done: resolved once it is durable.
+    """
+
+    change: Change
+    done: asyncio.Future[None]
+    readings: int = 0
+    weight: int = 0
+    last_seq: int = 0
+
+
+@dataclass(slots=True)
+class Open:
+    """The entry that is being filled: columns in order of arrival."""
+
+    seqs: list[int] = field(default_factory=list[int])
+    streams: list[int] = field(default_factory=list[int])
+    times: list[int] = field(default_factory=list[int])
+    values: list[Any] = field(default_factory=list[Any])
+    qualities: bytearray = field(default_factory=bytearray)
+    weight: int = 0
+
+
+class Journal:
+    """Groups what is appended into entries and writes them; on the event loop, with one task.
+
+    Args:
+        backend: the open store.
+        clock: gives the time of entries.
+        interval_s: a reading waits at most so long for others to join its entry.
+        readings: so many readings do not wait.
+        ordinal: tells the next ordinal of a stream.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        clock: Callable[[], int],
+        interval_s: float,
+        readings: int,
+        ordinal: Callable[[int], int],
+    ) -> None:
+        self._backend = backend
+        self._epoch = 0
+        self._clock = clock
+        self._interval_s = interval_s
+        self._readings = readings
+        self._ordinal = ordinal
+        self._open = Open()
+        self._queue: deque[Waiting] = deque()
+        self._queued_bytes = 0
+        self._number = 0
+        self._is_held = False
+        self._due = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self.durable_seq = 0
+        """The last sequence number that is durable."""
+        self.last_error: str | None = None
+        self.is_healthy = True
+        self.entries: deque[EntryRow] = deque()
+        """What stands in the journal, bodies left out; in the order of the keys."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """What waits in memory to become durable."""
+        return self._queued_bytes + self._open.weight
+
+    @property
+    def pending_readings(self) -> int:
+        """Readings that wait to become durable."""
+        return len(self._open.times) + sum(waiting.readings for waiting in self._queue)
+
+    def start(self, epoch: int) -> None:
+        """Start the task that writes, for an epoch that is durable."""
+        self._epoch = epoch
+        self._task = asyncio.create_task(self._run(), name="datastream-journal")
+
+    async def stop(self) -> None:
+        """End the task; what waits is lost, so commit before."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        for waiting in self._queue:
+            waiting.done.cancel()
+
+    def add(
+        self,
+        streams: Sequence[int],
+        time_ns: int,
+        values: Sequence[Any],
+        qualities: bytes,
+        seqs: Iterable[int],
+        weight: int = 0,
+    ) -> None:
+        """Take readings of one time, which the heads have already entered."""
+        opened = self._open
+        opened.seqs.extend(seqs)
+        opened.streams.extend(streams)
+        opened.times.extend(repeat(time_ns, len(streams)))
+        opened.values.extend(values)
+        opened.qualities += qualities
+        self._added(len(streams), weight)
+
+    def add_run(
+        self,
+        stream: int,
+        times: Sequence[int],
+        values: Sequence[Any],
+        qualities: bytes,
+        seqs: Iterable[int],
+    ) -> None:
+        """Take many readings of one stream, which its head has already entered."""
+        opened = self._open
+        opened.seqs.extend(seqs)
+        opened.streams.extend(repeat(stream, len(times)))
+        opened.times.extend(times)
+        opened.values.extend(values)
+        opened.qualities += qualities
+        self._added(len(times), 0)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """What is added within goes into one entry, so that a crash leaves all of it or nothing."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+
+    def _added(self, count: int, weight: int) -> None:
+        opened = self._open
+        opened.weight += count * READING_BYTES + weight
+        waiting = len(opened.times)
+        if waiting >= ENTRY_READINGS and not self._is_held:
+            self.close_entry()
+        if waiting >= self._readings:
+            self._due.set()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._fire)
+
+    def _fire(self) -> None:
+        self._timer = None
+        self._due.set()
+
+    def close_entry(self) -> None:
+        """Queue the entry that is being filled; what is added later goes into the next one."""
+        opened = self._open
+        if not opened.times:
+            return
+        self._open = Open()
+        streams = np.array(opened.streams, np.uint32)
+        row = self.entry_row(COMMIT_ENTRY, self._encode(opened, streams), opened.seqs)
+        waiting = self._enqueue(Change(entries=[row]))
+        waiting.readings = len(opened.times)
+        waiting.weight = len(row.body)
+        waiting.last_seq = row.last_seq
+        self._queued_bytes += waiting.weight
+
+    def _encode(self, opened: Open, streams: np.ndarray) -> bytes:
+        # a stream's datapoints in this entry are the last ones of its head
+        numbers, counts = np.unique(streams, return_counts=True)
+        firsts = [
+            self._ordinal(number) - count
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+        ]
+        quality = None
+        if any(opened.qualities):
+            quality = np.frombuffer(bytes(opened.qualities), np.uint8)
+        return encode_entry(
+            JournalEntry(
+                self._epoch,
+                np.array(opened.seqs, np.int64),
+                streams,
+                np.array(opened.times, np.int64),
+                JournalValues.pack(opened.values),
+                quality,
+                {"streams": numbers.tolist(), "ordinals": firsts},
+            )
+        )
+
+    def entry_row(self, kind: int, body: bytes, seqs: Sequence[int] = ()) -> EntryRow:
+        """A numbered row for an encoded entry."""
+        self._number += 1
+        key = EntryKey(self._epoch, self._number)
+        numbered = [seq for seq in seqs if seq] if 0 in seqs else seqs
+        first, last = (numbered[0], numbered[-1]) if numbered else (0, 0)
+        return EntryRow(key, kind, first, last, self._clock(), body)
+
+    def submit(self, change: Change) -> asyncio.Future[None]:
+        """Write a change after everything that was appended or submitted before."""
+        self.close_entry()
+        done = self._enqueue(change).done
+        self._due.set()
+        return done
+
+    def _enqueue(self, change: Change) -> Waiting:
+        done = asyncio.get_running_loop().create_future()
+        waiting = Waiting(change, done)
+        self._queue.append(waiting)
+        return waiting
+
+    async def commit(self) -> None:
+        """Wait until everything that was added or submitted before is durable."""
+        self.close_entry()
+        if self._queue:
+            self._due.set()
+            await asyncio.shield(self._queue[-1].done)
+
+    async def _run(self) -> None:
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            self.close_entry()
+            while self._queue:
+                waiting = self._queue[0]
+                await self._apply(waiting.change)
+                self._queue.popleft()
+                self._finish(waiting)
+
+    async def _apply(self, change: Change) -> None:
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                await self._backend.apply(change)
+            except (StoreError, OSError) as error:
+                self._failed(str(error))
+            else:
+                if not self.is_healthy:
+                    log.warning("the store takes data again")
+                self.is_healthy = True
+                self.last_error = None
+                return
+            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
+            pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+
+    def _failed(self, reason: str) -> None:
+        if self.is_healthy:  # said once; the recovery is said once more
+            log.error("the store takes no data, it waits in memory and is tried again: %s", reason)
+        self.is_healthy = False
+        self.last_error = reason
+
+    def _finish(self, waiting: Waiting) -> None:
+        self._queued_bytes -= waiting.weight
+        self.durable_seq = max(self.durable_seq, waiting.last_seq)
+        removed = set(waiting.change.removed_entries)
+        if removed:
+            self.entries = deque(row for row in self.entries if row.key not in removed)
+        self.entries.extend(row._replace(body=b"") for row in waiting.change.entries)
+        if not waiting.done.done():
+            waiting.done.set_result(None)

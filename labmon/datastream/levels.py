@@ -1,0 +1,222 @@
+"""Rollups of a stream at every granularity: stored ones, computed ones, and the head's.
+
+Stored blocks cover spans of finished buckets; what no block covers is computed from the next
+finer level that has something there, and kept in a bounded cache. The trap: only *sealed*
+datapoints go into that cache; the head is rolled up for every answer and merged by bucket, so an
+answer is right at any moment, late datapoints included.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from labmon.datastream import downsample
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.rollups import NominalRollups, Rollups
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from labmon.datastream.backends.base import BlockOutline
+    from labmon.datastream.blocks import Blocks
+    from labmon.datastream.columns import Columns
+    from labmon.datastream.rawdata import RawData
+    from labmon.datastream.stream import Stream
+
+RAW_BLOCKS: Final = 32
+"""So many raw blocks are rolled up in one go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Computed rollups of all sealed datapoints with `from_ns <= t < until_ns`."""
+
+    from_ns: int
+    until_ns: int
+    rows: Rollups
+
+
+class Levels:
+    """Gives rollups; on the event loop.
+
+    Args:
+        blocks: of the open store.
+        raw: its datapoints.
+        cache_bytes: how much memory computed rollups may take.
+    """
+
+    def __init__(self, blocks: Blocks, raw: RawData, cache_bytes: int) -> None:
+        self._blocks = blocks
+        self._raw = raw
+        self._limit = cache_bytes
+        self._spans: OrderedDict[tuple[int, str], Span] = OrderedDict()
+        self._held = 0
+
+    async def rollups(
+        self,
+        stream: Stream,
+        granularity: Granularity,
+        start_ns: int,
+        end_ns: int,
+        fields: Collection[str] | None = None,
+    ) -> Rollups:
+        """The buckets that have datapoints and start in `start_ns <= t < end_ns`.
+
+        Only the columns in `fields` are sure to be there; None: all of them.
+        """
+        step_ns = granularity.duration_ns
+        start_ns = -(-start_ns // step_ns) * step_ns
+        end_ns = -(-end_ns // step_ns) * step_ns
+        while True:
+            version = stream.version
+            sealed = await self.sealed(stream, granularity, start_ns, end_ns, fields)
+            if stream.version != version:
+                continue
+            head = stream.head.columns().between(start_ns, end_ns)
+            return _join(sealed, roll_up(stream, head, step_ns), step_ns)
+
+    async def sealed(
+        self,
+        stream: Stream,
+        granularity: Granularity,
+        start_ns: int,
+        end_ns: int,
+        fields: Collection[str] | None = None,
+    ) -> Rollups:
+        """The buckets of sealed datapoints in a range whose ends are bucket starts."""
+        step_ns = granularity.duration_ns
+        start_ns = max(start_ns, granularity.round_timestamp(stream.state.first_ns))
+        end_ns = min(end_ns, granularity.round_timestamp(stream.state.last_ns) + step_ns)
+        if stream.state.last_ns < 0 or start_ns >= end_ns:
+            return empty(stream)
+        while True:
+            found = await self._blocks.of(stream, granularity.key)
+            stored = found.overlapping(start_ns, end_ns - 1)
+            tables = await self._blocks.tables(stored, fields)
+            if tables is not None:
+                break
+        parts: list[Rollups] = [table.between(start_ns, end_ns) for table in tables]
+        for hole_ns, until_ns in holes(stored, start_ns, end_ns):
+            parts.append(await self._computed(stream, granularity, hole_ns, until_ns))
+        parts = [part for part in parts if len(part)]
+        parts.sort(key=lambda part: int(part.t[0]))
+        return type(parts[0]).concatenate(parts) if parts else empty(stream)
+
+    async def _computed(
+        self, stream: Stream, granularity: Granularity, start_ns: int, end_ns: int
+    ) -> Rollups:
+        place = (stream.number, granularity.key)
+        version = stream.version
+        span = self._spans.get(place)
+        if span is None or span.until_ns < start_ns or end_ns < span.from_ns:
+            rows = await self._compute(stream, granularity, start_ns, end_ns)
+            grown = Span(start_ns, end_ns, rows)
+        elif span.from_ns <= start_ns and end_ns <= span.until_ns:
+            self._spans.move_to_end(place)
+            return span.rows.between(start_ns, end_ns)
+        else:
+            parts = [span.rows]
+            if start_ns < span.from_ns:
+                parts.insert(0, await self._compute(stream, granularity, start_ns, span.from_ns))
+            if end_ns > span.until_ns:
+                parts.append(await self._compute(stream, granularity, span.until_ns, end_ns))
+            grown = Span(
+                min(start_ns, span.from_ns),
+                max(end_ns, span.until_ns),
+                type(span.rows).concatenate(parts),
+            )
+        if stream.version == version:
+            self._keep(place, grown)
+        return grown.rows.between(start_ns, end_ns)
+
+    async def _compute(
+        self, stream: Stream, granularity: Granularity, start_ns: int, end_ns: int
+    ) -> Rollups:
+        step_ns = granularity.duration_ns
+        finer = granularity.finer
+        while finer is not None and finer is not Granularity.Raw:
+            found = await self._blocks.of(stream, finer.key)
+            if found.overlapping(start_ns, end_ns - 1):
+                rows = await self.sealed(stream, finer, start_ns, end_ns)
+                return downsample.coarsen(rows, step_ns)
+            finer = finer.finer
+        cuts = [start_ns]
+        for cut_ns in await self._raw.cuts(stream, start_ns, end_ns):
+            rounded_ns = granularity.round_timestamp(cut_ns)
+            if rounded_ns > cuts[-1]:
+                cuts.append(rounded_ns)
+        parts: list[Rollups] = []
+        for first_ns, last_ns in zip(cuts, [*cuts[1:], end_ns], strict=True):
+            columns = await self._raw.sealed(stream, first_ns, last_ns)
+            parts.append(roll_up(stream, columns, step_ns))
+        return type(parts[0]).concatenate(parts)
+
+    def _keep(self, place: tuple[int, str], span: Span) -> None:
+        self._drop(place)
+        self._spans[place] = span
+        self._held += span.rows.nbytes + 200
+        while self._held > self._limit and len(self._spans) > 1:
+            self._drop(next(iter(self._spans)))
+
+    def _drop(self, place: tuple[int, str]) -> None:
+        span = self._spans.pop(place, None)
+        if span is not None:
+            self._held -= span.rows.nbytes + 200
+
+    def sealed_since(self, stream: Stream, time_ns: int) -> None:
+        """Forget what was computed for times from `time_ns` on: datapoints were sealed there."""
+        for granularity in Granularity.values[1:]:
+            place = (stream.number, granularity.key)
+            span = self._spans.get(place)
+            if span is None:
+                continue
+            until_ns = granularity.round_timestamp(time_ns)
+            if until_ns <= span.from_ns:
+                self._drop(place)
+            elif until_ns < span.until_ns:
+                self._keep(place, Span(span.from_ns, until_ns, span.rows.between(0, until_ns)))
+
+    def forget_stream(self, number: int) -> None:
+        """Forget everything about a stream."""
+        for place in [place for place in self._spans if place[0] == number]:
+            self._drop(place)
+
+
+def empty(stream: Stream) -> Rollups:
+    """No rollups of the kind that a stream has."""
+    return Rollups.empty() if stream.is_numeric else NominalRollups.empty()
+
+
+def roll_up(stream: Stream, columns: Columns, step_ns: int) -> Rollups:
+    """The rollups of datapoints of a stream."""
+    if stream.is_numeric:
+        return downsample.roll_up(columns, step_ns)
+    return downsample.roll_up_nominal(columns, step_ns)
+
+
+def holes(stored: list[BlockOutline], start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
+    """The spans of a range that no block covers."""
+    at_ns = start_ns
+    for outline in sorted(stored, key=lambda outline: outline.from_ns):
+        if outline.from_ns > at_ns:
+            yield at_ns, min(outline.from_ns, end_ns)
+        at_ns = max(at_ns, outline.to_ns)
+    if at_ns < end_ns:
+        yield at_ns, end_ns
+
+
+def _join(sealed: Rollups, head: Rollups, step_ns: int) -> Rollups:
+    """Rollups of sealed datapoints and those of the head, merged by bucket."""
+    if not len(head) or not len(sealed):
+        return head if len(head) else sealed
+    if head.t[0] > sealed.t[-1]:
+        return type(sealed).concatenate((sealed, head))
+    at = int(np.searchsorted(sealed.t, head.t[0]))
+    touched = type(sealed).concatenate((sealed.rows(slice(at, None)), head))
+    touched = touched.rows(np.argsort(touched.t, kind="stable"))
+    merged = downsample.coarsen(touched, step_ns)
+    return type(sealed).concatenate((sealed.rows(slice(0, at)), merged)) if at else merged

@@ -1,0 +1,83 @@
+"""Raw datapoints of a time range: blocks and head of one stream, merged in the order of time.
+
+The trap: blocks may overlap in time, because late datapoints are sealed into blocks of their own;
+what the blocks give is sorted again where that happened, equal times in the order of arrival.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from labmon.datastream.columns import Columns
+
+if TYPE_CHECKING:
+    from labmon.datastream.blocks import Blocks
+    from labmon.datastream.stream import Stream
+
+
+class RawData:
+    """Reads datapoints; on the event loop.
+
+    Args:
+        blocks: of the open store.
+    """
+
+    def __init__(self, blocks: Blocks) -> None:
+        self._blocks = blocks
+
+    async def columns(self, stream: Stream, start_ns: int, end_ns: int) -> Columns:
+        """The datapoints with `start_ns <= t < end_ns`."""
+        if start_ns > stream.state.last_ns:
+            return stream.head.columns().between(start_ns, end_ns)
+        while True:
+            version = stream.version
+            found = await self._blocks.of(stream, "r")
+            if stream.version != version:
+                continue
+            head = stream.head.columns()
+            tables = await self._blocks.tables(found.overlapping(start_ns, end_ns))
+            if tables is not None:
+                return merge([*tables, head], start_ns, end_ns)
+
+    async def count(self, stream: Stream, start_ns: int, end_ns: int) -> int:
+        """How many datapoints there are with `start_ns <= t < end_ns`; decodes only the edges."""
+        while True:
+            version = stream.version
+            found = await self._blocks.of(stream, "r")
+            if stream.version != version:
+                continue
+            count = len(stream.head.columns().between(start_ns, end_ns))
+            cut = []
+            for outline in found.overlapping(start_ns, end_ns):
+                if start_ns <= outline.from_ns and outline.to_ns < end_ns:
+                    count += outline.length
+                else:
+                    cut.append(outline)
+            tables = await self._blocks.tables(cut)
+            if tables is not None:
+                return count + sum(len(table.between(start_ns, end_ns)) for table in tables)
+
+    async def cuts(self, stream: Stream, start_ns: int, end_ns: int) -> list[int]:
+        """Ascending times at which a range can be cut into pieces of a few blocks."""
+        if start_ns > stream.state.last_ns:
+            return []
+        found = await self._blocks.of(stream, "r")
+        return sorted(o.from_ns for o in found.overlapping(start_ns, end_ns))[8::8]
+
+    async def sealed(self, stream: Stream, start_ns: int, end_ns: int) -> Columns:
+        """The datapoints of a range that are in blocks."""
+        while True:
+            found = await self._blocks.of(stream, "r")
+            tables = await self._blocks.tables(found.overlapping(start_ns, end_ns))
+            if tables is not None:
+                return merge(tables, start_ns, end_ns)
+
+
+def merge(parts: list[Columns], start_ns: int, end_ns: int) -> Columns:
+    """The datapoints of a range in the order of time, from parts in the order of arrival."""
+    joined = Columns.concatenate([part.between(start_ns, end_ns) for part in parts])
+    if (joined.t[1:] >= joined.t[:-1]).all():
+        return joined
+    return joined.take(np.argsort(joined.t, kind="stable"))

@@ -1,0 +1,264 @@
+"""`Stream`: what the engine knows of one stream, and how that is written down.
+
+The document is what a person configured (tags, type, downsamplers); the state is how far its
+blocks go. The trap: the state is written together with blocks and is what makes them count, so
+never change one without the other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+import msgpack
+import orjson
+
+from labmon.datastream import values
+from labmon.datastream.exceptions import UnsupportedDownsampler
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.head import Head
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from labmon.datastream.columns import Columns
+    from labmon.datastream.tags import Tags
+
+NUMERIC_DOWNSAMPLERS: Final = ("mean", "sum", "min", "max", "sum_squares", "std_dev", "count")
+NOMINAL_DOWNSAMPLERS: Final = ("most_often", "least_often", "frequencies", "count")
+GRAPH_DOWNSAMPLERS: Final = ("count", "last")
+TIME_DOWNSAMPLERS: Final = ("mean", "first", "last")
+DOWNSAMPLERS: Final = {
+    "numeric": NUMERIC_DOWNSAMPLERS,
+    "nominal": NOMINAL_DOWNSAMPLERS,
+    "graph": GRAPH_DOWNSAMPLERS,
+}
+_IMPLIED: Final = {"mean": {"sum"}, "std_dev": {"mean", "sum"}}
+
+
+def _pack(value: object) -> bytes:
+    return msgpack.Packer().pack(value)
+
+
+class Latest(NamedTuple):
+    """The newest datapoint of a stream."""
+
+    time_ns: int
+    value: Any
+    quality: int
+
+
+@dataclass(slots=True)
+class LevelState:
+    """How far the rollups of one granularity are decided.
+
+    Attributes:
+        until_ns: before it, buckets are stored, or it was decided not to store them.
+        next_ordinal: of the next block of this granularity.
+        buckets: how many buckets have datapoints since, about.
+        datapoints: how many datapoints were sealed since.
+    """
+
+    until_ns: int
+    next_ordinal: int = 0
+    buckets: int = 0
+    datapoints: int = 0
+
+
+@dataclass(slots=True)
+class SealState:
+    """How far a stream is sealed.
+
+    Attributes:
+        through: how many datapoints arrived that are in blocks: blocks beyond do not count.
+        removed: how many of them were removed since, by retention.
+        first_ns, last_ns: of the sealed datapoints; -1 where there are none.
+        latest: the newest of the sealed datapoints.
+        levels: by the key of the granularity.
+    """
+
+    through: int = 0
+    removed: int = 0
+    first_ns: int = -1
+    last_ns: int = -1
+    latest: Latest | None = None
+    levels: dict[str, LevelState] = field(default_factory=dict[str, LevelState])
+
+    def encode(self) -> bytes:
+        """As bytes."""
+        levels = {
+            key: (level.until_ns, level.next_ordinal, level.buckets, level.datapoints)
+            for key, level in self.levels.items()
+        }
+        return _pack((self.through, self.removed, self.first_ns, self.last_ns, self.latest, levels))
+
+    @classmethod
+    def decode(cls, data: bytes) -> SealState:
+        """From bytes."""
+        through, removed, first_ns, last_ns, latest, levels = msgpack.unpackb(data)
+        return cls(
+            through,
+            removed,
+            first_ns,
+            last_ns,
+            None if latest is None else Latest(*latest),
+            {key: LevelState(*level) for key, level in levels.items()},
+        )
+
+    def copy(self) -> SealState:
+        """One that can be changed without the other."""
+        return SealState.decode(self.encode())
+
+
+@dataclass(slots=True)
+class StreamConfig:
+    """What a stream was asked to be; all of it but the tags is fixed for good.
+
+    Attributes:
+        derived_from: for each source {"stream", "granularity", ...}; None: not derived.
+    """
+
+    value_type: str
+    value_type_options: dict[str, Any]
+    value_downsamplers: tuple[str, ...]
+    highest_granularity: Granularity
+    derived_from: list[dict[str, Any]] | None = None
+    derive_op: str | None = None
+    derive_args: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data; equal configurations give equal dicts."""
+        return {
+            "value_type": self.value_type,
+            "value_type_options": self.value_type_options,
+            "value_downsamplers": list(self.value_downsamplers),
+            "highest_granularity": self.highest_granularity.key,
+            "derived_from": self.derived_from,
+            "derive_op": self.derive_op,
+            "derive_args": self.derive_args,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> StreamConfig:
+        """From plain data."""
+        return cls(
+            data["value_type"],
+            data["value_type_options"],
+            tuple(data["value_downsamplers"]),
+            Granularity.find(data["highest_granularity"]),
+            data["derived_from"],
+            data["derive_op"],
+            data["derive_args"],
+        )
+
+
+def all_downsamplers(names: Iterable[str], value_type: str) -> tuple[str, ...]:
+    """The downsamplers asked for and those that they imply, in the order of the documentation.
+
+    Raises:
+        UnsupportedDownsampler: there is no such one for values of this type.
+    """
+    known = DOWNSAMPLERS[value_type]
+    wanted = set(names)
+    if unknown := wanted - set(known):
+        raise UnsupportedDownsampler(
+            f"{', '.join(map(repr, sorted(unknown)))}: {value_type} streams have {', '.join(known)}"
+        )
+    if wanted:
+        wanted.add("count")
+    for name in tuple(wanted):
+        wanted |= _IMPLIED.get(name, set())
+    return tuple(name for name in known if name in wanted)
+
+
+class Stream:
+    """One stream in memory: configuration, newest datapoint, head, and how far it is sealed.
+
+    Attributes:
+        number: the key of its blocks.
+        version: counts sealings; a query that awaited and finds another version starts over.
+        depends: numbers of the streams that are derived from this one.
+        is_dropping: whether its readings are being dropped, for want of room.
+        is_backprocessing: whether history is still to be derived.
+        takes_floats: whether any float can be stored as it comes.
+    """
+
+    def __init__(self, number: int, stream_id: str, tags: Tags, config: StreamConfig) -> None:
+        self.number = number
+        self.id = stream_id
+        self.tags = tags
+        self.config = config
+        self.check = values.checker(config.value_type, config.value_type_options)
+        self.is_numeric = config.value_type == "numeric"
+        self.state = SealState()
+        self.head = Head()
+        self.latest: Latest | None = None
+        self.latest_ns = -1
+        self.earliest_ns = -1
+        self.version = 0
+        self.depends: set[int] = set()
+        self.is_dropping = False
+        self.is_backprocessing = False
+        self.is_decimal = bool(config.value_type_options.get("high_accuracy"))
+        self.takes_floats = self.is_numeric and config.derived_from is None and not self.is_decimal
+
+    @property
+    def path(self) -> str | None:
+        """The tag `path`, by which batches name the stream."""
+        return self.tags.get("path")
+
+    @property
+    def count(self) -> int:
+        """How many datapoints there are."""
+        return self.head.next_ordinal - self.state.removed
+
+    def document(self) -> bytes:
+        """Tags and configuration as bytes."""
+        return orjson.dumps({"tags": self.tags, "config": self.config.to_dict()})
+
+    @classmethod
+    def from_document(cls, number: int, stream_id: str, document: bytes) -> Stream:
+        """A stream as it was written down, without its state."""
+        data = orjson.loads(document)
+        return cls(number, stream_id, data["tags"], StreamConfig.from_dict(data["config"]))
+
+    def restore(self, state: SealState) -> None:
+        """Take over how far it was sealed."""
+        self.state = state
+        self.head = Head(state.through)
+        self.earliest_ns = state.first_ns
+        self.latest = state.latest
+        self.latest_ns = -1 if state.latest is None else state.latest.time_ns
+
+    def enter(self, time_ns: int, value: Any, quality: int) -> None:
+        """Take a checked datapoint into the head; one before the newest counts as late."""
+        is_late = time_ns < self.latest_ns
+        self.head.append(time_ns, value, quality, is_late=is_late)
+        if not is_late:
+            self.latest_ns = time_ns
+            self.latest = Latest(time_ns, value, quality)
+        if time_ns < self.earliest_ns or self.earliest_ns < 0:
+            self.earliest_ns = time_ns
+
+    def extend(self, columns: Columns) -> None:
+        """Take datapoints in the order of time, none of them before the newest."""
+        if not len(columns):
+            return
+        self.head.extend(columns, is_late=False)
+        last = columns[len(columns) - 1 :]
+        self.latest_ns = int(last.t[0])
+        self.latest = Latest(self.latest_ns, last.python_values()[0], int(last.qualities()[0]))
+        if self.earliest_ns < 0:
+            self.earliest_ns = int(columns.t[0])
+
+    def answer(self, value: Any) -> Any:
+        """A stored value as it is answered: a decimal as Decimal, NaN as None."""
+        if value is None or value != value:
+            return None
+        return Decimal(value) if self.is_decimal and isinstance(value, str) else value
+
+    def newest(self) -> Latest | None:
+        """The newest datapoint, NaN told as None."""
+        latest = self.latest
+        return None if latest is None else latest._replace(value=self.answer(latest.value))

@@ -1,0 +1,123 @@
+"""Which values a stream takes: numbers, JSON values or graphs, checked before anything is stored.
+
+A checker returns the value as it is stored, or raises `UnsupportedValueType` or ValueError with a
+reason for the one who sent it. The trap: a bool is an int to Python, and no number to a physicist.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import orjson
+
+from labmon.datastream.exceptions import UnsupportedValueType
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+INT_MIN: Final = -(2**63)
+INT_MAX: Final = 2**63 - 1
+VALUE_TYPES: Final = ("numeric", "nominal", "graph")
+
+
+def checker(value_type: str, options: Mapping[str, Any]) -> Callable[[Any], Any]:
+    """The function that checks values of a type.
+
+    Raises:
+        UnsupportedValueType: there is no such type, or it has no such option.
+    """
+    if value_type not in VALUE_TYPES:
+        raise UnsupportedValueType(
+            f"{value_type!r} is no value type: use one of {', '.join(VALUE_TYPES)}"
+        )
+    unknown = options.keys() - ({"high_accuracy"} if value_type == "numeric" else set())
+    if unknown:
+        raise UnsupportedValueType(
+            f"values of type {value_type} have no option {', '.join(sorted(unknown))}"
+        )
+    if value_type == "nominal":
+        return check_json
+    if value_type == "graph":
+        return check_graph
+    return check_decimal if options.get("high_accuracy") else check_number
+
+
+def check_number(value: Any) -> float | int | None:
+    """A float, an integer of 64 bits, or None (also for NaN)."""
+    if value is None or type(value) is float:
+        return None if value is None or value != value else value
+    if isinstance(value, bool | np.bool_):
+        raise UnsupportedValueType(f"{value!r} is no number: this stream is numeric")
+    if isinstance(value, int | np.integer):
+        number = int(value)
+        if not INT_MIN <= number <= INT_MAX:
+            raise ValueError("integers are stored in 64 bits with sign: this one is larger")
+        return number
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return None if number != number else number
+    raise UnsupportedValueType(f"{str(value)[:60]!r} is no number: this stream is numeric")
+
+
+def check_decimal(value: Any) -> str | None:
+    """A decimal as the text that is stored: exact, whatever its number of digits."""
+    if value is None:
+        return None
+    if isinstance(value, bool | np.bool_):
+        raise UnsupportedValueType(f"{value!r} is no number: this stream is numeric")
+    try:
+        number = Decimal(value if isinstance(value, str | int | Decimal) else repr(float(value)))
+    except (InvalidOperation, TypeError, ValueError):
+        raise UnsupportedValueType(f"{str(value)[:60]!r} is no number") from None
+    return None if number.is_nan() else str(number)
+
+
+def check_json(value: Any) -> Any:
+    """Anything that JSON knows; what it contains is frozen as of now."""
+    if value is None or type(value) is str or type(value) is bool:
+        return value
+    if type(value) is float:
+        return None if value != value else value
+    try:
+        return orjson.loads(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
+    except TypeError as error:
+        raise UnsupportedValueType(f"{str(value)[:60]!r} is no JSON value: {error}") from None
+
+
+def check_graph(value: Any) -> Any:
+    """`{"v": [{"i": id}], "e": [{"f": id, "t": id}]}`: ids unique, edges between vertices."""
+    if value is None:
+        return None
+    graph = check_json(value)
+    if not isinstance(graph, dict) or not {"v", "e"} >= graph.keys():
+        raise UnsupportedValueType('a graph is {"v": [{"i": id}, ...], "e": [{"f": id, "t": id}]}')
+    seen: set[bytes] = set()
+    for vertex in _records(graph, "v", {"i"}):
+        key = orjson.dumps(vertex["i"])
+        if key in seen:
+            raise ValueError(f"vertex {vertex['i']!r} is there twice")
+        seen.add(key)
+    for edge in _records(graph, "e", {"f", "t"}):
+        for end in ("f", "t"):
+            if orjson.dumps(edge[end]) not in seen:
+                raise ValueError(f"an edge refers to the unknown vertex {edge[end]!r}")
+    return graph
+
+
+def _records(graph: dict[str, Any], name: str, needed: set[str]) -> list[dict[str, Any]]:
+    records = graph.get(name, [])
+    if not isinstance(records, list):
+        raise UnsupportedValueType(f"{name!r} of a graph is a list")
+    for record in records:
+        if not isinstance(record, dict) or not needed <= record.keys():
+            raise UnsupportedValueType(f"each of {name!r} of a graph has {sorted(needed)}")
+    return records
+
+
+def weight(value: Any) -> int:
+    """Bytes that a value takes while it waits, roughly."""
+    if value is None or type(value) is float or type(value) is int:
+        return 0
+    return len(value) if isinstance(value, str) else len(orjson.dumps(value))
