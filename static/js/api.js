@@ -72,11 +72,11 @@ export function withSeconds(status) {
 /**
  * The newest readings.
  * @param {string | string[]} path globs
- * @returns {Promise<import('./shapes.js').ReadingRow[]>}
+ * @returns {Promise<{now: number, rows: import('./shapes.js').ReadingRow[]}>}
  */
 export async function fetchLatest(path) {
-  const { readings } = await request('latest', { path });
-  return readings.map((/** @type {any} */ r) => [r.path, seconds(r.t), r.value, r.quality]);
+  const { now, readings } = await request('latest', { path });
+  return { now: seconds(now), rows: readings.map((/** @type {any} */ r) => [r.path, seconds(r.t), r.value, r.quality]) };
 }
 
 /**

@@ -15,11 +15,11 @@ export function ConnectionBanner({ app }) {
   const wait = status.retryAt === null ? 0 : Math.ceil(status.retryAt - now);
   const next = wait > 0 ? `Trying again in ${wait} s` : 'Trying now';
   return html`
-    <div class="banner quiet" role="status">
+    <div class="banner quiet">
       <${Icon} name="off" />
-      <p class="what"><b>Connection to ${status.node || 'labmon'} lost at ${formatClock(status.lostAt)}<span aria-hidden="true">, ${
-        formatAge(now - status.lostAt)} ago</span>.</b>${' '}
-        <span class="why">All values are old. <span aria-hidden="true">${next}; gaps</span><span class="vh">Gaps</span> fill in by themselves.</span></p>
+      <p class="vh" role="status">Connection lost at ${formatClock(status.lostAt)}. All values are old.</p>
+      <p class="what"><b>Connection to ${status.node || 'labmon'} lost at ${formatClock(status.lostAt)}, ${formatAge(now - status.lostAt)} ago.</b>${' '}
+        <span class="why">All values are old. ${next}; gaps fill in by themselves.</span></p>
       <div class="acts"><button class="btn small" type="button" onClick=${() => app.connection.retryNow()}>Try now</button></div>
     </div>`;
 }

@@ -12,7 +12,7 @@ const PROTOCOL = 'labmon.v1.msgpack';
 const QUIET_S = 5; // after that long without a message we ask
 const ANSWER_S = 4; // and wait for the answer
 const WATCH_S = 1;
-const RETRY_S = [0.5, 1, 2, 4, 8, 10];
+const RETRY_S = [0.5, 1, 2, 3, 5];
 
 /** @typedef {import('./shapes.js').ReadingRow} ReadingRow */
 /**

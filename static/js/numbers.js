@@ -53,7 +53,7 @@ function lowestPlace(accuracy) {
 const isZero = (text) => !/[1-9]/.test(text);
 
 /** @param {string} text */
-const withMinus = (text) => text.replace('-', MINUS);
+export const withMinus = (text) => text.replace('-', MINUS);
 
 /**
  * @param {string} mantissa `-12.345678`

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * Addresses to pages, by the history API. A page is a module whose default export is a Preact component with
- * `PageProps`; it may also export `title(location)`. Links work as links: a click on one of ours is turned into a change of page.
+ * `PageProps`; it may also export `title(location)` and `styles`. Links work as links: a click on one of ours is turned into a change of page.
  */
 
 /** @typedef {import('./shapes.js').PageLocation} PageLocation */
@@ -9,6 +9,7 @@
  * @typedef {object} PageModule
  * @property {(props: import('./shapes.js').PageProps) => any} default
  * @property {(location: PageLocation) => string} [title]
+ * @property {string[]} [styles] addresses of style sheets that the page waits for
  */
 /** @typedef {() => Promise<PageModule>} Loader */
 /** @typedef {{loader: Loader, location: PageLocation}} Match */

@@ -2,6 +2,7 @@
 /** What is around every page: the bar with the pages and the connection, the bottom bar of phones, and the page's place. */
 
 import { formatClock, formatUtc, zoneName } from './ages.js';
+import { stylesheet } from './assets.js';
 import { Icon } from './icons.js';
 import { countText } from './numbers.js';
 import { theme, toggleTheme } from './theme.js';
@@ -32,6 +33,7 @@ export async function showPage(app, match, location) {
   let page;
   try {
     page = match ? await match.loader() : { default: NotFound, title: () => 'Not found' };
+    await Promise.all((page.styles ?? []).map(stylesheet));
   } catch {
     page = { default: NotLoaded, title: () => 'Not loaded' };
   }

@@ -16,6 +16,8 @@ import { SPAN_S, Trace } from './trace.js';
 const TICK_MS = 500;
 const RATE_WINDOW_S = 5;
 const SEED_POINTS = 150;
+const SMOOTHING = 1 / 12;
+const MIN_INTERVALS = 6;
 
 /** One stream as the page knows it. */
 export class Stream {
@@ -23,13 +25,27 @@ export class Stream {
   reading = null;
   trace = new Trace();
 
+  #interval_s = 0;
+  #intervals = 0;
+
   /** @param {string} path */
   constructor(path) {
     this.path = path;
   }
 
+  /** Readings per second as they come, averaged over the last dozen; null before there are some. @returns {number | null} */
+  get rate_hz() {
+    return this.#intervals < MIN_INTERVALS ? null : 1 / this.#interval_s;
+  }
+
   /** @param {number} t @param {any} value @param {number} quality */
   take(t, value, quality) {
+    const interval = t - (this.reading?.t ?? t);
+    const isGap = this.#interval_s > 0 && interval > 10 * this.#interval_s;
+    if (interval > 0 && !isGap) {
+      this.#intervals += 1;
+      this.#interval_s += (interval - this.#interval_s) * Math.max(SMOOTHING, 1 / this.#intervals);
+    }
     this.trace.add(t, typeof value === 'number' ? value : null);
     if (!this.reading || t >= this.reading.t) this.reading = { t, value, quality };
   }
@@ -49,6 +65,7 @@ export class Store extends Emitter {
   #dirty = new Set();
   /** @type {{at: number, count: number}[]} arrivals of the last seconds, newest last */
   #arrivals = [];
+  #began = 0;
   #connection;
   #http;
   #frame;
@@ -97,9 +114,10 @@ export class Store extends Emitter {
 
   /** Readings per second of the last seconds. */
   get rate_hz() {
-    const from = Date.now() - RATE_WINDOW_S * 1000;
-    while (this.#arrivals.length && this.#arrivals[0].at < from) this.#arrivals.shift();
-    return this.#arrivals.reduce((sum, { count }) => sum + count, 0) / RATE_WINDOW_S;
+    const now = Date.now();
+    while (this.#arrivals.length && now - this.#arrivals[0].at > RATE_WINDOW_S * 1000) this.#arrivals.shift();
+    const span_s = Math.min(RATE_WINDOW_S, Math.max(1, (now - this.#began) / 1000));
+    return this.#arrivals.reduce((sum, { count }) => sum + count, 0) / span_s;
   }
 
   /**
@@ -107,6 +125,7 @@ export class Store extends Emitter {
    * @param {ReadingRow[]} rows
    */
   take(rows) {
+    this.#began ||= Date.now();
     this.#arrivals.push({ at: Date.now(), count: rows.length });
     if (this.#arrivals.length > 1000) this.#arrivals.shift();
     for (const [path, t, value, quality] of rows) this.#touch(path).take(t, value, quality);
@@ -117,7 +136,8 @@ export class Store extends Emitter {
     await this.#guarded(async () => {
       const [devices, latest] = await Promise.all([this.#http.fetchDevices(), this.#http.fetchLatest('**')]);
       this.devices = new Map(devices.map((device) => [device.name, device]));
-      this.#takeLatest(latest);
+      this.#connection.clock.observe(latest.now);
+      this.#takeLatest(latest.rows);
       this.isLoaded = true;
       this.emit('devices', this.devices);
     });

@@ -1,4 +1,99 @@
 // @ts-check
-import { html } from './vendor.js';
+/** The wall screen, `/?kiosk=1`: every value as large as the longest one allows. It takes the same filters as the overview. */
+
+import { formatClock } from './ages.js';
+import { Icon } from './icons.js';
+import { cardsOf, countStates } from './overview_filter.js';
+import { navigate } from './router.js';
+import { Clock, useDevices, useStatus, useTick } from './shell.js';
+import { STATES } from './states.js';
+import { tileFace } from './tile_face.js';
+import { html, useEffect, useLayoutEffect, useRef } from './vendor.js';
+import { WallGrid } from './wall_grid.js';
+
+/** @typedef {import('./shapes.js').App} App */
+/** @typedef {import('./overview_filter.js').Card} Card */
+
 export const title = () => 'Wall';
-export default function Page() { return html`<main class="wrap" id="main"><h1>…</h1></main>`; }
+export const styles = ['/static/css/wall.css'];
+
+/** @param {import('./shapes.js').PageProps} props */
+export default function Wall({ app, location }) {
+  const devices = useDevices(app);
+  const group = location.query.get('group') ?? '';
+  const cards = cardsOf(devices, { group, search: location.query.get('q') ?? '' });
+  useEffect(leaveOnEscape, []);
+  useEffect(stayAwake, []);
+  return html`
+    <main class="wall" id="main">
+      <${WallHead} app=${app} cards=${cards} group=${group} />
+      <${Grid} app=${app} cards=${cards} />
+      <a class="leave" href="/">Leave the wall</a>
+    </main>`;
+}
+
+function leaveOnEscape() {
+  const leave = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === 'Escape') navigate('/');
+  };
+  addEventListener('keydown', leave);
+  return () => removeEventListener('keydown', leave);
+}
+
+/** Keeps the screen on where the browser can. */
+function stayAwake() {
+  /** @type {WakeLockSentinel | null} */
+  let lock = null;
+  const ask = () => {
+    if (document.visibilityState !== 'visible') return;
+    navigator.wakeLock?.request('screen').then((granted) => { lock = granted; }, () => { lock = null; });
+  };
+  ask();
+  document.addEventListener('visibilitychange', ask);
+  return () => {
+    document.removeEventListener('visibilitychange', ask);
+    lock?.release();
+  };
+}
+
+/** @param {{app: App, cards: Card[], group: string}} props */
+function WallHead({ app, cards, group }) {
+  useTick(app);
+  const status = useStatus(app);
+  const isLost = status.phase === 'lost';
+  const now = app.store.now();
+  const states = cards.flatMap(({ device, channels }) => channels.map((channel) => {
+    const { reading, trace } = app.store.stream(channel.path);
+    return tileFace({ channel, device, reading, last: trace.last }, now).state;
+  }));
+  const counts = countStates(states).filter(([name]) => name !== 'ok');
+  return html`
+    <header class="wh">
+      <h1>${group || status.node || 'labmon'}</h1>
+      <div class="wstates">${!isLost && counts.map(([name, count]) => html`
+        <${Word} key=${name} name=${name} text=${`${count} ${STATES[name].word.toLowerCase()}`} />`)}</div>
+      <span class="wend">${isLost ? html`<${Lost} lostAt=${status.lostAt} />` : html`<span class="wst c-ok"><${Icon} name="ok" />Live</span>`}
+        <${Clock} app=${app} /></span>
+    </header>`;
+}
+
+/** @param {{name: import('./states.js').StateName, text: string}} props */
+function Word({ name, text }) {
+  return html`<span class=${`wst c-${STATES[name].tone}`}><${Icon} name=${STATES[name].icon} />${text}</span>`;
+}
+
+/** @param {{lostAt: number | null}} props */
+function Lost({ lostAt }) {
+  return html`<span class="wst wlost" role="status"><${Icon} name="off" />Not connected since ${lostAt === null ? '' : formatClock(lostAt)}</span>`;
+}
+
+/** @param {{app: App, cards: Card[]}} props */
+function Grid({ app, cards }) {
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const paths = cards.flatMap(({ channels }) => channels.map((channel) => channel.path)).join('\n');
+  useLayoutEffect(() => {
+    const grid = new WallGrid(app, /** @type {HTMLElement} */ (box.current), cards);
+    return () => grid.close();
+  }, [app, paths]);
+  return html`<div class="wg" ref=${box}></div>`;
+}

@@ -1,0 +1,98 @@
+// @ts-check
+/** A device on the overview: its head, and a tile for each channel. Tiles paint themselves; only the head is Preact's. */
+
+import { formatAge } from './ages.js';
+import { Icon } from './icons.js';
+import { useStatus, useTick } from './shell.js';
+import { deviceState, STATES } from './states.js';
+import { Tile } from './tile.js';
+import { html, useLayoutEffect, useRef } from './vendor.js';
+
+/** @typedef {import('./shapes.js').App} App */
+/** @typedef {import('./shapes.js').Channel} Channel */
+/** @typedef {import('./shapes.js').Device} Device */
+
+/**
+ * @param {{app: App, device: Device, channels: Channel[], place: import('./card_layout.js').CardPlace}} props
+ */
+export function DeviceCard({ app, device, channels, place }) {
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const paths = channels.map((channel) => channel.path).join('\n');
+  useLayoutEffect(() => showTiles(app, /** @type {HTMLElement} */ (box.current), device.name, channels, place.isCompact), [app, paths, place.isCompact]);
+  const tiles = `tiles t${place.columns}${place.isCompact ? ' compact' : ''}`;
+  return html`
+    <section class="card w${place.span}" aria-label=${device.title}>
+      <header>
+        <h2><a href=${`/devices/${encodeURIComponent(device.name)}`}>${device.title}</a></h2>
+        <span class="sub">${device.model}</span>
+        <span class="end"><${Rate} app=${app} device=${device} channels=${channels} /><${DeviceBadge} app=${app} device=${device} /></span>
+      </header>
+      <div class=${tiles} ref=${box}></div>
+    </section>`;
+}
+
+/** The achieved poll rate, as the readings arrive. @param {{app: App, device: Device, channels: Channel[]}} props */
+function Rate({ app, device, channels }) {
+  useTick(app);
+  if (device.state !== 'online') return null;
+  const seen = Math.max(0, ...channels.map((channel) => app.store.stream(channel.path).rate_hz ?? 0));
+  const rate = seen || device.rate_hz;
+  return rate ? html`<span class="rate">${rate < 0.095 ? rate.toPrecision(1) : rate.toFixed(1)} Hz</span>` : null;
+}
+
+/**
+ * The state of a device, with how long where it is not running.
+ * @param {{app: App, device: import('./shapes.js').DeviceStatus}} props
+ */
+export function DeviceBadge({ app, device }) {
+  useTick(app);
+  const isLost = useStatus(app).phase === 'lost';
+  const isOnline = device.state === 'online';
+  const state = STATES[isLost && isOnline ? 'unknown' : deviceState(device.state)];
+  const since = isOnline ? '' : `, ${formatAge(app.store.now() - device.since)}`;
+  return html`<span class="st c-${state.tone}" title=${device.reason || undefined}><${Icon} name=${state.icon} />${state.word}${since}</span>`;
+}
+
+/**
+ * Fills a card with tiles and keeps them up to date.
+ * @param {App} app
+ * @param {HTMLElement} box
+ * @param {string} name of the device
+ * @param {Channel[]} channels
+ * @param {boolean} isCompact
+ * @returns {() => void} stops that
+ */
+function showTiles({ store, connection }, box, name, channels, isCompact) {
+  const known = /** @type {Device} */ (store.devices.get(name));
+  const device = () => store.devices.get(name) ?? known;
+  const tiles = channels.map((channel) => new Tile(store.stream(channel.path), channel, device, isCompact));
+  const byStream = new Map(tiles.map((tile) => [tile.stream, tile]));
+  const lostAt = () => (connection.status.phase === 'lost' ? connection.status.lostAt : null);
+  const paintAll = () => {
+    const now = store.now();
+    tiles.forEach((tile) => tile.paint(now, lostAt()));
+  };
+  const paintSparks = (/** @type {Tile[]} */ some) => {
+    const now = lostAt() ?? store.now();
+    some.forEach((tile) => tile.paintSpark(now));
+    paintAll();
+  };
+  let turn = 0;
+  box.replaceChildren(...tiles.map((tile) => tile.element));
+  paintAll();
+  paintSparks(tiles);
+  const stops = [
+    store.on('readings', (streams) => {
+      const now = store.now();
+      for (const stream of streams) byStream.get(stream)?.paint(now, lostAt());
+    }),
+    store.on('tick', () => {
+      turn += 1;
+      paintSparks(tiles.filter((_, i) => i % 2 === turn % 2)); // half of them each half second
+    }),
+    store.on('seeded', () => paintSparks(tiles)),
+    store.on('devices', paintAll),
+    connection.on('status', () => paintSparks(tiles)),
+  ];
+  return () => stops.forEach((stop) => stop());
+}

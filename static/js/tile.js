@@ -1,0 +1,152 @@
+// @ts-check
+/**
+ * One channel on the overview. It builds its elements once and then only changes what has changed, because a hundred
+ * of them get ten values a second.
+ */
+
+import { formatUtc } from './ages.js';
+import { paintDigits, setText } from './digits.js';
+import { iconElement } from './icons.js';
+import { Spark, sparkShape } from './spark.js';
+import { STATES } from './states.js';
+import { footText, tileFace } from './tile_face.js';
+
+/** @typedef {import('./shapes.js').Channel} Channel */
+/** @typedef {import('./shapes.js').Device} Device */
+/** @typedef {import('./store.js').Stream} Stream */
+/** @typedef {import('./tile_face.js').TileFace} TileFace */
+
+const OFF = new Set(['no_signal', 'no_value', 'offline', 'connecting', 'disabled']);
+const DEVICE_STATES = new Set(['offline', 'connecting', 'stuck', 'disabled']);
+
+/** @param {string} tag @param {string} name @param {...(Node | string)} children */
+function make(tag, name, ...children) {
+  const element = document.createElement(tag);
+  element.className = name;
+  element.append(...children);
+  return element;
+}
+
+/**
+ * The classes that give a tile its looks.
+ * @param {TileFace} face
+ */
+export function tileClasses({ state, isSimulated }) {
+  const classes = ['tile'];
+  if (isSimulated) classes.push('is-sim');
+  if (OFF.has(state)) classes.push('is-off');
+  if (state === 'stale') classes.push('is-stale');
+  if (state === 'fault' || state === 'alarm' || state === 'stuck') classes.push('is-alarm');
+  if (state === 'warning') classes.push('is-warn');
+  return classes.join(' ');
+}
+
+export class Tile {
+  #number = make('span', 'num');
+  #prefix = document.createTextNode('');
+  #unit = make('span', 'unit');
+  #age = make('span', 'age');
+  #note = make('span', 'span');
+  #spark = new Spark();
+  #ageText = document.createTextNode('');
+  /** What the age cell shows: its badges, or that it is an age. */
+  #ageShape = '';
+  #range = { low: NaN, high: NaN };
+  /** @type {TileFace} */
+  face;
+
+  /**
+   * @param {Stream} stream
+   * @param {Channel} channel
+   * @param {() => Device} device
+   * @param {boolean} isCompact narrow: the age stands in the place of the sparkline's scale
+   */
+  constructor(stream, channel, device, isCompact) {
+    this.isCompact = isCompact;
+    this.stream = stream;
+    this.channel = channel;
+    this.device = device;
+    this.element = /** @type {HTMLAnchorElement} */ (make(
+      'a',
+      'tile',
+      make('span', 'name', channel.label || channel.name),
+      this.#age,
+      make('span', 'val', this.#prefix, this.#number, this.#unit),
+      make('span', 'foot', this.#spark.element, this.#note),
+    ));
+    this.element.href = `/graph?streams=${encodeURIComponent(channel.path).replaceAll('%2F', '/')}`;
+    this.element.dataset.path = channel.path;
+    this.face = this.#judge(0, null);
+  }
+
+  /**
+   * Brings text and state up to date; cheap where nothing has changed.
+   * @param {number} now Unix seconds by the server's clock
+   * @param {number | null} lostAt
+   */
+  paint(now, lostAt) {
+    const face = this.#judge(now, lostAt);
+    const classes = tileClasses(face);
+    if (this.element.className !== classes) this.element.className = classes;
+    paintDigits(this.#number, face.value, this.channel);
+    if (this.#prefix.data !== face.prefix) this.#prefix.data = face.prefix;
+    setText(this.#unit, face.value === null ? '' : this.channel.unit);
+    this.#paintAge(face, lostAt !== null);
+    setText(this.#note, this.isCompact && !face.note ? face.age : footText(face, this.channel, this.#range));
+    this.#note.classList.toggle('last', DEVICE_STATES.has(face.state));
+    this.face = face;
+  }
+
+  /**
+   * Draws the sparkline anew; once or twice a second is enough.
+   * @param {number} now
+   */
+  paintSpark(now) {
+    const hasNone = this.channel.kind === 'nominal' || DEVICE_STATES.has(this.face.state);
+    this.#spark.element.hidden = hasNone;
+    if (!hasNone) {
+      const shape = sparkShape(this.stream.trace.stretches(now, this.device().period_s), now, this.face.isSilent);
+      this.#spark.paint(shape);
+      this.#range = shape;
+    }
+    this.#paintTitle();
+  }
+
+  /** @param {number} now @param {number | null} lostAt */
+  #judge(now, lostAt) {
+    const { stream, channel } = this;
+    return tileFace({ channel, device: this.device(), reading: stream.reading, last: stream.trace.last }, now, lostAt);
+  }
+
+  /** @param {TileFace} face @param {boolean} isLost */
+  #paintAge(face, isLost) {
+    const badges = [...(face.badge ? [face.state] : []), ...(face.isSimulated ? ['simulated'] : [])];
+    const shape = `${badges.join()}${isLost}${face.age === ''}`;
+    if (shape !== this.#ageShape) {
+      this.#ageShape = shape;
+      this.#age.replaceChildren(...this.#ageContent(face, badges, isLost));
+    }
+    const text = face.badge || face.age;
+    if (this.#ageText.data !== text) this.#ageText.data = text;
+  }
+
+  /** @param {TileFace} face @param {string[]} badges @param {boolean} isLost */
+  #ageContent(face, badges, isLost) {
+    if (badges.length) return badges.map((name) => this.#badge(/** @type {any} */ (name)));
+    if (!face.age || DEVICE_STATES.has(face.state)) return [];
+    return [...(isLost ? [iconElement('stale')] : []), this.#ageText, make('span', 'vh', ' ago')];
+  }
+
+  /** @param {import('./states.js').StateName} name */
+  #badge(name) {
+    const { icon, tone, word } = STATES[name];
+    return make('span', `st badge c-${tone}`, iconElement(icon), name === 'simulated' ? word : this.#ageText);
+  }
+
+  #paintTitle() {
+    const { channel, stream } = this;
+    const when = stream.reading ? `\nlast reading ${formatUtc(stream.reading.t)}` : '';
+    const title = `${channel.path}${channel.description ? `: ${channel.description}` : ''}${when}`;
+    if (this.element.title !== title) this.element.title = title;
+  }
+}

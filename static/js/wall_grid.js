@@ -1,0 +1,233 @@
+// @ts-check
+/** The grid of the wall screen: it measures how large the digits can be, because fonts differ, and paints the tiles. */
+
+import { formatAge, formatMinute } from './ages.js';
+import { paintDigits, setText } from './digits.js';
+import { iconElement } from './icons.js';
+import { Spark, sparkShape } from './spark.js';
+import { STATES } from './states.js';
+import { tileFace } from './tile_face.js';
+
+/** @typedef {import('./shapes.js').App} App */
+/** @typedef {import('./shapes.js').Channel} Channel */
+/** @typedef {import('./tile_face.js').TileFace} TileFace */
+
+const TRY_SIZE = 8.6; // in the wall's own unit, only to measure with
+const ROW_SHARE = 0.5;
+const COLUMN_SHARE = 0.985;
+const FULL_ROW = 9.5; // in lower rows the words must become smaller, too
+
+/**
+ * How many columns let the digits be largest. Pure.
+ * @param {object} of
+ * @param {number} of.tiles how many
+ * @param {number} of.width of the wall, in pixels
+ * @param {number} of.height
+ * @param {number} of.aspect of the widest value: width by height of its digits
+ */
+export function bestColumns({ tiles, width, height, aspect }) {
+  let best = { columns: Math.min(2, Math.max(1, tiles)), size: 0 };
+  for (const columns of [2, 1, 3, 4]) {
+    const rows = Math.ceil(tiles / columns);
+    const size = Math.min(width / columns / aspect, (height / rows) * ROW_SHARE);
+    if (columns <= tiles && size > best.size * 1.05) best = { columns, size };
+  }
+  return best.columns;
+}
+
+/** @param {string} tag @param {string} name @param {...(Node | string)} children */
+function make(tag, name, ...children) {
+  const element = document.createElement(tag);
+  element.className = name;
+  element.append(...children);
+  return element;
+}
+
+/** One value on the wall. */
+class WallTile {
+  number = make('span', 'num');
+  #prefix = document.createTextNode('');
+  #unit = make('span', 'unit');
+  #spark = new Spark();
+  #words = make('span', 'wwords');
+  #shape = '';
+  #text = document.createTextNode('');
+  big = make('p', 'big', this.#prefix, this.number, this.#unit);
+  element;
+
+  /** @param {App} app @param {string} device @param {Channel} channel */
+  constructor(app, device, channel) {
+    this.app = app;
+    this.device = device;
+    this.channel = channel;
+    this.stream = app.store.stream(channel.path);
+    const name = make('h2', '', channel.label || channel.name);
+    this.element = make('section', 'wt', make('header', '', name, this.#words, this.#spark.element), this.big);
+  }
+
+  /** @param {number} now @param {number | null} lostAt */
+  face(now, lostAt) {
+    const device = this.app.store.devices.get(this.device);
+    const { channel, stream: { reading, trace } } = this;
+    return device ? tileFace({ channel, device, reading, last: trace.last }, now, lostAt) : null;
+  }
+
+  /** @param {number} now @param {number | null} lostAt */
+  paint(now, lostAt) {
+    const face = this.face(now, lostAt);
+    if (!face) return;
+    const isAlarm = face.state === 'alarm' || face.state === 'fault' || face.state === 'stuck';
+    const isQuiet = !isAlarm && (face.isSilent || lostAt !== null);
+    const classes = `wt${isAlarm ? ' al' : ''}${isQuiet ? ' q' : ''}${face.isSimulated ? ' is-sim' : ''}`;
+    if (this.element.className !== classes) this.element.className = classes;
+    paintDigits(this.number, face.value, this.channel);
+    const prefix = face.prefix && `${face.prefix}\u00a0`;
+    if (this.#prefix.data !== prefix) this.#prefix.data = prefix;
+    setText(this.#unit, face.value === null ? '' : this.channel.unit);
+    this.#paintWords(face, now, lostAt);
+  }
+
+  /** @param {number} now @param {number | null} lostAt */
+  paintSpark(now, lostAt) {
+    const face = this.face(now, lostAt);
+    const period_s = this.app.store.devices.get(this.device)?.period_s ?? 1;
+    this.#spark.element.hidden = !face || face.isSilent || this.channel.kind === 'nominal';
+    if (this.#spark.element.hidden) return;
+    const until = lostAt ?? now;
+    this.#spark.paint(sparkShape(this.stream.trace.stretches(until, period_s), until, false));
+  }
+
+  /** @param {TileFace} face @param {number} now @param {number | null} lostAt */
+  #paintWords(face, now, lostAt) {
+    const names = /** @type {import('./states.js').StateName[]} */ ([
+      ...(face.state === 'ok' || face.state === 'simulated' ? [] : [face.state]), ...(face.isSimulated ? ['simulated'] : []),
+    ]);
+    const isAged = lostAt !== null && names.every((name) => name === 'simulated');
+    const shape = `${names.join()}${isAged}`;
+    if (shape !== this.#shape) {
+      this.#shape = shape;
+      const words = names.map((name) => this.#word(name));
+      if (isAged) words.push(make('span', 'wst c-quiet', iconElement('stale'), this.#text));
+      this.#words.replaceChildren(...words);
+    }
+    const text = isAged ? face.age : this.#wordText(face, now);
+    if (this.#text.data !== text) this.#text.data = text;
+  }
+
+  /** @param {import('./states.js').StateName} name */
+  #word(name) {
+    const { icon, tone, word } = STATES[name];
+    return make('span', `wst c-${tone}`, iconElement(icon), name === 'simulated' ? word : this.#text);
+  }
+
+  /** @param {TileFace} face @param {number} now */
+  #wordText({ state, badge, age }, now) {
+    const { word } = STATES[state];
+    const device = this.app.store.devices.get(this.device);
+    if (state === 'stale') return badge;
+    if (state === 'no_signal' || state === 'no_value' || state === 'fault') {
+      const { last } = this.stream.trace;
+      return last ? `${word} since ${formatMinute(last.t)}` : word;
+    }
+    if (device && device.state !== 'online') return `${word} for ${formatAge(now - device.since)}`;
+    return state === 'ok' ? age : word;
+  }
+}
+
+/** All tiles of the wall; it follows the store until it is closed. */
+export class WallGrid {
+  /** @type {(() => void)[]} */
+  #stops;
+  #longest = 0;
+  #turn = 0;
+
+  /** @param {App} app @param {HTMLElement} box @param {import('./overview_filter.js').Card[]} cards */
+  constructor(app, box, cards) {
+    this.app = app;
+    this.box = box;
+    this.tiles = cards.flatMap(({ device, channels }) => channels.map((channel) => new WallTile(app, device.name, channel)));
+    this.byStream = new Map(this.tiles.map((tile) => [tile.stream, tile]));
+    box.replaceChildren(...this.tiles.map(({ element }) => element));
+    this.#paint(this.tiles);
+    this.#fit();
+    const resize = new ResizeObserver(() => this.#fit());
+    resize.observe(box);
+    const { store, connection } = app;
+    this.#stops = [
+      store.on('readings', (streams) => this.#paint([...streams].flatMap((stream) => this.byStream.get(stream) ?? []))),
+      store.on('tick', () => this.#tick()),
+      store.on('seeded', () => this.#sparks(this.tiles)),
+      connection.on('status', () => this.#tick()),
+      () => resize.disconnect(),
+    ];
+    this.#sparks(this.tiles);
+  }
+
+  close() {
+    this.#stops.forEach((stop) => stop());
+  }
+
+  get #lostAt() {
+    const { phase, lostAt } = this.app.connection.status;
+    return phase === 'lost' ? lostAt : null;
+  }
+
+  #tick() {
+    this.#turn += 1;
+    this.#paint(this.tiles);
+    this.#sparks(this.tiles.filter((_, i) => i % 2 === this.#turn % 2));
+    const longest = Math.max(0, ...this.tiles.map(({ big }) => big.textContent?.length ?? 0));
+    if (longest !== this.#longest) this.#fit();
+    this.#longest = longest;
+  }
+
+  /** @param {WallTile[]} tiles */
+  #paint(tiles) {
+    const now = this.app.store.now();
+    for (const tile of tiles) tile.paint(now, this.#lostAt);
+  }
+
+  /** @param {WallTile[]} tiles */
+  #sparks(tiles) {
+    const now = this.app.store.now();
+    for (const tile of tiles) tile.paintSpark(now, this.#lostAt);
+  }
+
+  /** One digit size for all: the largest at which the longest value fits its column and half its row. */
+  #fit() {
+    if (!this.tiles.length) return;
+    const wall = /** @type {HTMLElement} */ (this.box.parentElement);
+    wall.style.setProperty('--d', String(TRY_SIZE));
+    const pixels = parseFloat(getComputedStyle(this.tiles[0].big).fontSize);
+    const widest = Math.max(1, ...this.tiles.map(({ big }) => contentWidth(big)));
+    const margins = this.tiles[0].element.clientWidth - this.tiles[0].big.clientWidth;
+    const columns = this.#isPortrait() ? 1 : bestColumns({
+      tiles: this.tiles.length, width: this.box.clientWidth, height: this.box.clientHeight, aspect: widest / pixels,
+    });
+    wall.style.setProperty('--columns', String(columns));
+    const rows = Math.ceil(this.tiles.length / columns);
+    const column = this.box.clientWidth / columns - margins - 2;
+    const height = this.#rowHeight(rows);
+    const unit = pixels / TRY_SIZE;
+    wall.style.setProperty('--h', `${height}px`);
+    wall.style.setProperty('--k', Math.min(1, height / unit / FULL_ROW).toFixed(3));
+    const size = Math.min((column / widest) * COLUMN_SHARE * pixels, height * ROW_SHARE);
+    wall.style.setProperty('--d', (size / unit).toFixed(3));
+  }
+
+  #isPortrait() {
+    return matchMedia('(max-width: 719px), (orientation: portrait)').matches;
+  }
+
+  /** @param {number} rows */
+  #rowHeight(rows) {
+    return this.#isPortrait() ? this.tiles[0].element.clientHeight : this.box.clientHeight / rows;
+  }
+}
+
+/** @param {HTMLElement} element */
+function contentWidth(element) {
+  const range = document.createRange();
+  range.selectNodeContents(element);
+  return range.getBoundingClientRect().width;
+}
