@@ -17,9 +17,11 @@ from labmon.datastream.descriptor import describe
 from labmon.datastream.engine import Engine
 from labmon.datastream.exceptions import UnsupportedValueType
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.graph import Graph
 from labmon.datastream.lazy import Datapoints, Streams
 from labmon.datastream.query import answered_granularity, make_range
 from labmon.datastream.stream import StreamConfig, all_downsamplers
+from labmon.datastream.tail import JournalTail, journal_since
 from labmon.datastream.times import to_ns
 from labmon.datastream.values import VALUE_TYPES
 from labmon.reading import Quality
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from labmon.datastream.times import Timestamp
     from labmon.reading import Batch, Value
 
-__all__ = ["Datastream", "Rejection"]
+__all__ = ["Datastream", "Graph", "JournalTail", "Rejection"]
 
 
 class Datastream:
@@ -158,6 +160,14 @@ class Datastream:
             StreamNotFound: there is none.
         """
         return self._engine.catalogue.get(stream_id).newest()
+
+    async def epoch_end(self, epoch: int) -> int | None:
+        """The last durable sequence number of an epoch; None: there was no such epoch."""
+        return self.durable_seq if epoch == self.epoch else self._engine.ends.get(epoch)
+
+    async def journal_since(self, epoch: int, seq: int) -> JournalTail:
+        """The durable readings after a position, as far as the journal reaches back."""
+        return await journal_since(self._engine, epoch, seq)
 
     # Streams
 
@@ -446,3 +456,30 @@ class Datastream:
         stream = self._engine.catalogue.get(stream_id)
         answered = answered_granularity(stream, granularity)
         return await self._engine.query.arrays(stream, answered, to_ns(start), to_ns(end), fields)
+
+    async def get_graph(
+        self,
+        stream_id: str,
+        start_ns: int,
+        end_ns: int,
+        points: int,
+        fields: Iterable[str] | None = None,
+        granularity: Granularity | str | None = None,
+    ) -> Graph:
+        """Columns for a graph of `start_ns <= t < end_ns` that is `points` wide.
+
+        Args:
+            stream_id: of any stream.
+            start_ns: int nanoseconds, inside.
+            end_ns: int nanoseconds, outside.
+            points: at most twice as many rows come back, unless `granularity` is given.
+            fields: of buckets: mean, min, max, count, std_dev, sum, bad, flags by default.
+            granularity: take this level as it is; None: one that fits is chosen.
+
+        Raises:
+            StreamNotFound, UnsupportedGranularity, UnsupportedDownsampler, ValueError.
+        """
+        stream = self._engine.catalogue.get(stream_id)
+        return await self._engine.graphs.graph(
+            stream, start_ns, end_ns, points, fields, granularity
+        )

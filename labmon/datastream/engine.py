@@ -17,6 +17,7 @@ from labmon.datastream.backends.base import Change, EpochRow, StreamRow
 from labmon.datastream.blocks import Blocks
 from labmon.datastream.catalogue import Catalogue
 from labmon.datastream.exceptions import StoreReadOnly
+from labmon.datastream.graph import Graphs
 from labmon.datastream.journal import Journal
 from labmon.datastream.levels import Levels
 from labmon.datastream.query import Query
@@ -72,6 +73,7 @@ class Engine:
         self.raw = RawData(self.blocks)
         self.levels = Levels(self.blocks, self.raw, SPANS_BYTES)
         self.query = Query(self.raw, self.levels, clock)
+        self.graphs = Graphs(self.raw, self.levels)
         self.journal = Journal(
             backend, clock, commit_interval_s, commit_readings, self._next_ordinal
         )

@@ -59,6 +59,16 @@ class RawData:
             if tables is not None:
                 return count + sum(len(table.between(start_ns, end_ns)) for table in tables)
 
+    async def is_few(self, stream: Stream, start_ns: int, end_ns: int, limit: int) -> bool:
+        """Whether a range has at most `limit` datapoints; decodes only what is in doubt."""
+        inside = 0
+        if start_ns <= stream.state.last_ns:
+            found = await self._blocks.of(stream, "r")
+            for outline in found.overlapping(start_ns, end_ns):
+                if start_ns <= outline.from_ns and outline.to_ns < end_ns:
+                    inside += outline.length
+        return inside <= limit and await self.count(stream, start_ns, end_ns) <= limit
+
     async def cuts(self, stream: Stream, start_ns: int, end_ns: int) -> list[int]:
         """Ascending times at which a range can be cut into pieces of a few blocks."""
         if start_ns > stream.state.last_ns:

@@ -1,0 +1,140 @@
+"""What a graph of a given width needs: raw datapoints where they are few, else merged buckets.
+
+The level is the coarsest one that still has a bucket for each point; neighbours are merged until
+at most twice as many are left. Merged buckets are aligned to 1970, not to the asked range: a graph
+that is moved shows the same buckets, and does not shimmer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from labmon.datastream import downsample
+from labmon.datastream.exceptions import UnsupportedDownsampler
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.query import answered_granularity, answered_values, column
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from labmon.datastream.levels import Levels
+    from labmon.datastream.rawdata import RawData
+    from labmon.datastream.stream import Stream
+
+FIELDS: Final = ("mean", "min", "max", "count", "std_dev", "sum", "bad", "flags")
+"""Columns of a graph of numbers by default."""
+NOMINAL_FIELDS: Final = ("count", "bad", "flags")
+_NEEDS: Final = {
+    "mean": ("mean", "sum", "count"),
+    "std_dev": ("m2", "mean", "sum", "count"),
+    "sum_squares": ("m2", "mean", "sum", "count"),
+    "first": ("first", "t_first", "count"),
+    "last": ("last", "t_last", "count"),
+    "t_mean": ("t_mean", "t_first", "t_last", "count"),
+    "most_often": ("frequencies", "count"),
+    "least_often": ("frequencies", "count"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Columns for a graph, ascending.
+
+    Attributes:
+        granularity: of the level that was read.
+        bucket_ns: length of the buckets after merging; 0: these are raw datapoints.
+        columns: raw: t, v, quality. Buckets: t (their starts), and the fields asked for.
+    """
+
+    granularity: Granularity
+    bucket_ns: int
+    columns: dict[str, NDArray[Any]]
+
+
+class Graphs:
+    """Makes graphs; on the event loop."""
+
+    def __init__(self, raw: RawData, levels: Levels) -> None:
+        self._raw = raw
+        self._levels = levels
+
+    async def graph(
+        self,
+        stream: Stream,
+        start_ns: int,
+        end_ns: int,
+        points: int,
+        fields: Iterable[str] | None,
+        granularity: Granularity | str | None,
+    ) -> Graph:
+        """The columns of `start_ns <= t < end_ns` for a graph of a width.
+
+        Raises:
+            ValueError: no points are asked for.
+            UnsupportedGranularity, UnsupportedDownsampler: there is none of this name.
+        """
+        if points < 1:
+            raise ValueError("a graph has at least one point")
+        if granularity is not None:
+            chosen = answered_granularity(stream, granularity)
+        elif not stream.config.value_downsamplers:
+            chosen = Granularity.Raw
+        else:
+            chosen = await self._choose(stream, start_ns, end_ns, points)
+        if chosen is Granularity.Raw:
+            return await self._raw_graph(stream, start_ns, end_ns)
+        wanted = _fields(stream, fields)
+        needed = {name for field in wanted for name in _NEEDS.get(field, (field, "count"))}
+        bucket_ns = chosen.duration_ns
+        if granularity is None:
+            buckets = _span_ns(stream, start_ns, end_ns) // bucket_ns
+            bucket_ns *= max(1, -(-buckets // (2 * points)))
+        rows = await self._levels.rollups(
+            stream, chosen, start_ns // bucket_ns * bucket_ns, end_ns, needed
+        )
+        if bucket_ns != chosen.duration_ns:
+            rows = downsample.coarsen(rows, bucket_ns)
+        return Graph(chosen, bucket_ns, {"t": rows.t, **{n: column(rows, n) for n in wanted}})
+
+    async def _choose(self, stream: Stream, start_ns: int, end_ns: int, points: int) -> Granularity:
+        span_ns = _span_ns(stream, start_ns, end_ns)
+        if await self._raw.is_few(stream, start_ns, end_ns, 2 * points):
+            return Granularity.Raw
+        for granularity in reversed(Granularity.values[1:]):
+            if span_ns // granularity.duration_ns >= points:
+                return granularity
+        return Granularity.Seconds
+
+    async def _raw_graph(self, stream: Stream, start_ns: int, end_ns: int) -> Graph:
+        columns = await self._raw.columns(stream, start_ns, end_ns)
+        return Graph(
+            Granularity.Raw,
+            0,
+            {
+                "t": columns.t,
+                "v": answered_values(stream, columns),
+                "quality": columns.qualities(),
+            },
+        )
+
+
+def _span_ns(stream: Stream, start_ns: int, end_ns: int) -> int:
+    """How long the part of a range is that has datapoints."""
+    if stream.latest_ns < 0:
+        return 0
+    return max(0, min(end_ns, stream.latest_ns + 1) - max(start_ns, stream.earliest_ns))
+
+
+def _fields(stream: Stream, fields: Iterable[str] | None) -> tuple[str, ...]:
+    if fields is None:
+        return FIELDS if stream.is_numeric else NOMINAL_FIELDS
+    wanted = (fields,) if isinstance(fields, str) else tuple(fields)
+    known = {*FIELDS, *stream.config.value_downsamplers, "sum_squares", "first", "last"}
+    known |= {"t_first", "t_last", "t_mean"}
+    for name in wanted:
+        if name not in known or (not stream.is_numeric and name in set(FIELDS) - {*NOMINAL_FIELDS}):
+            raise UnsupportedDownsampler(f"{name!r} is no column of a graph of this stream")
+    return tuple(name for name in wanted if name != "t")

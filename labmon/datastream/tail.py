@@ -1,0 +1,127 @@
+"""The tail of the journal as batches, for live clients that resume where they were.
+
+Only what is durable is told, in the order of arrival. The trap: numbers have holes where readings
+were refused, so a missing number says nothing; how far the journal was trimmed is written down.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from labmon.datastream.backends.base import COMMIT_ENTRY, EntryKey
+from labmon.datastream.entry import decode_entry
+from labmon.datastream.exceptions import DamagedBlock
+from labmon.reading import Batch
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labmon.datastream.engine import Engine
+    from labmon.datastream.entry import JournalEntry
+
+
+@dataclass(slots=True)
+class JournalTail:
+    """What was durable after a position.
+
+    Attributes:
+        batches: in the order of arrival; a batch may have more parts than when it was published.
+        complete: whether these are all; else the journal does not reach back so far.
+        from_ns: when the oldest entry was committed from which on all is there; None: no entry.
+        epoch, seq: the position behind the last batch: the later epochs are told too.
+    """
+
+    batches: list[Batch] = field(default_factory=list[Batch])
+    complete: bool = True
+    from_ns: int | None = None
+    epoch: int = 0
+    seq: int = 0
+
+
+async def journal_since(engine: Engine, epoch: int, seq: int) -> JournalTail:
+    """The durable readings after a position, of this epoch and of later ones."""
+    tail = JournalTail(complete=(epoch, seq) >= engine.trimmed, epoch=epoch, seq=seq)
+    if epoch != engine.epoch and epoch not in engine.ends:
+        tail.complete = False
+    after = EntryKey(epoch, 0)
+    for row in list(engine.journal.entries):
+        if row.kind == COMMIT_ENTRY and row.key.epoch == epoch and 0 < row.last_seq <= seq:
+            after = max(after, row.key)
+    for row in await engine.backend.read_entries(after):
+        if row.kind != COMMIT_ENTRY:
+            continue
+        if tail.from_ns is None:
+            tail.from_ns = row.time_ns
+        first = seq + 1 if row.key.epoch == epoch else 1
+        try:
+            entry = decode_entry(row.body)
+        except DamagedBlock:
+            tail.complete = False
+            continue
+        tail.batches.extend(_batches(engine, entry, first))
+        if row.last_seq:
+            tail.epoch, tail.seq = row.key.epoch, row.last_seq
+    return tail
+
+
+def _batches(engine: Engine, entry: JournalEntry, first_seq: int) -> Iterator[Batch]:
+    """The numbered readings of an entry from `first_seq` on, those of one poll together."""
+    qualities = bytes(len(entry)) if entry.quality is None else entry.quality.tobytes()
+    part = _Part()
+    for seq, number, time_ns, value, quality in zip(
+        entry.seq.tolist(),
+        entry.streams.tolist(),
+        entry.t.tolist(),
+        entry.values.unpack(),
+        qualities,
+        strict=True,
+    ):
+        stream = engine.catalogue.number(number)
+        path = None if stream is None else stream.path
+        if seq < first_seq or path is None or stream is None:
+            continue
+        if part.ends_before(seq, time_ns, path):
+            yield part.batch()
+            part = _Part()
+        part.add(seq, time_ns, path, stream.answer(value), quality)
+    if part.paths:
+        yield part.batch()
+
+
+class _Part:
+    """Readings that go into one batch."""
+
+    def __init__(self) -> None:
+        self.first_seq = 0
+        self.time_ns = 0
+        self.source = ""
+        self.paths: list[str] = []
+        self._values: list[Any] = []
+        self._qualities = bytearray()
+
+    def ends_before(self, seq: int, time_ns: int, path: str) -> bool:
+        return bool(self.paths) and (
+            seq != self.first_seq + len(self.paths)
+            or time_ns != self.time_ns
+            or path.partition("/")[0] != self.source
+            or path in self.paths
+        )
+
+    def add(self, seq: int, time_ns: int, path: str, value: Any, quality: int) -> None:
+        if not self.paths:
+            self.first_seq, self.time_ns = seq, time_ns
+            self.source = path.partition("/")[0]
+        self.paths.append(path)
+        self._values.append(value)
+        self._qualities.append(quality)
+
+    def batch(self) -> Batch:
+        return Batch(
+            self.source,
+            self.time_ns,
+            tuple(self.paths),
+            tuple(self._values),
+            bytes(self._qualities),
+            self.first_seq,
+        )
