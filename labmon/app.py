@@ -18,6 +18,7 @@ from labmon.control.audit import Audit
 from labmon.control.rpc import Rpc
 from labmon.device.device import Device
 from labmon.device.registry import build
+from labmon.device.worker import Worker
 from labmon.errors import ConfigError, LabmonError
 from labmon.hub import Event, Hub
 from labmon.reading import Batch, Channel
@@ -107,6 +108,7 @@ class App:
 
     def _build_devices(self) -> dict[str, Device]:
         devices: dict[str, Device] = {}
+        buses: dict[str, Worker] = {}
         problems: list[str] = []
         for config in self.config.devices:
             try:
@@ -114,15 +116,18 @@ class App:
             except ConfigError as error:
                 problems.append(str(error))
                 continue
+            worker = buses.setdefault(config.bus, Worker(config.bus)) if config.bus else None
             devices[config.name] = Device(
-                config, driver, clock=self.clock, publish=self._publish, changed=self._changed
+                config,
+                driver,
+                clock=self.clock,
+                publish=self.hub.publish,
+                changed=self._changed,
+                worker=worker,
             )
         if problems:
             raise ConfigError("\n".join(problems))
         return devices
-
-    def _publish(self, batch: Batch) -> None:
-        self.hub.publish(batch)
 
     def _record(self, path: str, value: Value) -> None:
         """Publish one nominal reading of labmon itself: a record of a command."""

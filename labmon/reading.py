@@ -89,6 +89,7 @@ class Channel:
         accuracy: in `unit`; printed digits below it are shown pale. None: all digits count.
         limits: (low, high) in `unit` that the instrument can report, either may be None.
         kind: `numeric`, or `nominal` for words and JSON values.
+        tile: whether it has a tile on the overview; the page of its device shows it anyway.
     """
 
     unit: str = ""
@@ -99,6 +100,7 @@ class Channel:
     accuracy: float | None = None
     limits: tuple[float | None, float | None] = (None, None)
     kind: Literal["numeric", "nominal"] = "numeric"
+    tile: bool = True
 
     def described(self, **changes: Any) -> Channel:
         """The same channel with some attributes changed."""

@@ -120,8 +120,8 @@ class SimulatedWavemeter(Driver):
         # its last value must not look like the present one
         readings |= {f"ch{i + 1}": Value(None, Quality.NO_SIGNAL) for i in off}
         readbacks = {
-            **{f"_exposure/ch{i + 1}": self._exposures_ms[i] for i in range(CHANNELS)},
-            **{f"_switcher/ch{i + 1}": float(self._active[i]) for i in range(CHANNELS)},
+            **{f"exposure/ch{i + 1}": self._exposures_ms[i] for i in range(CHANNELS)},
+            **{f"switcher/ch{i + 1}": float(self._active[i]) for i in range(CHANNELS)},
         }
         if self._reported == readbacks and now_s < self._readbacks_due_s:
             return readings
@@ -212,11 +212,18 @@ def _channels(lasers: list[Laser]) -> dict[str, Channel]:
             accuracy=1e-6,
         )
     for i in range(1, CHANNELS + 1):
-        channels[f"_exposure/ch{i}"] = Channel(
-            unit="ms", description=f"exposure of input {i}", label=f"Exposure {i}", digits=0
+        channels[f"exposure/ch{i}"] = Channel(
+            unit="ms",
+            description=f"exposure of input {i}",
+            label=f"Exposure {i}",
+            digits=0,
+            tile=False,
         )
     for i in range(1, CHANNELS + 1):
-        channels[f"_switcher/ch{i}"] = Channel(
-            description=f"whether input {i} is measured", label=f"Switch {i}", digits=0
+        channels[f"switcher/ch{i}"] = Channel(
+            description=f"whether input {i} is measured",
+            label=f"Switch {i}",
+            digits=0,
+            tile=False,
         )
     return channels

@@ -43,4 +43,5 @@ def described(device: str, name: str, channel: Channel) -> dict[str, Any]:
         "accuracy": channel.accuracy,
         "limits": list(channel.limits),
         "kind": channel.kind,
+        "tile": channel.tile,
     }

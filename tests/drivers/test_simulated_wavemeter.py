@@ -66,7 +66,7 @@ def test_exposure_is_read_back_and_lessens_the_noise(wavemeter, clock):
 
     short = noise()
     assert wavemeter.set_exposure(8, 320) == 320
-    assert wavemeter.poll()["_exposure/ch8"] == 320
+    assert wavemeter.poll()["exposure/ch8"] == 320
     assert noise() == pytest.approx(short / 8, rel=0.4)
     wavemeter.set_exposure(8, 2000)
     assert wavemeter.poll()["ch8"] == Value(None, Quality.OVER_RANGE)
@@ -76,7 +76,7 @@ def test_a_switched_off_channel_ends_with_no_value_and_is_left_out_then(wavemete
     assert wavemeter.set_switcher(3, False) is False
     readings = wavemeter.poll()
     assert readings["ch3"] == Value(None, Quality.NO_SIGNAL)
-    assert readings["_switcher/ch3"] == 0
+    assert readings["switcher/ch3"] == 0
     assert "ch3" not in wavemeter.poll()
     assert wavemeter.set_switcher(3, True) is True
     assert wavemeter.poll()["ch3"].quality == Quality.OK
@@ -84,9 +84,9 @@ def test_a_switched_off_channel_ends_with_no_value_and_is_left_out_then(wavemete
 
 def test_readbacks_come_once_a_second_and_after_a_change(wavemeter, clock):
     def with_readbacks(count):
-        return sum("_exposure/ch1" in readings for readings in polls(wavemeter, clock, count))
+        return sum("exposure/ch1" in readings for readings in polls(wavemeter, clock, count))
 
-    assert "_exposure/ch1" in wavemeter.poll()
+    assert "exposure/ch1" in wavemeter.poll()
     assert 1 <= with_readbacks(15) <= 2
     wavemeter.set_exposure(1, 7)
     assert with_readbacks(1) == 1
