@@ -32,7 +32,8 @@ class Simulator(Protocol):
 
     def tick(self, now_s: float) -> bytes:
         """What the instrument says by itself up to this time of a monotonic clock."""
-        ...
+        del now_s
+        return b""
 
 
 def register_simulator(name: str, factory: Callable[..., Simulator] | str) -> None:

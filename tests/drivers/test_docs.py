@@ -1,0 +1,68 @@
+"""docs/drivers.md: its code runs, its configurations load, and it names everything there is."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labmon.config import load
+from labmon.device.registry import build
+from labmon.device.simulated_fault import FAULTS
+from labmon.device.simulator import simulators
+from labmon.device.transport import LinkKeys
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "drivers.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def test_the_driver_and_its_test_run(tmp_path):
+    for block in blocks("python"):
+        name = re.match(r"# (\w+\.py)\n", block)
+        assert name, "a block of code begins with the name of its file"
+        (tmp_path / name[1]).write_text(block, encoding="utf-8")
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "drivers"), str(tmp_path)])
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:asyncio", tmp_path],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "1 passed" in run.stdout
+
+
+def test_they_are_as_short_as_the_headings_say():
+    driver, test = (block.strip().splitlines() for block in blocks("python"))
+    assert len([line for line in driver if line.strip()]) <= 40
+    assert len([line for line in test if line.strip()]) <= 21
+
+
+@pytest.mark.parametrize("block", blocks("yaml"))
+def test_every_configuration_is_valid(block, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(block, encoding="utf-8")
+    for device in load(path).devices:
+        assert build(device).channels
+
+
+@pytest.mark.parametrize("word", [*LinkKeys.__annotations__, *FAULTS[1:]])
+def test_every_key_of_a_line_and_every_fault_is_described(word):
+    assert f"`{word}`" in TEXT
+
+
+def test_every_simulator_is_listed():
+    for name in simulators():
+        if name not in {"mine", "oven"}:  # made by tests
+            assert f"`sim://{name}`" in TEXT
