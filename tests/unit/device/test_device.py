@@ -333,6 +333,7 @@ async def test_the_description_is_plain_data(bench, gauge):
             "accuracy": None,
             "limits": [None, None],
             "kind": "numeric",
+            "tile": True,
         }
     ]
 
