@@ -133,8 +133,8 @@ def encode_entry(entry: JournalEntry) -> bytes:
         flags |= _HAS_SEQ
         columns.append(entry.seq.tobytes())
     starts = np.flatnonzero(entry.t[1:] != entry.t[:-1]) + 1
-    runs = (len(starts) + 1) if count else 0
-    if runs * 2 <= count:
+    runs = len(starts) + 1 if count > 2 * len(starts) + 1 else 0
+    if runs:
         flags |= _HAS_RUNS
         bounds = np.concatenate(([0], starts, [count]))
         columns += [entry.t[bounds[:-1]].tobytes(), np.diff(bounds).astype(np.uint32).tobytes()]
