@@ -23,6 +23,7 @@ from labmon.control.commands import Commands, Params
 from labmon.control.lease import Leases
 from labmon.control.methods import Methods
 from labmon.control.once import Once, Outcome
+from labmon.device.worker import DriverBugError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -105,8 +106,8 @@ class Rpc:
         try:
             return {"result": await self._methods.call(call.method, call.params, caller)}
         except Exception as error:
-            if code_of(error) == INTERNAL_ERROR:
-                log.exception("%s failed", call.method)
+            if code_of(error) == INTERNAL_ERROR and not isinstance(error, DriverBugError):
+                log.exception("%s failed", call.method)  # the device logs bugs of its driver
             return {"error": error_object(error)}
 
 
