@@ -4,6 +4,9 @@
 /** @typedef {import('./columns.js').Columns} Columns */
 /** @typedef {import('./axis.js').Extent} Extent */
 
+/** A channel in powers of ten gets a logarithmic axis when its values differ by this factor. */
+const LOG_FROM = 4;
+
 /**
  * @typedef {object} Drawn one stream as it is on the plot
  * @property {string} path
@@ -41,7 +44,9 @@ export function extentOf(streams, unit, { start_s, end_s, band, log }) {
   }
   if (low === Infinity || high === -Infinity) return null;
   const resolution = Math.min(...own.map(({ digits, scientific }) => (scientific ? 0 : 10 ** -digits)));
-  return { unit, low: Math.min(low, high), high, log: isLog && high > 0, resolution };
+  // nobody asked for it, and it would show nothing that a linear axis does not: stay linear
+  const isNeeded = log === true || high > LOG_FROM * low;
+  return { unit, low: Math.min(low, high), high, log: isLog && isNeeded && high > 0, resolution };
 }
 
 /**

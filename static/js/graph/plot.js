@@ -34,6 +34,12 @@ const BOTTOM_PX = 34;
 /** Axes beyond these have no room on a phone; the readout still tells their values. */
 const NARROW_AXES = 2;
 
+/** Steps, so that axes do not move with every label. @param {Array<string | number | null> | null} labels */
+function roomFor(labels) {
+  const longest = Math.max(0, ...(labels ?? []).map((label) => String(label ?? '').length));
+  return Math.ceil((longest * 6.7 + 16) / 8) * 8;
+}
+
 export class Plot {
   /** @type {UPlot | null} */
   #uplot = null;
@@ -188,7 +194,7 @@ export class Plot {
       scale: `y${i}`,
       side: isFirst ? 3 : 1,
       show: i < this.shownAxes,
-      size: (this.isNarrow ? 40 : isFirst ? 52 : 56) + (this.axes[i].log ? 14 : 0),
+      size: (_, labels) => Math.max(this.isNarrow ? 40 : isFirst ? 52 : 56, roomFor(labels)),
       gap: 8,
       font: this.#ink.font,
       stroke: () => this.#ink.label,

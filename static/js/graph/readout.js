@@ -32,9 +32,9 @@ function Row({ stream: { label, pen, columns }, time_s, printer, band }) {
   const row = columns.nearest(time_s);
   const value = row < 0 ? NaN : columns.mean[row];
   const isThere = !Number.isNaN(value);
-  const withRange = isThere && band && !columns.isRaw && columns.max[row] > columns.min[row];
+  const [low, high] = isThere && band && !columns.isRaw ? [printer.value(columns.min[row]), printer.value(columns.max[row])] : ['', ''];
   return html`<div class="r"><${Swatch} pen=${pen} /><span class="nm">${label}</span><b>${isThere ? `${printer.value(value)} ${printer.unit}` : 'No value'}</b>${
-    withRange && html`<span class="mm">${printer.value(columns.min[row])} to ${printer.value(columns.max[row])}</span>`}</div>`;
+    low !== high && html`<span class="mm">${low} to ${high}</span>`}</div>`;
 }
 
 /** Left of the cursor, or right of it where there is no room. @param {HTMLElement} box @param {Plot} plot @param {number} time_s */

@@ -60,7 +60,7 @@ function RangeFields({ model }) {
   };
   const field = (/** @type {'from' | 'to'} */ name, /** @type {string} */ label) => html`
     <label class=${`field ${wrong?.field === name ? 'bad' : ''} ${shown[name].length > 8 ? 'long' : ''}`}><span class="vh">${label}</span>
-      <input value=${typed?.[name] ?? shown[name]} spellcheck=${false} autocomplete="off" aria-invalid=${wrong?.field === name ? 'true' : undefined}
+      <input size="8" value=${typed?.[name] ?? shown[name]} spellcheck=${false} autocomplete="off" aria-invalid=${wrong?.field === name ? 'true' : undefined}
         aria-describedby=${wrong?.field === name ? 'range-error' : undefined}
         onFocus=${() => setTyped(typed ?? shown)} onInput=${(/** @type {any} */ event) => setTyped({ ...(typed ?? shown), [name]: event.target.value })}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => (event.key === 'Enter' ? apply() : event.key === 'Escape' && reset())} /></label>`;

@@ -1,0 +1,144 @@
+// @ts-check
+/**
+ * The channels of one device as a table: value, unit, quality, age, the last ten minutes.
+ *
+ * Rows paint themselves, because they may get ten values a second; Preact only gives them their place.
+ */
+
+import { graphAddress } from './graph/view.js';
+import { paintDigits, setText } from './digits.js';
+import { formatUtc } from './ages.js';
+import { iconElement } from './icons.js';
+import { Spark, sparkShape } from './spark.js';
+import { STATES } from './states.js';
+import { tileFace } from './tile_face.js';
+import { html, useLayoutEffect, useRef } from './vendor.js';
+
+/** @typedef {import('./shapes.js').App} App */
+/** @typedef {import('./shapes.js').Channel} Channel */
+/** @typedef {import('./shapes.js').Device} Device */
+
+/** @param {{app: App, device: Device}} props */
+export function ChannelTable({ app, device }) {
+  const body = useRef(/** @type {HTMLElement | null} */ (null));
+  const key = device.channels.map(({ path }) => path).join('\n');
+  useLayoutEffect(() => (body.current ? showRows(app, body.current, device) : undefined), [app, device.name, key]);
+  return html`<table class="ct"><thead><tr><th scope="col">Channel</th><th scope="col" class="n">Value</th><th scope="col">Unit</th><th scope="col">Quality</th>
+    <th scope="col" class="n">Age</th><th scope="col" class="sc">Last 10 min</th></tr></thead><tbody ref=${body}></tbody></table>`;
+}
+
+/** @param {App} app @param {HTMLElement} body @param {Device} known @returns {() => void} */
+function showRows({ store, connection }, body, known) {
+  const device = () => store.devices.get(known.name) ?? known;
+  const rows = known.channels.map((channel) => new ChannelRow(store.stream(channel.path), channel, device));
+  const byStream = new Map(rows.map((row) => [row.stream, row]));
+  const lostAt = () => (connection.status.phase === 'lost' ? connection.status.lostAt : null);
+  const paintAll = () => rows.forEach((row) => row.paint(store.now(), lostAt()));
+  const paintSparks = () => {
+    const now = lostAt() ?? store.now();
+    rows.forEach((row) => row.paintSpark(now));
+  };
+  body.replaceChildren(...rows.map(({ element }) => element));
+  paintAll();
+  paintSparks();
+  const stops = [
+    store.on('readings', (streams) => {
+      for (const stream of streams) byStream.get(stream)?.paint(store.now(), lostAt());
+    }),
+    store.on('tick', () => {
+      paintAll();
+      paintSparks();
+    }),
+    store.on('seeded', paintSparks),
+    connection.on('status', paintAll),
+  ];
+  return () => stops.forEach((stop) => stop());
+}
+
+class ChannelRow {
+  element = document.createElement('tr');
+  #prefix = document.createTextNode('');
+  #number = document.createElement('span');
+  #quality = document.createElement('span');
+  #age = document.createElement('td');
+  #spark = new Spark();
+  #shown = '';
+  #isSilent = true;
+
+  /** @param {import('./store.js').Stream} stream @param {Channel} channel @param {() => Device} device */
+  constructor(stream, channel, device) {
+    this.stream = stream;
+    this.channel = channel;
+    this.device = device;
+    this.#number.className = 'num';
+    const value = document.createElement('b');
+    value.append(this.#prefix, this.#number);
+    this.#age.className = 'n dim';
+    this.element.append(
+      cell('', nameOf(channel)), cell('n', value), cell('mute', channel.unit), cell('', this.#quality), this.#age, cell('sc', this.#spark.element),
+    );
+  }
+
+  /** @param {number} now @param {number | null} lostAt */
+  paint(now, lostAt) {
+    const { channel, stream } = this;
+    const face = tileFace({ channel, device: this.device(), reading: stream.reading, last: stream.trace.last }, now, lostAt);
+    paintDigits(this.#number, face.value, channel);
+    if (this.#prefix.data !== face.prefix) this.#prefix.data = face.prefix && `${face.prefix} `;
+    setText(this.#age, face.age || '–');
+    this.element.classList.toggle('is-stale', face.isSilent || lostAt !== null);
+    this.element.classList.toggle('is-sim', face.isSimulated);
+    const shown = `${face.state} ${face.badge} ${face.isSimulated}`;
+    if (shown !== this.#shown) {
+      this.#shown = shown;
+      this.#quality.replaceChildren(...qualityOf(face));
+    }
+    this.#isSilent = face.isSilent;
+  }
+
+  /** @param {number} now */
+  paintSpark(now) {
+    const isNumeric = this.channel.kind === 'numeric';
+    this.#spark.element.hidden = !isNumeric;
+    if (isNumeric) this.#spark.paint(sparkShape(this.stream.trace.stretches(now, this.device().period_s), now, this.#isSilent));
+    const { reading } = this.stream;
+    const title = reading ? `last reading ${formatUtc(reading.t)}` : '';
+    if (this.#age.title !== title) this.#age.title = title;
+  }
+}
+
+/** @param {string} className @param {...(Node | string)} children */
+function cell(className, ...children) {
+  const td = document.createElement('td');
+  td.className = className;
+  td.append(...children);
+  return td;
+}
+
+/** @param {Channel} channel */
+function nameOf({ path, label, name, description, kind }) {
+  const link = document.createElement(kind === 'numeric' ? 'a' : 'span');
+  link.className = 'cn';
+  link.textContent = label || name;
+  link.title = description ? `${path}: ${description}` : path;
+  if (link instanceof HTMLAnchorElement) link.href = graphAddress([path]);
+  return link;
+}
+
+/** @param {import('./tile_face.js').TileFace} face @returns {Node[]} */
+function qualityOf({ state, badge, isSimulated }) {
+  const states = [...(state === 'ok' || state === 'simulated' ? [] : [state]), ...(isSimulated ? [/** @type {const} */ ('simulated')] : [])];
+  if (states.length === 0) {
+    const ok = document.createElement('span');
+    ok.className = 'dim';
+    ok.textContent = 'ok';
+    return [ok];
+  }
+  return states.map((name) => {
+    const { icon, tone, word } = STATES[name];
+    const one = document.createElement('span');
+    one.className = `st badge c-${tone}`;
+    one.append(iconElement(icon), name === state && badge ? badge : word);
+    return one;
+  });
+}

@@ -1,0 +1,53 @@
+// @ts-check
+/** The list of devices: how each one is and why, how fast, what went wrong last. */
+
+import { formatMoment, formatUtc } from './ages.js';
+import { stylesheet } from './assets.js';
+import { ConnectionBanner } from './banner.js';
+import { useFreshDevices } from './device_fresh.js';
+import { DeviceBadge } from './device_card.js';
+import { countText, significantText } from './numbers.js';
+import { html } from './vendor.js';
+
+/** @typedef {import('./shapes.js').App} App */
+/** @typedef {import('./shapes.js').Device} Device */
+
+await stylesheet('/static/css/device.css');
+
+export const title = () => 'Devices';
+
+/** @param {import('./shapes.js').PageProps} props */
+export default function DevicesPage({ app }) {
+  const devices = useFreshDevices(app);
+  const online = devices.filter(({ state }) => state === 'online').length;
+  return html`<main class="dp" id="main"><${ConnectionBanner} app=${app} />
+    <div class="dh"><div><h1>Devices</h1><p class="mute">${app.store.isLoaded && summary(devices.length, online)}</p></div></div>
+    ${devices.length > 0 && html`<section class="card dl" aria-label="Devices"><table>
+      <thead><tr><th scope="col">Device</th><th scope="col">State</th><th scope="col">Since</th><th scope="col" class="n">Poll rate</th><th scope="col" class="n">Asked</th>
+        <th scope="col" class="n">Errors</th><th scope="col" class="n">Missed</th><th scope="col">Last error</th></tr></thead>
+      <tbody>${devices.map((device) => html`<${Row} key=${device.name} app=${app} device=${device} />`)}</tbody></table></section>`}
+  </main>`;
+}
+
+/** @param {number} all @param {number} online */
+function summary(all, online) {
+  if (all === 0) return 'There are none. Add one to config.yaml.';
+  return online === all ? `All ${all} are running` : `${online} of ${all} are running`;
+}
+
+/** @param {{app: App, device: Device}} props */
+function Row({ app, device }) {
+  const now = app.store.now();
+  const isOnline = device.state === 'online';
+  return html`<tr>
+    <td class="who"><a href=${`/devices/${encodeURIComponent(device.name)}`}><b>${device.title}</b> <span class="code dim">${device.name}</span></a>
+      <span class="dim sub">${[device.model || device.driver, device.group].filter(Boolean).join(', ')}</span></td>
+    <td class="how"><${DeviceBadge} app=${app} device=${device} />${!isOnline && device.reason && html`<span class="reason">${device.reason}</span>`}</td>
+    <td class="mute since" title=${formatUtc(device.since)}>${formatMoment(device.since, now)}</td>
+    <td class="n rate">${isOnline && device.rate_hz !== null ? html`${significantText(device.rate_hz, 3)} <span class="mute">Hz</span>` : '–'}</td>
+    <td class="n dim asked">${significantText(device.asked_hz || 1 / device.period_s, 3).replace(/\.?0+$/, '')} Hz</td>
+    <td class="n cnt" data-word="errors">${countText(device.errors)}</td>
+    <td class="n cnt" data-word="missed">${countText(device.missed)}</td>
+    <td class="last">${device.last_error ? html`<span class="what">${device.last_error}</span>${device.last_error_time && html` <span class="dim">${formatMoment(device.last_error_time, now)}</span>`}` : html`<span class="dim">none</span>`}</td>
+  </tr>`;
+}
