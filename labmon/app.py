@@ -62,6 +62,7 @@ class App:
             spool_bytes=recording.spool_bytes,
         )
         self.devices: dict[str, Device] = {}
+        self._stops: list[tuple[str, Callable[[], Awaitable[object]]]] = []
         self._declared: dict[str, dict[str, Channel]] = {}
         self._declaring: set[asyncio.Task[None]] = set()
 
@@ -73,15 +74,30 @@ class App:
             StorageError: the store cannot be opened.
             OSError: the address is taken.
         """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
         await self.datastream.start()
+        self._stops.append(("datastream", self.datastream.close))
         self.recorder = Recorder(self.datastream, self.config.recording.spool_bytes)
         self.hub = Hub(self.datastream.node, self.datastream.epoch, self.recorder.record)
         self.devices = self._build_devices()
         for device in self.devices.values():
             await self._declare(device)
         self.recorder.start()
+        self._stops.append(("recorder", self.recorder.stop))
         self.rpc = Rpc(self.devices, Audit(self._record))
-        self.server = Server(
+        self._stops.append(("devices", self._stop_devices))
+        await self._listen()
+        for device in self.devices.values():
+            await device.start()
+
+    async def _listen(self) -> None:
+        server = Server(
             Services(
                 config=self.config,
                 hub=self.hub,
@@ -92,19 +108,24 @@ class App:
                 clock=self.clock,
             )
         )
-        host = self.config.server.host
-        port = await self.server.start(host, self.config.server.port)
+        host, port = self.config.server.host, self.config.server.port
+        try:
+            port = await server.start(host, port)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot listen on {host}, port {port}: {error.strerror or error}."
+                " Does labmon run already? --port N takes another port"
+            ) from error
+        self._stops.append(("web", server.stop))
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-        for device in self.devices.values():
-            await device.start()
 
     async def stop(self) -> None:
         """Say goodbye, stop the polls, save what is not yet durable, close the store."""
-        await _within("web", self.server.stop)
-        stops = [device.stop() for device in self.devices.values()]
-        await _within("devices", lambda: asyncio.gather(*stops))
-        await _within("recorder", self.recorder.stop)
-        await _within("datastream", self.datastream.close)
+        while self._stops:
+            await _within(*self._stops.pop())
+
+    async def _stop_devices(self) -> None:
+        await asyncio.gather(*(device.stop() for device in self.devices.values()))
 
     def _build_devices(self) -> dict[str, Device]:
         devices: dict[str, Device] = {}
@@ -191,7 +212,7 @@ def run(config: Config, ready: Callable[[App], None]) -> NoReturn:
 
     Raises:
         LabmonError: the server could not start; the message says why and what would be right.
-        OSError: the address is taken, or the data folder cannot be written.
+        OSError: the data folder cannot be written.
     """
     asyncio.Runner().run(serve(config, ready))
     logging.shutdown()

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import socket
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.httpserver import HTTPServer
 from tornado.iostream import StreamClosedError
-from tornado.netutil import bind_sockets
 
 from labmon.web.application import make_app
 from labmon.web.security import check_listening, is_loopback
@@ -37,6 +37,7 @@ FULL: Final = (
     b"Retry-After: 5\r\nContent-Length: %d\r\n\r\n%b" % (len(_FULL_BODY), _FULL_BODY)
 )
 CLOSE_S: Final = 0.5
+BACKLOG: Final = 512
 
 
 class BoundedServer(HTTPServer):
@@ -112,7 +113,7 @@ class Server:
         """
         config = self._services.config.server
         check_listening(config, host)
-        sockets = bind_sockets(port, host, backlog=512)
+        sockets = _listen(host, port)
         http = self._http = BoundedServer(
             self.application,
             max_header_size=config.max_header_bytes,
@@ -136,6 +137,24 @@ class Server:
             await asyncio.wait_for(http.close_all_connections(), CLOSE_S)
         except TimeoutError:
             log.warning("some connections did not close in time")
+
+
+def _listen(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets for every address of a host; none stays open where one cannot be had."""
+    sockets: list[socket.socket] = []
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            # a port of 0 is chosen once, for the first address
+            chosen = sockets[0].getsockname()[1] if sockets and not port else address[1]
+            place = (str(address[0]), int(chosen))
+            sockets.append(socket.create_server(place, family=family, backlog=BACKLOG))
+            sockets[-1].setblocking(False)
+    except OSError:
+        for one in sockets:
+            one.close()
+        raise
+    return sockets
 
 
 def _descriptors() -> int:
