@@ -8,7 +8,7 @@ import { ORDER } from './states.js';
 /** @typedef {{device: Device, channels: Channel[]}} Card */
 
 /** @param {Channel} channel */
-export const isShown = (channel) => !channel.name.startsWith('_');
+export const isShown = (channel) => channel.tile !== false;
 
 /**
  * Groups in the order of the configuration, with how many devices each has.

@@ -14,6 +14,7 @@
  * @property {number | null} accuracy in `unit`
  * @property {[number | null, number | null]} limits
  * @property {'numeric' | 'nominal'} kind
+ * @property {boolean} [tile] whether it has a tile on the overview
  *
  * @typedef {object} Command
  * @property {string} name

@@ -1,0 +1,71 @@
+// @ts-check
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { countText, MINUS, MISSING, numberFace, numberText, significantText } from '../../static/js/numbers.js';
+
+/** Runs as one line: `|` a drawn gap, `(...)` pale. @param {number} value @param {any} format */
+function drawn(value, format) {
+  const { runs, exponent } = numberFace(value, format);
+  const text = runs.map(({ text: t, gap, low }) => `${gap ? '|' : ''}${low ? `(${t})` : t}`).join('');
+  return exponent === null ? text : `${text}e${exponent}`;
+}
+
+test('digits come from the channel: trailing zeros stay', () => {
+  assert.equal(drawn(18.5, { digits: 2 }), '18.50');
+  assert.equal(drawn(812, { digits: 0 }), '812');
+});
+
+test('from five decimals on they stand in groups of three', () => {
+  assert.equal(drawn(384.230484468, { digits: 9 }), '384.230|484|468');
+  assert.equal(drawn(1.2345, { digits: 4 }), '1.2345');
+  assert.equal(drawn(1.23456, { digits: 5 }), '1.234|56');
+});
+
+test('from five digits before the point on they stand in groups, too', () => {
+  assert.equal(drawn(-12345.67, { digits: 2 }), `${MINUS}12|345.67`);
+  assert.equal(drawn(1013.25, { digits: 2 }), '1013.25');
+});
+
+test('digits below the accuracy are pale', () => {
+  assert.equal(drawn(384.230484468, { digits: 9, accuracy: 2e-6 }), '384.230|484|(468)');
+  assert.equal(drawn(384.230484468, { digits: 9, accuracy: 1e-5 }), '384.230|48(4)|(468)');
+  assert.equal(drawn(2.3123e-9, { digits: 4, scientific: true, accuracy: 1e-11 }), `2.31(23)e${MINUS}9`);
+  assert.equal(drawn(1234, { digits: 1, accuracy: 10 }), '123(4.0)');
+});
+
+test('scientific where the channel says so, or where a row of digits says nothing', () => {
+  assert.equal(drawn(2.31e-9, { digits: 2, scientific: true }), `2.31e${MINUS}9`);
+  assert.equal(drawn(3.2e12, { digits: 1 }), '3.2e12');
+});
+
+test('the plain number is what other programs read', () => {
+  assert.equal(numberFace(384.230484468, { digits: 9 }).plain, '384.230484468');
+  assert.equal(numberFace(-2.31e-9, { digits: 2, scientific: true }).plain, '-2.31e-9');
+  assert.equal(numberFace(5e3, { digits: 1, scientific: true }).plain, '5.0e3');
+});
+
+test('there is no minus nought', () => {
+  assert.equal(drawn(-0.001, { digits: 2 }), '0.00');
+  assert.equal(numberFace(-0.001, { digits: 2 }).plain, '0.00');
+});
+
+test('in one line of text', () => {
+  assert.equal(numberText(2.31e-9, { digits: 2, scientific: true }), '2.31 × 10⁻⁹');
+  assert.equal(numberText(-1.358, { digits: 2 }), `${MINUS}1.36`);
+  assert.equal(numberText(null, { digits: 2 }), MISSING);
+  assert.equal(numberText(NaN, { digits: 2 }), MISSING);
+});
+
+test('counts group by thousands', () => {
+  assert.equal(countText(1800), '1\u202f800');
+  assert.equal(countText(3255614), '3\u202f255\u202f614');
+  assert.equal(countText(96), '96');
+});
+
+test('to so many significant digits', () => {
+  assert.equal(significantText(0.1234, 2), '0.12');
+  assert.equal(significantText(24.1, 2), '24');
+  assert.equal(significantText(999.6, 2), '1000');
+  assert.equal(significantText(0, 2), '0');
+  assert.equal(significantText(2.34e-9, 2), '2.3 × 10⁻⁹');
+});

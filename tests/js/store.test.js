@@ -1,0 +1,120 @@
+// @ts-check
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+import { ServerClock } from '../../static/js/clock.js';
+import { Emitter } from '../../static/js/emitter.js';
+import { Store } from '../../static/js/store.js';
+
+const NOW = 1_795_356_247;
+
+/** A connection that the test speaks for. @extends {Emitter<any>} */
+class FakeConnection extends Emitter {
+  clock = new ServerClock(() => NOW);
+  /** @type {any} */
+  handlers = null;
+
+  /** @param {string[]} _globs @param {any} handlers */
+  subscribe(_globs, handlers) {
+    this.handlers = handlers;
+    return { close() {} };
+  }
+}
+
+/** @type {any} */
+let connection;
+/** @type {Store} */
+let store;
+/** @type {(() => void)[]} */
+let frames;
+/** @type {any} */
+let http;
+
+/** @param {any} [changes] @returns {any} */
+const device = (changes) => ({ name: 'a', title: 'A', state: 'online', since: NOW, last_error_time: null, channels: [], ...changes });
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+beforeEach(async () => {
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setInterval'] });
+  connection = new FakeConnection();
+  frames = [];
+  http = {
+    fetchDevices: mock.fn(async () => [device()]),
+    fetchLatest: mock.fn(async () => ({ now: NOW + 100, rows: [['a/b', NOW - 1, 1, 0]] })),
+    fetchData: mock.fn(async () => ({
+      start: 0, end: 0, cursor: '', streams: [{
+        path: 'a/b', unit: '', granularity: 'raw', bucket_s: 0, t: Float64Array.of(NOW - 60), v: Float64Array.of(3), quality: Float64Array.of(0),
+      }],
+    })),
+  };
+  store = new Store(connection, http, (callback) => frames.push(callback));
+  store.start();
+  await settled();
+});
+
+test('it begins with the devices, their newest readings and the last ten minutes', () => {
+  assert.ok(store.isLoaded);
+  assert.deepEqual([...store.devices.keys()], ['a']);
+  assert.deepEqual(store.stream('a/b').reading, { t: NOW - 1, value: 1, quality: 0 });
+  assert.equal(store.stream('a/b').trace.stretches(NOW, 1).length, 1);
+  assert.equal(store.now(), NOW + 100, 'by the server’s clock');
+});
+
+test('readings of one frame are told together', () => {
+  frames.splice(0).forEach((frame) => frame());
+  /** @type {string[][]} */
+  const told = [];
+  store.on('readings', (streams) => told.push([...streams].map(({ path }) => path)));
+  connection.handlers.readings([['a/b', NOW, 2, 0], ['a/c', NOW, 5, 0]]);
+  connection.handlers.readings([['a/b', NOW + 1, 3, 0]]);
+  assert.deepEqual(told, []);
+  assert.equal(frames.length, 1);
+  frames[0]();
+  assert.deepEqual(told, [['a/b', 'a/c']]);
+  assert.equal(store.stream('a/b').reading?.value, 3);
+});
+
+test('a late reading does not replace a newer one', () => {
+  connection.handlers.readings([['a/b', NOW, 2, 0], ['a/b', NOW - 5, 9, 0x20]]);
+  assert.equal(store.stream('a/b').reading?.value, 2);
+});
+
+test('the rate of a stream is measured as its readings come', () => {
+  for (let i = 0; i < 20; i++) connection.handlers.readings([['a/d', NOW + i / 10, i, 0]]);
+  connection.handlers.readings([['a/d', NOW + 60, 1, 0]]); // a gap is no slow rate
+  assert.ok(Math.abs(Number(store.stream('a/d').rate_hz) - 10) < 0.01);
+});
+
+test('a device’s new state is taken over, an unknown device is fetched', async () => {
+  connection.emit('device', { ...device(), state: 'offline', since: NOW });
+  assert.equal(store.devices.get('a')?.state, 'offline');
+  const before = http.fetchDevices.mock.callCount();
+  connection.emit('device', { ...device(), name: 'new' });
+  await settled();
+  assert.equal(http.fetchDevices.mock.callCount(), before + 1);
+});
+
+test('what was shown but never became durable is taken back', () => {
+  connection.handlers.readings([['a/b', NOW + 5, 2, 0]]);
+  http.fetchLatest.mock.mockImplementation(async () => ({ now: NOW, rows: [] }));
+  connection.handlers.lost({ 'a/b': NOW });
+  assert.equal(store.stream('a/b').reading, null);
+});
+
+test('after a gap, and for every new connection, all is fetched again', async () => {
+  const before = http.fetchData.mock.callCount();
+  connection.handlers.gap(NOW - 100, NOW);
+  await settled();
+  connection.emit('hello', {});
+  await settled();
+  assert.equal(http.fetchData.mock.callCount(), before + 2);
+});
+
+test('a server that does not answer is a problem to show, not a crash', async () => {
+  /** @type {(Error | null)[]} */
+  const problems = [];
+  store.on('problem', (problem) => problems.push(problem));
+  http.fetchDevices.mock.mockImplementation(async () => { throw new TypeError('no network'); });
+  await store.refresh();
+  assert.equal(problems[0]?.message, 'no network');
+});
