@@ -16,7 +16,13 @@ from labmon.datastream.buckets import bucket_starts, mean_times
 from labmon.datastream.decimals import divided
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.merge import merge_rows
-from labmon.datastream.rollups import NUMBER_FIELDS, NominalRollups, Rollups, quotient
+from labmon.datastream.rollups import (
+    NUMBER_FIELDS,
+    NominalRollups,
+    Rollups,
+    m2_of_integers,
+    quotient,
+)
 from labmon.reading import Quality
 
 if TYPE_CHECKING:
@@ -209,9 +215,8 @@ def _number_fields(
             integers, exponent = exact
             shift = integers[starts]
             offsets = integers - np.repeat(shift, counts)
-            m2 = _moments(offsets.astype(np.float64), starts, counts)[1]
-            m2 = divided(divided(m2, exponent), exponent)
-            sums = divided(shift * counts + np.add.reduceat(offsets, starts), exponent)
+            m2 = _exact_m2(offsets, starts, counts, exponent)
+            sums = _exact_sums(shift, counts, np.add.reduceat(offsets, starts), exponent)
         mean = sums / counts
         too_large = ~np.isfinite(sums)
         if too_large.any():  # for a float; their mean is not
@@ -244,7 +249,7 @@ def _moments(
 def _exact_integers(
     columns: Columns, rows: NDArray[np.intp], most: int
 ) -> tuple[NDArray[np.int64], int] | None:
-    """(integers, exponent) of the counted values, where all are decimals and no sum overflows."""
+    """(integers, exponent) of the counted values; None: not all are decimals, or too large."""
     if columns.v.dtype == np.int64:
         integers, exponent = columns.v[rows], 0
     else:
@@ -256,5 +261,35 @@ def _exact_integers(
         if is_patched[rows].any():
             return None
         integers, exponent = scaled.integers[rows], scaled.exponent
-    largest = max(float(integers.max()), -float(integers.min()))
-    return (integers, exponent) if 2 * largest * most < _SAFE else None
+    highest, lowest = float(integers.max()), float(integers.min())
+    is_safe = max(highest, -lowest) < _SAFE and (highest - lowest) * most < _SAFE
+    return (integers, exponent) if is_safe else None
+
+
+def _exact_m2(
+    offsets: NDArray[np.int64],
+    starts: NDArray[np.intp],
+    counts: NDArray[np.int64],
+    exponent: int,
+) -> NDArray[np.float64]:
+    """m2 of integers: without any rounding before the last division, where it fits 64 bits."""
+    widest = float(np.abs(offsets).max()) * float(counts.max())
+    if widest * widest < _SAFE:
+        sums = np.add.reduceat(offsets, starts)
+        return m2_of_integers(
+            counts * np.add.reduceat(offsets * offsets, starts) - sums * sums, counts, exponent
+        )
+    m2 = _moments(offsets.astype(np.float64), starts, counts)[1]
+    return divided(divided(m2, exponent), exponent)
+
+
+def _exact_sums(
+    shift: NDArray[np.int64],
+    counts: NDArray[np.int64],
+    offsets: NDArray[np.int64],
+    exponent: int,
+) -> NDArray[np.float64]:
+    """The sums of integers that lie about a shift, in floats only where integers overflow."""
+    if float(np.abs(shift).max()) * float(counts.max()) < _SAFE:
+        return divided(shift * counts + offsets, exponent)
+    return divided(shift.astype(np.float64) * counts + offsets, exponent)

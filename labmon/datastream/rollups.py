@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import numpy as np
 
+from labmon.datastream.decimals import divided
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -111,6 +113,13 @@ class NominalRollups(Rollups):
         }
         columns.update((name, np.empty(0, object)) for name in ("first", "last", "frequencies"))
         return cls(np.empty(0, np.int64), columns)
+
+
+def m2_of_integers(
+    integers: NDArray[np.int64], count: NDArray[np.int64], exponent: int
+) -> NDArray[np.float64]:
+    """m2 of decimals k / 10**exponent: the integers are count * sum(k * k) - sum(k)**2."""
+    return divided(divided(integers / np.maximum(count, 1), exponent), exponent)
 
 
 def quotient(numbers: NDArray[np.float64], count: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from pcodec import (  # a compiled module without stubs
     standalone,  # pyright: ignore[reportAttributeAccessIssue]
 )
 
-from labmon.datastream.decimals import Scaled, divided, find_scale
+from labmon.datastream.decimals import MAX_EXPONENT, Scaled, divided, find_scale
 from labmon.datastream.exceptions import DamagedBlock
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ CONSTANT: Final = 0
 PCODEC: Final = 1
 """A pcodec stream."""
 DECIMAL: Final = 2
-"""Floats: exponent, patches, then the integers as a vector of their own."""
+"""Floats: exponent, the integers as a vector of their own, patches."""
 STEPPED: Final = 3
 """Ints: base, step and slope, then a vector of what is left: base + (i * slope >> 20) + step * v"""
 DEFLATE: Final = 4
@@ -48,8 +48,8 @@ _DIFFERENCES: Final = ChunkConfig(
 )
 _AUTOMATIC: Final = ChunkConfig(compression_level=_LEVEL)
 _HEAD: Final = struct.Struct("<BI")
-_LONG: Final = struct.Struct("<q")
-_DECIMAL: Final = struct.Struct("<BI")
+_EXPONENT: Final = struct.Struct("<B")
+_COUNT: Final = struct.Struct("<I")
 _STEPPED: Final = struct.Struct("<qqq")
 
 
@@ -126,16 +126,21 @@ def encode_floats(values: NDArray[np.float64], scaled: Scaled | None = None) -> 
     scaled = scaled or find_scale(values)
     if scaled is None:
         return _framed(PCODEC, standalone.simple_compress(np.ascontiguousarray(values), _AUTOMATIC))
-    body = _DECIMAL.pack(scaled.exponent, len(scaled.patches))
-    if len(scaled.patches):
-        body += encode_ints(scaled.patches.astype(np.int64))
-        body += encode_ints(values[scaled.patches].view(np.int64))
-    return _framed(DECIMAL, body + encode_ints(scaled.integers))
+    body = _EXPONENT.pack(scaled.exponent) + encode_ints(scaled.integers)
+    return _framed(DECIMAL, body + encode_patches(scaled.patches, values))
+
+
+def encode_patches(at: NDArray[np.intp], values: NDArray[np.float64]) -> bytes:
+    """The values of some rows as they are: how many, which rows, and their bits."""
+    if not len(at):
+        return _COUNT.pack(0)
+    bits = encode_ints(values[at].view(np.int64))
+    return _COUNT.pack(len(at)) + encode_ints(at.astype(np.int64)) + bits
 
 
 def encode_bytes(values: bytes | memoryview) -> bytes:
     """A vector of bytes, or a text of any length."""
-    return _framed(DEFLATE, struct.pack("<I", len(values)) + zlib.compress(values))
+    return _framed(DEFLATE, _COUNT.pack(len(values)) + zlib.compress(values))
 
 
 def skip(reader: Reader) -> None:
@@ -166,26 +171,41 @@ def decode_floats(reader: Reader, count: int) -> NDArray[np.float64]:
     """The vector of `count` float64 that comes next."""
     tag, body = _opened(reader)
     if tag == DECIMAL:
-        exponent, patched = body.unpack(_DECIMAL)
-        if exponent > 22 or patched > count:
+        (exponent,) = body.unpack(_EXPONENT)
+        if exponent > MAX_EXPONENT:
             raise reader.damaged("has decimals that cannot be")
-        at = decode_ints(body, patched) if patched else None
-        bits = decode_ints(body, patched) if patched else None
         values = divided(decode_ints(body, count), exponent)
-        if at is not None and bits is not None:
-            if at.min() < 0 or at.max() >= count:
-                raise reader.damaged("has patches that cannot be")
-            values[at] = bits.view(np.float64)
+        decode_patches(body, values)
     else:
         values = _decode_plain(tag, body, count, np.float64)
     body.finish()
     return values
 
 
+def decode_patches(reader: Reader, values: NDArray[np.float64]) -> None:
+    """Put the patches that come next into the values."""
+    (patched,) = reader.unpack(_COUNT)
+    if not patched:
+        return
+    if patched > len(values):
+        raise reader.damaged("has more patches than rows")
+    at = decode_ints(reader, patched)
+    if at.min() < 0 or at.max() >= len(values):
+        raise reader.damaged("has patches for rows that are not there")
+    values[at] = decode_ints(reader, patched).view(np.float64)
+
+
+def skip_patches(reader: Reader) -> None:
+    """Leave patches out."""
+    if reader.unpack(_COUNT)[0]:
+        skip(reader)
+        skip(reader)
+
+
 def decode_bytes(reader: Reader) -> bytes:
     """The bytes that come next."""
     tag, body = _opened(reader)
-    (length,) = body.unpack(struct.Struct("<I"))
+    (length,) = body.unpack(_COUNT)
     if tag != DEFLATE or length > _MAX_BYTES:
         raise reader.damaged(f"has bytes in the unknown form {tag}")
     inflate = zlib.decompressobj()

@@ -156,7 +156,7 @@ def test_only_the_fields_that_are_asked_for_are_decoded():
     data = encode_block(table, Granularity.Seconds, time_address(table))
     times = decode_times(encode_times(table), fields=())
     assert set(times) == {"t"}
-    for wanted in ({"min"}, {"mean"}, {"count", "last", "flags"}, set()):
+    for wanted in ({"min"}, {"mean"}, {"m2"}, {"count", "last", "flags"}, set()):
         found = decode_rollups(data, times, fields=wanted)
         assert wanted <= set(found.columns)
         assert set(found.columns) - wanted <= {"sum", "count"}
