@@ -34,7 +34,7 @@ def merge_rows(rollups: AnyRollups, t: NDArray[np.int64], starts: NDArray[np.int
     # where a run has counted rows, only they say where its datapoints lie
     in_run = run_lengths(starts, len(rollups))
     speaks = (weights > 0) | np.repeat(merged["count"] == 0, in_run)
-    merged.update(_merged_times(rollups, starts, speaks))
+    merged.update(_merged_times(rollups, starts, speaks, merged["count"]))
     merged.update(_merged_ends(rollups, starts, speaks))
     with np.errstate(over="ignore", invalid="ignore"):
         merged.update(_merged_numbers(rollups, starts, merged["count"], in_run))
@@ -44,7 +44,10 @@ def merge_rows(rollups: AnyRollups, t: NDArray[np.int64], starts: NDArray[np.int
 
 
 def _merged_times(
-    rollups: Rollups, starts: NDArray[np.intp], speaks: NDArray[np.bool_]
+    rollups: Rollups,
+    starts: NDArray[np.intp],
+    speaks: NDArray[np.bool_],
+    count: NDArray[np.int64],
 ) -> dict[str, NDArray[np.int64]]:
     merged: dict[str, NDArray[np.int64]] = {}
     limits = np.iinfo(np.int64)
@@ -57,6 +60,9 @@ def _merged_times(
     if "t_mean" in rollups.columns:
         weights = np.where(speaks, np.maximum(rollups["count"], 1), 0)
         merged["t_mean"] = mean_times(rollups["t_mean"], starts, weights)
+        if "t_first" in merged and "t_last" in merged:
+            middle = merged["t_first"] + (merged["t_last"] - merged["t_first"]) // 2
+            merged["t_mean"] = np.where(count > 0, merged["t_mean"], middle)
     return merged
 
 
