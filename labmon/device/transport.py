@@ -65,7 +65,7 @@ def open_link(port: str, settings: LinkSettings | None = None, **keys: Unpack[Li
         raise OfflineError(f"cannot open {port}: {_cause(error)}") from None
     link = Link(stream, port, settings)
     try:
-        link.settle()
+        link.settle(settings.settle_s)
     except BaseException:
         link.close()
         raise
@@ -109,10 +109,10 @@ class Link:
         self._closed.set()
         self._close_stream()
 
-    def settle(self) -> None:
-        """Wait as long as the instrument needs after opening, and forget what it said meanwhile."""
-        if self.settings.settle_s:
-            self._pause(self.settings.settle_s)
+    def settle(self, quiet_s: float) -> None:
+        """Give the instrument time, and forget what it said meanwhile."""
+        if quiet_s > 0:
+            self._pause(quiet_s)
             self.drop_input()
 
     def write(self, data: bytes) -> None:

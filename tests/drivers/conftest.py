@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
-from typing import Any
+from contextlib import ExitStack, suppress
+from typing import Any, cast
 
 import pytest
+import serial
+import serial.rfc2217
 
 from labmon.device.simulated_fault import FaultySimulator
 from labmon.device.simulator_server import (
@@ -57,6 +60,12 @@ def bench() -> Iterator[Bench]:
         yield Bench(stack)
 
 
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that real instruments need are shorter here."""
+    monkeypatch.setattr("labmon_drivers.pfeiffer.QUIET_S", 0.03)
+
+
 @pytest.fixture(params=KINDS)
 def kind(request: pytest.FixtureRequest) -> str:
     return request.param
@@ -65,3 +74,49 @@ def kind(request: pytest.FixtureRequest) -> str:
 @pytest.fixture(name="wait_until")
 def _wait_until() -> Callable[..., None]:
     return wait_until
+
+
+class Rfc2217Server:
+    """A serial-to-network converter with a simulator on its serial side."""
+
+    def __init__(self, url: str) -> None:
+        self._serial = serial.serial_for_url(url, timeout=0)
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self.port = f"rfc2217://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def __enter__(self) -> Rfc2217Server:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stopping.set()
+        self._thread.join()
+        self._listener.close()
+        self._serial.close()
+
+    def write(self, data: bytes) -> None:
+        """What the telnet layer says to the client."""
+        self._client.sendall(data)
+
+    def _run(self) -> None:
+        self._listener.settimeout(5)
+        self._client, _ = self._listener.accept()
+        manager = serial.rfc2217.PortManager(cast(Any, self._serial), cast(Any, self))
+        with self._client as client:
+            client.settimeout(0.01)
+            while not self._stopping.is_set():
+                with suppress(TimeoutError):
+                    data = client.recv(1024)
+                    if not data:
+                        return
+                    self._serial.write(b"".join(manager.filter(data)))
+                client.sendall(b"".join(manager.escape(self._serial.read(1024))))
+
+
+@pytest.fixture
+def rfc2217() -> Iterator[Callable[[str], str]]:
+    """Serve a simulator as RFC 2217 does; returns the port."""
+    with ExitStack() as stack:
+        yield lambda url: stack.enter_context(Rfc2217Server(url)).port

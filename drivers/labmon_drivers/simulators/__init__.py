@@ -9,6 +9,7 @@ from labmon.device.simulator import register_simulator
 
 SIMULATORS: Final = {
     "gauge": "labmon_drivers.simulators.gauge:Gauge",
+    "pfeiffer": "labmon_drivers.simulators.pfeiffer_tpg:PfeifferTpg",
 }
 
 for _name, _where in SIMULATORS.items():
