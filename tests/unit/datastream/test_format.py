@@ -1,0 +1,111 @@
+"""What version 1 of the format wrote must be read for ever: these files are never written again."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from labmon.datastream import codec, entry, value_codec, vectors
+from labmon.datastream.codec import decode_raw, decode_rollups, decode_times, read_header
+from labmon.datastream.columns import Columns
+from labmon.datastream.downsample import downsampled_values, roll_up, roll_up_nominal
+from labmon.datastream.entry import decode_entry
+from labmon.datastream.granularity import Granularity
+
+FIXTURES = Path(__file__).with_name("fixtures")
+FORMAT = (Path(__file__).parents[3] / "docs" / "format.md").read_text()
+T0 = 1_764_244_800_000_000_000
+TIMES = [T0 + i * 100_000_000 + (i * 7919 % 2000 - 1000) * 1000 for i in range(60)]
+VALUES = [None if i == 7 else (3842304845 + i * i % 11) / 10**7 for i in range(60)]
+STATES = ["offline", "connecting", "online", None, {"a": [1, 2.5]}, "online"]
+
+
+def stored(name):
+    return (FIXTURES / name).read_bytes()
+
+
+def test_a_time_column_of_version_1_is_read():
+    times = decode_times(stored("times.bin"))
+    assert times["t"].tolist() == TIMES
+    address = codec.time_address(Columns.from_values(TIMES, VALUES))
+    assert read_header(stored("decimal.bin")).address == address
+    decode_times(stored("times.bin"), address=address)
+
+
+def test_decimals_of_version_1_are_read():
+    table = decode_raw(stored("decimal.bin"), decode_times(stored("times.bin")))
+    assert table.python_values() == VALUES
+    assert table.qualities().tolist() == [1 if i == 7 else 0x10 for i in range(60)]
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "values"),
+    [
+        ("json.bin", "json", STATES),
+        ("ints.bin", "i8", [2**62 + 1, None, -5, 7]),
+        ("mixed.bin", "mixed", [1, 2.5, None, -0.0]),
+        ("arrays.bin", "array", [[0.5, 0.25], None, []]),
+    ],
+)
+def test_values_of_every_kind_of_version_1_are_read(name, kind, values):
+    table = decode_raw(stored(name))
+    assert repr(table.python_values()) == repr(values)
+    assert table.t.tolist() == TIMES[: len(values)]
+    assert read_header(stored(name)).kind == kind
+
+
+def test_rollups_of_version_1_are_read():
+    found = decode_rollups(stored("rollups.bin"))
+    raw = Columns.from_values(TIMES, VALUES, [1 if i == 7 else 0x10 for i in range(60)])
+    expected = roll_up(raw, Granularity.Seconds.duration_ns)
+    assert found.t.tolist() == expected.t.tolist()
+    for name, column in expected.columns.items():
+        np.testing.assert_allclose(found[name], column, rtol=1e-12, err_msg=name)
+    assert downsampled_values(found, "std_dev")[1] == pytest.approx(3.6e-7, rel=0.3)
+
+
+def test_rollups_of_words_of_version_1_are_read():
+    found = decode_rollups(stored("nominal_rollups.bin"))
+    expected = roll_up_nominal(
+        Columns.from_values(TIMES[:6], STATES), Granularity.Seconds10.duration_ns
+    )
+    for name, column in expected.columns.items():
+        assert found[name].tolist() == column.tolist(), name
+
+
+def test_a_journal_entry_of_version_1_is_read():
+    found = decode_entry(stored("entry.bin"))
+    assert found.epoch == 7
+    assert found.seq.tolist() == [1000, 1001, 1002, 1003, 1004]
+    assert found.streams.tolist() == [1, 2, 3, 1, 70000]
+    assert found.t.tolist() == [TIMES[0]] * 3 + [TIMES[1]] * 2
+    assert found.values.unpack() == [384.2304845, None, -12, 2.5, {"state": "online"}]
+    assert found.quality is not None
+    assert found.quality.tolist() == [16, 17, 0, 16, 0]
+    assert found.note == {"blocks": []}
+
+
+def test_the_example_of_the_page_is_the_fixture_byte_by_byte():
+    lines = re.findall(r"^ +(\d+)  ((?:[0-9a-f]{2} ?)+)(?:  .*)?$", FORMAT, re.MULTILINE)
+    data = b""
+    for at, digits in lines:
+        assert int(at) == len(data)
+        data += bytes.fromhex(digits)
+    assert data == stored("small.bin")
+    table = decode_raw(data)
+    assert table.python_values() == [0.5, 0.25, None]
+    assert table.t.tolist() == [T0, T0 + 1000, T0 + 2000]
+    assert table.qualities().tolist() == [0, 0, 1]
+
+
+def test_the_page_names_every_magic_kind_and_form():
+    for magic in (codec._BLOCK_MAGIC, codec._TIMES_MAGIC, entry._MAGIC):
+        assert f"`{magic.decode()}`" in FORMAT
+    for kind in (*value_codec.KINDS, *codec._ROLLUP_KINDS):
+        assert f"| `{kind.decode()}` |" in FORMAT
+    for form in ("CONSTANT", "PCODEC", "DECIMAL", "STEPPED", "DEFLATE"):
+        assert f"| {getattr(vectors, form)} *{form.lower()}* |" in FORMAT
+    for granularity in Granularity.values:
+        assert f"`{granularity.key}`" in FORMAT
+    assert codec.VERSION == codec.CODEC == entry.VERSION == 1  # else: new fixtures, and a new page
