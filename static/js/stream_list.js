@@ -21,6 +21,7 @@ import { seconds } from './wire.js';
  * @property {any} value the newest
  * @property {number} quality
  * @property {number} count
+ * @property {number | null} period_s
  * @property {Record<string, any>} tags
  */
 
@@ -44,7 +45,7 @@ export function entryOf(stream) {
     unit: stream.unit ?? '', description: stream.description ?? '', digits: typeof stream.digits === 'number' ? stream.digits : 6,
     scientific: stream.scientific === true, accuracy: stream.accuracy ?? null,
     isNumeric: isNumeric(stream.value_type), earliest: time(stream.earliest), latest: time(stream.latest), value: stream.latest_value ?? null,
-    quality: stream.quality ?? 0, count: stream.count ?? 0,
+    quality: stream.quality ?? 0, count: stream.count ?? 0, period_s: stream.period_s ?? null,
     tags: Object.fromEntries(Object.entries(stream.tags ?? {}).filter(([name]) => !SHOWN_TAGS.includes(name))),
   };
 }

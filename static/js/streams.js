@@ -1,0 +1,146 @@
+// @ts-check
+/** The list of all streams: what they hold and since when; several of them to a graph or into a file. */
+
+import { formatAge, formatMoment, formatUtc } from './ages.js';
+import { stylesheet } from './assets.js';
+import { ConnectionBanner } from './banner.js';
+import { Digits } from './digits.js';
+import { graphAddress, MAX_STREAMS } from './graph/view.js';
+import { Icon } from './icons.js';
+import { countText } from './numbers.js';
+import { useStatus, useTick } from './shell.js';
+import { staleAfter } from './states.js';
+import { Export } from './stream_export.js';
+import { fetchStreams, isInternal, search } from './stream_list.js';
+import { html, useEffect, useState } from './vendor.js';
+
+/** @typedef {import('./shapes.js').App} App */
+/** @typedef {import('./stream_list.js').StreamEntry} StreamEntry */
+
+await stylesheet('/static/css/streams.css');
+
+export const title = () => 'Streams';
+
+const EVERY_MS = 10_000;
+/** Rows of the table at first; a browser is slow with thousands. */
+const MOST = 300;
+
+/** @param {import('./shapes.js').PageProps} props */
+export default function StreamsPage({ app }) {
+  const [withInternal, setInternal] = useState(false);
+  const [text, setText] = useState('');
+  const [chosen, setChosen] = useState(/** @type {string[]} */ ([]));
+  const { entries, problem } = useStreams(app, withInternal);
+  const found = search(entries ?? [], text);
+  const toggle = (/** @type {string} */ path) => setChosen(chosen.includes(path) ? chosen.filter((other) => other !== path) : [...chosen, path]);
+  return html`<main class="sp" id="main"><${ConnectionBanner} app=${app} />
+    <div class="sh"><h1>Streams</h1><p class="mute">${entries && countOf(entries.length, found.length)}</p></div>
+    <div class="sbar">
+      <label class="field"><${Icon} name="search" /><span class="vh">Search streams</span><input type="search" value=${text} placeholder="Search streams"
+        onInput=${(/** @type {any} */ event) => setText(event.target.value)} /></label>
+      <label class="leg"><input type="checkbox" checked=${withInternal} onChange=${() => setInternal(!withInternal)} /><span class="box"></span>Show internal</label>
+    </div>
+    ${problem && html`<p class="err" role="alert"><${Icon} name="warn" />Streams could not be listed: ${problem}</p>`}
+    ${chosen.length > 0 && html`<${Chosen} app=${app} paths=${chosen} entries=${entries ?? []} onClear=${() => setChosen([])} />`}
+    ${found.length > 0 && html`<${Table} app=${app} entries=${found} chosen=${chosen} onToggle=${toggle} onAll=${setChosen} />`}
+    ${entries && found.length === 0 && html`<p class="mute none">${entries.length ? 'No stream has all these words.' : 'There are no streams yet: they appear with the first reading.'}</p>`}
+  </main>`;
+}
+
+/** @param {number} all @param {number} found */
+function countOf(all, found) {
+  const streams = `${countText(all)} ${all === 1 ? 'stream' : 'streams'}`;
+  return found === all ? streams : `${countText(found)} of ${streams}`;
+}
+
+/** @param {App} app @param {boolean} withInternal @returns {{entries: StreamEntry[] | null, problem: string}} */
+function useStreams({ connection }, withInternal) {
+  const [entries, setEntries] = useState(/** @type {StreamEntry[] | null} */ (null));
+  const [problem, setProblem] = useState('');
+  useEffect(() => {
+    let isOver = false;
+    const refresh = async () => {
+      if (document.hidden || connection.status.phase === 'lost') return;
+      try {
+        const found = await fetchStreams(withInternal);
+        if (!isOver) setEntries(found);
+        if (!isOver) setProblem('');
+      } catch (error) {
+        if (!isOver) setProblem(/** @type {Error} */ (error).message);
+      }
+    };
+    refresh();
+    const timer = setInterval(refresh, EVERY_MS);
+    const stop = connection.on('hello', refresh);
+    return () => {
+      isOver = true;
+      clearInterval(timer);
+      stop();
+    };
+  }, [connection, withInternal]);
+  return { entries, problem };
+}
+
+/** What can be done with the chosen streams. @param {{app: App, paths: string[], entries: StreamEntry[], onClear: () => void}} props */
+function Chosen({ app, paths, entries, onClear }) {
+  const numeric = paths.filter((path) => entries.find((entry) => entry.path === path)?.isNumeric !== false);
+  const isTooMany = numeric.length > MAX_STREAMS;
+  return html`<div class="card chosen" role="group" aria-label="Chosen streams">
+    <p><b>${countText(paths.length)} chosen</b>${isTooMany && html` <span class="mute">a graph takes ${MAX_STREAMS}</span>`}</p>
+    ${numeric.length > 0 && !isTooMany && html`<a class="btn primary" href=${graphAddress(numeric)}><${Icon} name="graph" />Graph</a>`}
+    <${Export} paths=${paths} now=${() => app.store.now()} />
+    <button type="button" class="btn clear" onClick=${onClear}>Clear</button>
+  </div>`;
+}
+
+/** @param {{app: App, entries: StreamEntry[], chosen: string[], onToggle: (path: string) => void, onAll: (paths: string[]) => void}} props */
+function Table({ app, entries, chosen, onToggle, onAll }) {
+  const [most, setMost] = useState(MOST);
+  const shown = entries.slice(0, most);
+  const isAll = entries.every(({ path }) => chosen.includes(path));
+  return html`<section class="card sl" aria-label="Streams"><table>
+    <thead><tr><th scope="col" class="ck"><label class="leg"><input type="checkbox" checked=${isAll} onChange=${() => onAll(isAll ? [] : entries.map(({ path }) => path))} /><span class="box"></span>
+        <span class="vh">Choose all</span></label></th>
+      <th scope="col">Stream</th><th scope="col" class="n">Newest value</th><th scope="col">Unit</th><th scope="col" class="n">Age</th><th scope="col" class="n">Readings</th>
+      <th scope="col">First</th><th scope="col">Last</th><th scope="col">Tags</th></tr></thead>
+    <tbody>${shown.map((entry) => html`<${Row} key=${entry.path} app=${app} entry=${entry} isChosen=${chosen.includes(entry.path)} onToggle=${onToggle} />`)}</tbody></table>
+    ${entries.length > most && html`<p class="rest"><button type="button" class="btn small" onClick=${() => setMost(most + MOST)}>Show ${Math.min(MOST, entries.length - most)} more</button></p>`}
+  </section>`;
+}
+
+/** @param {{app: App, entry: StreamEntry, isChosen: boolean, onToggle: (path: string) => void}} props */
+function Row({ app, entry, isChosen, onToggle }) {
+  useTick(app);
+  const isLost = useStatus(app).phase === 'lost';
+  const now = app.store.now();
+  const { value, latest } = newestOf(app, entry);
+  const { path, label, description, unit, earliest, count, isNumeric, period_s } = entry;
+  const isOld = isLost || (latest !== null && now - latest > staleAfter(period_s));
+  const name = html`<span class="nm">${label}</span> ${label !== path && html`<span class="dim path">${path}</span>`}`;
+  return html`<tr class=${isOld ? 'is-stale' : ''}>
+    <td class="ck"><label class="leg"><input type="checkbox" checked=${isChosen} onChange=${() => onToggle(path)} /><span class="box"></span><span class="vh">Choose ${path}</span></label></td>
+    <td class="st1" title=${description || undefined}>${isNumeric ? html`<a href=${graphAddress([path])}>${name}</a>` : name}${isInternal(entry) && html` <span class="tag">internal</span>`}</td>
+    <td class="n val"><${Digits} value=${short(value)} format=${entry} /></td><td class="mute un">${unit}</td>
+    <td class="n dim age" title=${latest === null ? undefined : formatUtc(latest)}>${latest === null ? '–' : formatAge(now - latest)}</td>
+    <td class="n cnt">${countText(count)}</td>
+    <td class="mute tm" title=${earliest === null ? undefined : formatUtc(earliest)}>${earliest === null ? '–' : formatMoment(earliest, now)}</td>
+    <td class="mute tm" title=${latest === null ? undefined : formatUtc(latest)}>${latest === null ? '–' : formatMoment(latest, now)}</td>
+    <td class="tags">${Object.entries(entry.tags).map(([key, tag]) => html`<span class="tag" key=${key}>${key} ${short(tag)}</span>`)}</td>
+  </tr>`;
+}
+
+/** The list's newest value, or the live one if that is newer. @param {App} app @param {StreamEntry} entry */
+function newestOf({ store }, { path, value, latest }) {
+  const { reading } = store.stream(path);
+  if (reading && (latest === null || reading.t > latest)) return { value: reading.value, latest: reading.t };
+  return { value, latest };
+}
+
+const LONGEST = 40;
+
+/** Words and records cut to what a cell holds; numbers as they are. @param {any} value */
+function short(value) {
+  if (value === null || value === undefined || typeof value === 'number') return value;
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return text.length > LONGEST ? `${text.slice(0, LONGEST - 1)}…` : text;
+}

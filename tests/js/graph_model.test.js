@@ -1,0 +1,141 @@
+// @ts-check
+import assert from 'node:assert/strict';
+import { beforeEach, test } from 'node:test';
+import { Emitter } from '../../static/js/emitter.js';
+import { GraphModel } from '../../static/js/graph/model.js';
+import { parseView } from '../../static/js/graph/view.js';
+
+const NOW = 1_795_356_247;
+const CHANNEL = { name: 'ch', path: 'a/ch', label: 'Power', unit: 'V', digits: 2, scientific: false, kind: 'numeric' };
+
+/** @type {any} */
+let app;
+/** @type {string[]} */
+let requests;
+/** @type {string[]} */
+let addresses;
+/** @type {any[]} */
+let subscriptions;
+/** @type {() => void} */
+let answer;
+
+beforeEach(() => {
+  requests = [];
+  addresses = [];
+  subscriptions = [];
+  answer = () => {};
+  const connection = Object.assign(new Emitter(), {
+    status: { phase: 'live' },
+    subscribe(/** @type {string[]} */ paths, /** @type {any} */ handlers, /** @type {any} */ after) {
+      const subscription = { paths, handlers, after, isOpen: true, close() { this.isOpen = false; } };
+      subscriptions.push(subscription);
+      return subscription;
+    },
+  });
+  const store = Object.assign(new Emitter(), { now: () => NOW, devices: new Map([['a', { period_s: 1, channels: [CHANNEL] }]]) });
+  app = { connection, store };
+  Object.assign(globalThis, {
+    devicePixelRatio: 1,
+    document: { hidden: false },
+    location: { pathname: '/graph' },
+    history: { pushState: (/** @type {any} */ _1, /** @type {any} */ _2, /** @type {string} */ url) => addresses.push(`push ${url}`), replaceState: (/** @type {any} */ _1, /** @type {any} */ _2, /** @type {string} */ url) => addresses.push(`replace ${url}`), back: () => addresses.push('back') },
+    requestAnimationFrame: (/** @type {() => void} */ callback) => callback(),
+    fetch: (/** @type {string} */ url, /** @type {any} */ { signal }) => new Promise((resolve, reject) => {
+      requests.push(url);
+      signal.addEventListener('abort', () => reject(signal.reason));
+      answer = () => resolve(reply());
+    }),
+  });
+});
+
+function reply() {
+  const body = { start: NOW - 3600, end: NOW, cursor: 'n.1.5', streams: [{ path: 'a/ch', unit: 'V', granularity: 'raw', bucket_s: 0, t: [NOW - 2, NOW - 1], v: [1, null], quality: [0, 1] }] };
+  return { ok: true, headers: { get: () => 'application/json' }, json: async () => body };
+}
+
+const settled = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+async function loaded(search = '?streams=a/ch') {
+  const model = new GraphModel(app, parseView(search, NOW));
+  model.start();
+  await settled();
+  answer();
+  await settled();
+  return model;
+}
+
+test('what is fetched is a little more than what is shown, and live goes on from its cursor', async () => {
+  const model = await loaded('?streams=a/ch&start=-1000s&end=now');
+  const query = new URL(requests[0], 'http://x').searchParams;
+  assert.deepEqual([query.get('stream'), query.get('start'), query.get('end')], ['a/ch', String(NOW - 1150), 'now']);
+  assert.deepEqual([subscriptions[0].paths, subscriptions[0].after], [['a/ch'], 'n.1.5']);
+  subscriptions[0].handlers.readings([['a/ch', NOW, 3, 0], ['b/other', NOW, 9, 0]]);
+  const [stream] = model.drawn();
+  assert.deepEqual([...stream.columns.mean.subarray(0, stream.columns.length)], [1, NaN, 3]);
+  model.stop();
+  assert.equal(subscriptions[0].isOpen, false);
+});
+
+test('a new range aborts the request before, and the old columns stay until the new ones are there', async () => {
+  const model = await loaded();
+  const before = model.loader.columns;
+  model.setView({ range: { live: false, start_s: NOW - 100, end_s: NOW - 50 } });
+  model.setView({ range: { live: false, start_s: NOW - 90, end_s: NOW - 60 } });
+  await settled();
+  assert.equal(requests.length, 3);
+  assert.equal(model.loader.columns, before);
+  assert.equal(model.loader.problem, null);
+  answer();
+  await settled();
+  assert.notEqual(model.loader.columns, before);
+  assert.deepEqual(subscriptions.map(({ isOpen }) => isOpen), [false, true]);
+  model.stop();
+});
+
+test('every change is in the address, a burst of them is one step back', async () => {
+  const model = await loaded();
+  model.setView({ band: false }, 'replace');
+  model.setView({ range: { live: true, span_s: 300 } });
+  model.setView({ range: { live: true, span_s: 310 } }, 'burst');
+  model.setView({ range: { live: true, span_s: 320 } }, 'burst');
+  assert.deepEqual(addresses, [
+    'replace /graph?streams=a/ch&start=-1h&end=now&band=0',
+    'push /graph?streams=a/ch&start=-5min&end=now&band=0',
+  ]);
+  model.back();
+  assert.deepEqual(addresses.slice(2), ['push /graph?streams=a/ch&start=-320s&end=now&band=0', 'back']);
+  model.stop();
+});
+
+test('going back without a way back shows twice as much', async () => {
+  const model = await loaded();
+  model.back();
+  assert.deepEqual(model.view.range, { live: true, span_s: 7200 });
+  model.stop();
+});
+
+test('after the connection was away, what it could not hold is fetched', async () => {
+  const model = await loaded();
+  subscriptions[0].handlers.gap(NOW - 10, NOW);
+  assert.equal(requests.length, 2);
+  answer();
+  await settled();
+  subscriptions[1].handlers.lost({ 'a/ch': NOW - 2 });
+  assert.deepEqual([...model.loader.columns.get('a/ch')?.t.subarray(0, model.loader.columns.get('a/ch')?.length) ?? []], [NOW - 2]);
+  assert.equal(requests.length, 3);
+  model.stop();
+});
+
+test('a stream that is not there is said, not asked for', async () => {
+  const model = new GraphModel(app, parseView('?streams=gone/ch', NOW));
+  globalThis.fetch = async (url) => {
+    requests.push(String(url));
+    return /** @type {any} */ ({ ok: true, headers: { get: () => 'application/json' }, json: async () => ({ streams: [] }) });
+  };
+  model.start();
+  await settled();
+  assert.deepEqual(requests, ['/api/v1/streams?path=gone%2Fch']);
+  assert.equal(model.loader.isMissing('gone/ch'), true);
+  assert.deepEqual(model.drawn(), []);
+  model.stop();
+});
