@@ -1,15 +1,19 @@
 // @ts-check
-/** The banner that says the connection is lost: since when, and what happens next. It stands between filters and cards. */
+/** The banner that says what is wrong with the connection: since when, and what happens next. It stands between filters and cards. */
 
 import { formatAge, formatClock } from './ages.js';
 import { Icon } from './icons.js';
 import { useStatus, useTick } from './shell.js';
-import { html } from './vendor.js';
+import { html, useEffect, useState } from './vendor.js';
 
-/** @param {{app: import('./shapes.js').App}} props */
+/** @typedef {import('./shapes.js').App} App */
+
+/** @param {{app: App}} props */
 export function ConnectionBanner({ app }) {
   const status = useStatus(app);
+  const problem = useProblem(app);
   useTick(app);
+  if (status.phase === 'live' && problem) return html`<${ProblemBanner} app=${app} problem=${problem} />`;
   if (status.phase !== 'lost' || status.lostAt === null) return null;
   const now = app.store.now();
   const wait = status.retryAt === null ? 0 : Math.ceil(status.retryAt - now);
@@ -22,4 +26,21 @@ export function ConnectionBanner({ app }) {
         <span class="why">All values are old. ${next}; gaps fill in by themselves.</span></p>
       <div class="acts"><button class="btn small" type="button" onClick=${() => app.connection.retryNow()}>Try now</button></div>
     </div>`;
+}
+
+/** The server is there, but did not give what the page asked for. @param {{app: App, problem: Error}} props */
+function ProblemBanner({ app, problem }) {
+  return html`
+    <div class="banner warn" role="alert">
+      <${Icon} name="warn" />
+      <p class="what"><b>Some of the data could not be fetched.</b> <span class="why">${problem.message}</span></p>
+      <div class="acts"><button class="btn small" type="button" onClick=${() => app.store.refresh()}>Try again</button></div>
+    </div>`;
+}
+
+/** @param {App} app */
+function useProblem({ store }) {
+  const [problem, setProblem] = useState(/** @type {Error | null} */ (null));
+  useEffect(() => store.on('problem', setProblem), [store]);
+  return problem;
 }

@@ -2,6 +2,7 @@
 /** A device on the overview: its head, and a tile for each channel. Tiles paint themselves; only the head is Preact's. */
 
 import { formatAge } from './ages.js';
+import { drawings } from './frames.js';
 import { Icon } from './icons.js';
 import { useStatus, useTick } from './shell.js';
 import { deviceState, STATES } from './states.js';
@@ -11,6 +12,8 @@ import { html, useLayoutEffect, useRef } from './vendor.js';
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Channel} Channel */
 /** @typedef {import('./shapes.js').Device} Device */
+
+const SPARK_TICKS = 4; // a sparkline of ten minutes moves by a pixel in three seconds
 
 /**
  * @param {{app: App, device: Device, channels: Channel[], place: import('./card_layout.js').CardPlace}} props
@@ -72,27 +75,32 @@ function showTiles({ store, connection }, box, name, channels, isCompact) {
     const now = store.now();
     tiles.forEach((tile) => tile.paint(now, lostAt()));
   };
-  const paintSparks = (/** @type {Tile[]} */ some) => {
-    const now = lostAt() ?? store.now();
-    some.forEach((tile) => tile.paintSpark(now));
-    paintAll();
-  };
+  const draws = tiles.map((tile) => () => {
+    tile.paintSpark(lostAt() ?? store.now());
+    tile.paint(store.now(), lostAt());
+  });
+  const drawAll = () => draws.forEach((draw) => drawings.ask(draw));
   let turn = 0;
   box.replaceChildren(...tiles.map((tile) => tile.element));
   paintAll();
-  paintSparks(tiles);
+  drawAll();
   const stops = [
     store.on('readings', (streams) => {
       const now = store.now();
       for (const stream of streams) byStream.get(stream)?.paint(now, lostAt());
     }),
     store.on('tick', () => {
-      turn += 1;
-      paintSparks(tiles.filter((_, i) => i % 2 === turn % 2)); // half of them each half second
+      paintAll();
+      turn = (turn + 1) % SPARK_TICKS;
+      if (turn === 0) drawAll();
     }),
-    store.on('seeded', () => paintSparks(tiles)),
+    store.on('seeded', drawAll),
     store.on('devices', paintAll),
-    connection.on('status', () => paintSparks(tiles)),
+    connection.on('status', () => {
+      paintAll();
+      drawAll();
+    }),
+    () => draws.forEach((draw) => drawings.forget(draw)),
   ];
   return () => stops.forEach((stop) => stop());
 }

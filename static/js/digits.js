@@ -31,7 +31,16 @@ export function Digits({ value, format }) {
   return html`<span ref=${element} class="num"></span>`;
 }
 
-/** What stands in an element, so that nothing is touched that stays. @type {WeakMap<HTMLElement, string>} */
+/**
+ * @typedef {object} Painted what stands in an element, so that nothing is touched, nor even asked, that stays
+ * @property {string} shape
+ * @property {string} plain
+ * @property {Text[]} runs
+ * @property {Text | null} exponent
+ * @property {Text | null} spoken
+ */
+
+/** @type {WeakMap<HTMLElement, Painted>} */
 const painted = new WeakMap();
 
 /**
@@ -46,55 +55,66 @@ export function paintDigits(element, value, format) {
     return;
   }
   const face = numberFace(value, format);
+  let was = painted.get(element);
+  if (was?.plain === face.plain) return;
   const shape = `${face.runs.map((run) => `${run.gap ? 'g' : ''}${run.low ? 'l' : ''}`).join()}|${face.exponent !== null}`;
-  if (painted.get(element) !== shape) {
-    build(element, face);
-    painted.set(element, shape);
-  }
-  const spans = element.querySelectorAll('[data-run]');
-  face.runs.forEach((run, i) => setText(spans[i], run.text));
-  if (face.exponent !== null) setText(/** @type {Element} */ (element.querySelector('sup')), face.exponent);
-  if (element.dataset.plain !== face.plain) {
-    element.dataset.plain = face.plain;
-    const spoken = element.querySelector('.vh');
-    if (spoken) setText(spoken, face.plain);
-  }
+  if (was?.shape !== shape) painted.set(element, (was = build(element, face, shape)));
+  was.plain = face.plain;
+  for (let i = 0; i < face.runs.length; i++) setData(was.runs[i], face.runs[i].text);
+  if (was.exponent) setData(was.exponent, face.exponent ?? '');
+  if (was.spoken) setData(was.spoken, face.plain);
+}
+
+/** @param {Text} node @param {string} text */
+function setData(node, text) {
+  if (node.data !== text) node.data = text;
+}
+
+/** The plain number of an element, null where there is none. @param {Element} element */
+export function plainNumber(element) {
+  return painted.get(/** @type {HTMLElement} */ (element))?.plain || null;
 }
 
 /** @param {HTMLElement} element @param {any} value */
 function paintText(element, value) {
   const isMissing = value === null || value === undefined || typeof value === 'number';
   const text = isMissing ? MISSING : typeof value === 'string' ? value : JSON.stringify(value);
-  if (painted.get(element) === `text ${text}`) return;
-  painted.set(element, `text ${text}`);
+  const shape = `text ${text}`;
+  if (painted.get(element)?.shape === shape) return;
+  painted.set(element, { shape, plain: '', runs: [], exponent: null, spoken: null });
   element.textContent = text;
-  delete element.dataset.plain;
   if (isMissing) element.setAttribute('aria-label', 'no value');
   else element.removeAttribute('aria-label');
 }
 
-/** @param {HTMLElement} element @param {import('./numbers.js').NumberFace} face */
-function build(element, face) {
+/**
+ * @param {HTMLElement} element
+ * @param {import('./numbers.js').NumberFace} face
+ * @param {string} shape
+ * @returns {Painted}
+ */
+function build(element, face, shape) {
   element.removeAttribute('aria-label');
   const drawn = document.createElement('span');
-  for (const { gap, low } of face.runs) {
+  const runs = face.runs.map(({ gap, low }) => {
     const span = drawn.appendChild(document.createElement('span'));
-    span.dataset.run = '';
-    if (gap) span.classList.add('g');
-    if (low) span.classList.add('lo');
-  }
+    span.className = `${gap ? 'g' : ''}${gap && low ? ' ' : ''}${low ? 'lo' : ''}`;
+    return span.appendChild(document.createTextNode(''));
+  });
   if (face.exponent === null) {
     element.replaceChildren(drawn);
-    return;
+    return { shape, plain: '', runs, exponent: null, spoken: null };
   }
-  const times = document.createElement('span');
+  const [times, power, spokenBox] = [document.createElement('span'), document.createElement('sup'), document.createElement('span')];
   times.className = 'x';
   times.textContent = '×';
-  drawn.append(times, '10', document.createElement('sup'));
+  const exponent = power.appendChild(document.createTextNode(''));
+  drawn.append(times, '10', power);
   drawn.setAttribute('aria-hidden', 'true');
-  const spoken = document.createElement('span');
-  spoken.className = 'vh';
-  element.replaceChildren(drawn, spoken);
+  spokenBox.className = 'vh';
+  const spoken = spokenBox.appendChild(document.createTextNode(''));
+  element.replaceChildren(drawn, spokenBox);
+  return { shape, plain: '', runs, exponent, spoken };
 }
 
 /** @param {Element} element @param {string} text */
@@ -107,19 +127,27 @@ export function keepCopiesPlain() {
   document.addEventListener('copy', (event) => {
     const selection = getSelection();
     if (!selection?.rangeCount || !event.clipboardData) return;
-    const fragment = selection.getRangeAt(0).cloneContents();
-    const text = fragment.querySelector('.num[data-plain]') ? plainText(fragment) : withinNumber(selection);
+    const text = plainText(selection.getRangeAt(0));
     if (text === null) return;
     event.clipboardData.setData('text/plain', text);
     event.preventDefault();
   });
 }
 
-/** @param {DocumentFragment} fragment */
-function plainText(fragment) {
-  for (const number of fragment.querySelectorAll('.num[data-plain]')) {
-    number.replaceChildren(/** @type {HTMLElement} */ (number).dataset.plain ?? '');
-  }
+/**
+ * The text of a range with its numbers plain; null where it has none.
+ * @param {Range} range
+ */
+function plainText(range) {
+  const { commonAncestorContainer: node } = range;
+  const around = node instanceof Element ? node : node.parentElement;
+  const within = around?.closest('.num');
+  if (within) return plainNumber(within); // a selection inside one number means that number
+  const numbers = [...(around?.querySelectorAll('.num') ?? [])].filter((number) => range.intersectsNode(number));
+  const fragment = range.cloneContents();
+  const copies = fragment.querySelectorAll('.num');
+  if (!copies.length || copies.length !== numbers.length) return null;
+  copies.forEach((copy, i) => copy.replaceChildren(plainNumber(numbers[i]) ?? copy.textContent ?? ''));
   const box = document.createElement('div');
   box.className = 'copied';
   box.append(fragment);
@@ -127,12 +155,4 @@ function plainText(fragment) {
   const text = box.innerText;
   box.remove();
   return text;
-}
-
-/** A selection inside one number means that number. @param {Selection} selection */
-function withinNumber(selection) {
-  const { commonAncestorContainer: node } = selection.getRangeAt(0);
-  const element = node instanceof Element ? node : node.parentElement;
-  const number = /** @type {HTMLElement | null} */ (element?.closest('.num[data-plain]') ?? null);
-  return number?.dataset.plain ?? null;
 }

@@ -41,7 +41,15 @@ export async function showPage(app, match, location) {
   document.title = `${page.title?.(location) ?? 'labmon'} · labmon`;
   const isWall = location.path === '/' && location.query.get('kiosk') === '1';
   const root = /** @type {HTMLElement} */ (document.getElementById('app'));
+  const isFirst = !root.firstChild;
   render(html`<${Shell} app=${app} location=${location} page=${page.default} isWall=${isWall} />`, root);
+  if (!isFirst) beginPage();
+}
+
+/** A new page begins at its top, for eyes and for the keyboard. */
+function beginPage() {
+  scrollTo(0, 0);
+  document.getElementById('main')?.focus({ preventScroll: true });
 }
 
 /** @param {{app: App, location: PageLocation, page: any, isWall: boolean}} props */

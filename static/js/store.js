@@ -66,6 +66,8 @@ export class Store extends Emitter {
   /** @type {{at: number, count: number}[]} arrivals of the last seconds, newest last */
   #arrivals = [];
   #began = 0;
+  /** @type {Promise<void> | null} */
+  #refreshing = null;
   #connection;
   #http;
   #frame;
@@ -131,8 +133,15 @@ export class Store extends Emitter {
     for (const [path, t, value, quality] of rows) this.#touch(path).take(t, value, quality);
   }
 
-  /** Fetches devices, newest readings and traces anew. */
-  async refresh() {
+  /** Fetches devices, newest readings and traces anew; who asks while that runs gets the same. */
+  refresh() {
+    this.#refreshing ??= this.#refresh().finally(() => {
+      this.#refreshing = null;
+    });
+    return this.#refreshing;
+  }
+
+  async #refresh() {
     await this.#guarded(async () => {
       const [devices, latest] = await Promise.all([this.#http.fetchDevices(), this.#http.fetchLatest('**')]);
       this.devices = new Map(devices.map((device) => [device.name, device]));

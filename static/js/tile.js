@@ -93,7 +93,7 @@ export class Tile {
     setText(this.#unit, face.value === null ? '' : this.channel.unit);
     this.#paintAge(face, lostAt !== null);
     setText(this.#note, this.isCompact && !face.note ? face.age : footText(face, this.channel, this.#range));
-    this.#note.classList.toggle('last', DEVICE_STATES.has(face.state));
+    if (face.state !== this.face.state) this.#note.classList.toggle('last', DEVICE_STATES.has(face.state));
     this.face = face;
   }
 

@@ -3,6 +3,7 @@
 
 import { formatAge, formatMinute } from './ages.js';
 import { paintDigits, setText } from './digits.js';
+import { drawings } from './frames.js';
 import { iconElement } from './icons.js';
 import { Spark, sparkShape } from './spark.js';
 import { STATES } from './states.js';
@@ -12,6 +13,7 @@ import { tileFace } from './tile_face.js';
 /** @typedef {import('./shapes.js').Channel} Channel */
 /** @typedef {import('./tile_face.js').TileFace} TileFace */
 
+const SPARK_TICKS = 4;
 const TRY_SIZE = 8.6; // in the wall's own unit, only to measure with
 const ROW_SHARE = 0.5;
 const COLUMN_SHARE = 0.985;
@@ -87,15 +89,18 @@ class WallTile {
     this.#paintWords(face, now, lostAt);
   }
 
-  /** @param {number} now @param {number | null} lostAt */
-  paintSpark(now, lostAt) {
+  /** Draws the sparkline anew. */
+  draw = () => {
+    const { store, connection: { status } } = this.app;
+    const lostAt = status.phase === 'lost' ? status.lostAt : null;
+    const now = store.now();
     const face = this.face(now, lostAt);
     const period_s = this.app.store.devices.get(this.device)?.period_s ?? 1;
     this.#spark.element.hidden = !face || face.isSilent || this.channel.kind === 'nominal';
     if (this.#spark.element.hidden) return;
     const until = lostAt ?? now;
     this.#spark.paint(sparkShape(this.stream.trace.stretches(until, period_s), until, false));
-  }
+  };
 
   /** @param {TileFace} face @param {number} now @param {number | null} lostAt */
   #paintWords(face, now, lostAt) {
@@ -165,6 +170,7 @@ export class WallGrid {
 
   close() {
     this.#stops.forEach((stop) => stop());
+    this.tiles.forEach(({ draw }) => drawings.forget(draw));
   }
 
   get #lostAt() {
@@ -175,7 +181,7 @@ export class WallGrid {
   #tick() {
     this.#turn += 1;
     this.#paint(this.tiles);
-    this.#sparks(this.tiles.filter((_, i) => i % 2 === this.#turn % 2));
+    if (this.#turn % SPARK_TICKS === 0) this.#sparks(this.tiles);
     const longest = Math.max(0, ...this.tiles.map(({ big }) => big.textContent?.length ?? 0));
     if (longest !== this.#longest) this.#fit();
     this.#longest = longest;
@@ -189,8 +195,7 @@ export class WallGrid {
 
   /** @param {WallTile[]} tiles */
   #sparks(tiles) {
-    const now = this.app.store.now();
-    for (const tile of tiles) tile.paintSpark(now, this.#lostAt);
+    for (const tile of tiles) drawings.ask(tile.draw);
   }
 
   /** One digit size for all: the largest at which the longest value fits its column and half its row. */
