@@ -75,6 +75,7 @@ class Datastream:
             commit_interval_s=commit_interval_s,
             commit_readings=commit_readings,
             spool_bytes=spool_bytes,
+            seal_datapoints=seal_datapoints,
         )
 
     async def start(self) -> None:
@@ -353,6 +354,8 @@ class Datastream:
     ) -> None:
         """Append many datapoints of one stream, in the order of time.
 
+        As many as fill a block go straight into blocks, and are durable when this returns.
+
         Args:
             stream_id: of a stream that is not derived.
             timestamps: array of int64 ns or datetime64, ascending.
@@ -368,7 +371,11 @@ class Datastream:
         self._engine.check_writable()
         stream = self._engine.catalogue.get(stream_id)
         check_source(stream)
-        self._engine.appender.array(stream, array_columns(stream, timestamps, values, qualities))
+        columns = array_columns(stream, timestamps, values, qualities)
+        if len(columns) < self._engine.sealer.size:
+            self._engine.appender.array(stream, columns)
+        else:
+            await self._engine.import_columns(stream, columns)
 
     async def append_batch(self, batch: Batch) -> tuple[Rejection, ...]:
         """Append the readings of one poll; never suspends.
@@ -384,7 +391,7 @@ class Datastream:
 
     async def commit(self) -> None:
         """Wait until everything that was appended before is durable."""
-        await self._engine.journal.commit()
+        await self._engine.commit()
 
     # Queries
 

@@ -111,6 +111,10 @@ class Blocks:
             if place in self._lists:
                 self._lists[place] = self._lists[place].replaced(new, removed)
 
+    def remember(self, key: BlockKey, table: Any) -> None:
+        """Keep the table of a block that was just written, so that nobody has to decode it."""
+        self._keep((key, None), table, table.nbytes + 200)
+
     def forget_stream(self, number: int) -> None:
         """Forget everything about a stream."""
         for place in [place for place in self._lists if place[0] == number]:

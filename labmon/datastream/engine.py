@@ -12,7 +12,7 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Final
 
-from labmon.datastream.appending import Appender
+from labmon.datastream.appending import Appender, check_order
 from labmon.datastream.backends.base import Change, EpochRow, StreamRow
 from labmon.datastream.blocks import Blocks
 from labmon.datastream.catalogue import Catalogue
@@ -23,12 +23,15 @@ from labmon.datastream.levels import Levels
 from labmon.datastream.query import Query
 from labmon.datastream.rawdata import RawData
 from labmon.datastream.recovery import Recovery
+from labmon.datastream.sealing import Sealer
 from labmon.datastream.stream import SealState, Stream
+from labmon.datastream.upkeep import TRIMMED, rewrite, run_upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labmon.datastream.backends.base import Backend, Contents
+    from labmon.datastream.columns import Columns
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,6 @@ SPANS_BYTES: Final = 12 << 20
 FLUSH_S: Final = 3.0
 """So long a store that is away may hold up the end."""
 NEXT_STREAM: Final = "engine/next_stream"
-TRIMMED: Final = "engine/trimmed"
 
 
 class Engine:
@@ -58,6 +60,7 @@ class Engine:
         commit_interval_s: float,
         commit_readings: int,
         spool_bytes: int,
+        seal_datapoints: int,
     ) -> None:
         self.backend = backend
         self.clock = clock
@@ -77,6 +80,14 @@ class Engine:
         self.journal = Journal(
             backend, clock, commit_interval_s, commit_readings, self._next_ordinal
         )
+        self.sealer = Sealer(
+            self.catalogue, self.journal, self.blocks, self.levels, seal_datapoints
+        )
+        self.journal.on_durable = self.sealer.look_at
+        self.recovery = Recovery(self.catalogue)
+        self.started_ns = 0
+        self._imports: set[tuple[Stream, int]] = set()
+        self._upkeep: asyncio.Task[None] | None = None
         self.appender = Appender(self.catalogue, self.journal, spool_bytes)
 
     def _next_ordinal(self, number: int) -> int:
@@ -91,6 +102,11 @@ class Engine:
             if not self.is_read_only:
                 await self._begin_epoch(contents)
                 self.journal.start(self.epoch)
+                self.sealer.start()
+                if self.recovery.has_gaps:
+                    await rewrite(self)
+                self.sealer.look_at([stream.number for stream in self.catalogue])
+                self._upkeep = asyncio.create_task(run_upkeep(self), name="datastream-upkeep")
         except BaseException:
             await self.backend.close()
             raise
@@ -109,8 +125,7 @@ class Engine:
         )
         epoch, _, seq = cursors.get(TRIMMED, b"0 0").partition(b" ")
         self.trimmed = (int(epoch), int(seq))
-        recovery = Recovery(self.catalogue)
-        recovery.replay(contents.entries)
+        self.recovery.replay(contents.entries)
         self.journal.entries.extend(row._replace(body=b"") for row in contents.entries)
 
     async def _begin_epoch(self, contents: Contents) -> None:
@@ -126,18 +141,45 @@ class Engine:
             for epoch, row in started.items()
             if self.ends[epoch] != row.last_seq
         ]
-        began = EpochRow(self.epoch, self.clock(), 0)
+        self.started_ns = self.clock()
+        began = EpochRow(self.epoch, self.started_ns, 0)
         await self.backend.apply(Change(node=self.node, epochs=[*ended, began]))
 
     async def close(self) -> None:
         """Make durable what waits, as long as the store takes it, and close the store."""
+        if self._upkeep is not None:
+            self._upkeep.cancel()
+            await asyncio.gather(self._upkeep, return_exceptions=True)
         if not self.is_read_only:
+            await self.sealer.stop()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.journal.commit(), FLUSH_S)
             if self.journal.pending_readings:
                 log.error("the store is away: %d readings are lost", self.journal.pending_readings)
             await self.journal.stop()
         await self.backend.close()
+
+    async def commit(self) -> None:
+        """Wait until everything that was appended before is durable."""
+        await self.journal.commit()
+        for stream, ordinal in list(self._imports):
+            await self.sealer.through(stream, ordinal)
+
+    async def import_columns(self, stream: Stream, columns: Columns) -> None:
+        """Take many datapoints straight into blocks, past the journal; returns when they are there.
+
+        Raises:
+            InvalidTimestamp: they are not in order, or begin before the stream's latest.
+        """
+        check_order(stream, columns)
+        self.journal.close_entry()  # it counts the datapoints before as the last of the head
+        stream.extend(columns)
+        target = (stream, stream.head.next_ordinal)
+        self._imports.add(target)
+        try:
+            await self.sealer.through(*target)
+        finally:
+            self._imports.discard(target)
 
     def write_stream(self, stream: Stream) -> None:
         """Write down a stream that was made or changed, before anything that comes later."""

@@ -92,9 +92,8 @@ class Graphs:
         if granularity is None:
             buckets = _span_ns(stream, start_ns, end_ns) // bucket_ns
             bucket_ns *= max(1, -(-buckets // (2 * points)))
-        rows = await self._levels.rollups(
-            stream, chosen, start_ns // bucket_ns * bucket_ns, end_ns, needed
-        )
+        first_ns, last_ns = start_ns // bucket_ns * bucket_ns, -(-end_ns // bucket_ns) * bucket_ns
+        rows = await self._levels.rollups(stream, chosen, first_ns, last_ns, needed)
         if bucket_ns != chosen.duration_ns:
             rows = downsample.coarsen(rows, bucket_ns)
         return Graph(chosen, bucket_ns, {"t": rows.t, **{n: column(rows, n) for n in wanted}})

@@ -98,5 +98,5 @@ class Head:
         self._parts = [rest] if len(rest) else []
         self.first_ordinal += count
         self.length -= count
-        self._in_order = bool((rest.t[1:] >= rest.t[:-1]).all())
+        self._in_order = self._in_order or bool((rest.t[1:] >= rest.t[:-1]).all())
         self._sorted = None

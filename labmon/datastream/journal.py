@@ -25,6 +25,8 @@ from labmon.datastream.exceptions import StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
+    from numpy.typing import NDArray
+
     from labmon.datastream.backends.base import Backend
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,7 @@ class Waiting:
     readings: int = 0
     weight: int = 0
     last_seq: int = 0
+    streams: list[int] = field(default_factory=list[int])
 
 
 @dataclass(slots=True)
@@ -99,6 +102,8 @@ class Journal:
         self._task: asyncio.Task[None] | None = None
         self.durable_seq = 0
         """The last sequence number that is durable."""
+        self.on_durable: Callable[[list[int]], None] = _nobody
+        """Called with the numbers of the streams of which datapoints have become durable."""
         self.last_error: str | None = None
         self.is_healthy = True
         self.entries: deque[EntryRow] = deque()
@@ -197,20 +202,23 @@ class Journal:
             return
         self._open = Open()
         streams = np.array(opened.streams, np.uint32)
-        row = self.entry_row(COMMIT_ENTRY, self._encode(opened, streams), opened.seqs)
+        # a stream's datapoints in this entry are the last ones of its head
+        numbers, counts = np.unique(streams, return_counts=True)
+        ordinals = [
+            self._ordinal(number) - count
+            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
+        ]
+        note = {"streams": numbers.tolist(), "ordinals": ordinals}
+        body = self._encode(opened, streams, note)
+        row = self.entry_row(COMMIT_ENTRY, body, opened.seqs)
         waiting = self._enqueue(Change(entries=[row]))
+        waiting.streams = note["streams"]
         waiting.readings = len(opened.times)
         waiting.weight = len(row.body)
         waiting.last_seq = row.last_seq
         self._queued_bytes += waiting.weight
 
-    def _encode(self, opened: Open, streams: np.ndarray) -> bytes:
-        # a stream's datapoints in this entry are the last ones of its head
-        numbers, counts = np.unique(streams, return_counts=True)
-        firsts = [
-            self._ordinal(number) - count
-            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
-        ]
+    def _encode(self, opened: Open, streams: NDArray[np.uint32], note: Any) -> bytes:
         quality = None
         if any(opened.qualities):
             quality = np.frombuffer(bytes(opened.qualities), np.uint8)
@@ -222,7 +230,7 @@ class Journal:
                 np.array(opened.times, np.int64),
                 JournalValues.pack(opened.values),
                 quality,
-                {"streams": numbers.tolist(), "ordinals": firsts},
+                note,
             )
         )
 
@@ -235,11 +243,14 @@ class Journal:
         return EntryRow(key, kind, first, last, self._clock(), body)
 
     def submit(self, change: Change) -> asyncio.Future[None]:
-        """Write a change after everything that was appended or submitted before."""
+        """Write a change after everything that was appended or submitted before.
+
+        It is written even if whoever waits for it is cancelled.
+        """
         self.close_entry()
         done = self._enqueue(change).done
         self._due.set()
-        return done
+        return asyncio.shield(done)
 
     def _enqueue(self, change: Change) -> Waiting:
         done = asyncio.get_running_loop().create_future()
@@ -296,3 +307,9 @@ class Journal:
         self.entries.extend(row._replace(body=b"") for row in waiting.change.entries)
         if not waiting.done.done():
             waiting.done.set_result(None)
+        if waiting.streams:
+            self.on_durable(waiting.streams)
+
+
+def _nobody(numbers: list[int]) -> None:
+    """Nobody wants to know."""

@@ -180,6 +180,19 @@ class Levels:
             elif until_ns < span.until_ns:
                 self._keep(place, Span(span.from_ns, until_ns, span.rows.between(0, until_ns)))
 
+    def stored(self, stream: Stream, granularity: Granularity, until_ns: int) -> None:
+        """Forget what was computed for times before `until_ns`: blocks have it now."""
+        place = (stream.number, granularity.key)
+        span = self._spans.get(place)
+        if span is None or until_ns <= span.from_ns:
+            return
+        if until_ns >= span.until_ns:
+            self._drop(place)
+        else:
+            rows = span.rows.between(until_ns, span.until_ns)
+            # a copy: a slice would keep all of the columns in memory
+            self._keep(place, Span(until_ns, span.until_ns, rows.rows(np.arange(len(rows)))))
+
     def forget_stream(self, number: int) -> None:
         """Forget everything about a stream."""
         for place in [place for place in self._spans if place[0] == number]:

@@ -1,0 +1,269 @@
+"""Sealing: full heads become blocks, finished buckets become rollups, late data puts them right.
+
+One task does it, one group of streams after the other, and encodes on another thread. The trap:
+memory changes only after the store has the blocks, and then all at once, between two awaits; a
+query that awaited meanwhile sees that the stream's version has changed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from labmon.datastream import downsample
+from labmon.datastream.backends.base import BlockKey, BlockRow, Change
+from labmon.datastream.blockmaking import Sealing, encode_level, encode_raw, split
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.levels import roll_up
+from labmon.datastream.stream import LevelState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from labmon.datastream.blocks import Blocks
+    from labmon.datastream.catalogue import Catalogue
+    from labmon.datastream.columns import Columns
+    from labmon.datastream.journal import Journal
+    from labmon.datastream.levels import Levels
+    from labmon.datastream.rollups import Rollups
+    from labmon.datastream.stream import Stream
+
+log = logging.getLogger(__name__)
+
+GROUP: Final = 16
+"""So many streams are sealed in one transaction."""
+BLOCKS: Final = 64
+"""So many blocks of a stream are sealed in one transaction, about."""
+PAYS_FROM: Final = 8
+"""A level is stored where its buckets have so many datapoints, on average."""
+
+
+class Sealer:
+    """Seals heads; on the event loop, with one task.
+
+    Args:
+        size: so many datapoints make a block.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, journal: Journal, blocks: Blocks, levels: Levels, size: int
+    ) -> None:
+        self._catalogue = catalogue
+        self._journal = journal
+        self._blocks = blocks
+        self._levels = levels
+        self.size = size
+        self._wanted: dict[int, None] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._waiters: list[asyncio.Future[None]] = []
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the task that seals."""
+        self._task = asyncio.create_task(self._run(), name="datastream-sealing")
+
+    async def stop(self) -> None:
+        """End the task; what it was at is found in the journal again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        for waiter in self._waiters:
+            waiter.cancel()
+
+    def look_at(self, numbers: Iterable[int]) -> None:
+        """Seal those of the streams whose heads are full, soon."""
+        for number in numbers:
+            stream = self._catalogue.number(number)
+            if stream is not None and stream.head.length >= self.size:
+                self.want(stream)
+
+    def want(self, stream: Stream) -> None:
+        """Seal a stream, soon."""
+        self._wanted[stream.number] = None
+        self._idle.clear()
+        self._wake.set()
+
+    async def through(self, stream: Stream, ordinal: int) -> None:
+        """Wait until a stream is sealed up to an ordinal."""
+        while stream.state.through < ordinal and self._catalogue.number(stream.number) is stream:
+            self.want(stream)
+            waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def _tell(self, error: Exception | None) -> None:
+        for waiter in self._waiters:
+            if not waiter.done():
+                if error is None:
+                    waiter.set_result(None)
+                else:
+                    waiter.set_exception(error)
+        self._waiters.clear()
+
+    async def idle(self) -> None:
+        """Wait until nothing is to be sealed."""
+        await self._idle.wait()
+
+    async def _run(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._wanted:
+                numbers = list(self._wanted)[:GROUP]
+                found = [self._catalogue.number(number) for number in numbers]
+                try:
+                    await self._seal([stream for stream in found if stream is not None])
+                except Exception as error:
+                    # what is not sealed stays in heads and journal: nothing is lost, but say it
+                    log.exception("streams could not be sealed: %s", numbers)
+                    self._tell(error)
+                self._tell(None)
+                for number in numbers:
+                    self._wanted.pop(number, None)
+                self.look_at(numbers)  # there may be more than one sealing takes
+            if not self._wanted:
+                self._idle.set()
+
+    async def _seal(self, streams: list[Stream]) -> None:
+        sealings = [
+            Sealing(
+                stream.number,
+                stream.head.arrivals()[: BLOCKS * self.size],
+                stream.state.copy(),
+                bool(stream.config.value_downsamplers),
+            )
+            for stream in streams
+            if stream.head.length
+        ]
+        if not sealings:
+            return
+        shared = await asyncio.get_running_loop().run_in_executor(
+            None, _split_and_encode, sealings, self.size
+        )
+        change = Change(times=shared)
+        for sealing in sealings:
+            change.blocks += sealing.rows
+            change.states[sealing.number] = sealing.state.encode()
+        patches: dict[int, list[BlockRow]] = {}
+        for sealing in sealings:
+            if len(sealing.late):
+                rows = await self._patched(streams, sealing)
+                patches[sealing.number] = rows
+                change.blocks += rows
+                change.removed_blocks += [_older(row) for row in rows]
+        await self._journal.submit(change)
+        for sealing in sealings:
+            self._sealed(sealing, patches.get(sealing.number, []))
+        for sealing in sealings:
+            stream = self._catalogue.number(sealing.number)
+            if stream is not None and sealing.has_levels:
+                await self._seal_levels(stream)
+
+    def _sealed(self, sealing: Sealing, patches: list[BlockRow]) -> None:
+        """Take over what the store now has; nothing awaits in here."""
+        stream = self._catalogue.number(sealing.number)
+        if stream is None:  # removed meanwhile
+            return
+        before_ns = stream.state.last_ns
+        outlines = [row.outline for row in (*sealing.rows, *patches)]
+        stream.state = sealing.state
+        stream.head.drop(len(sealing.arrivals))
+        self._blocks.written(stream, outlines, [_older(row) for row in patches])
+        for (_, piece), row in zip(sealing.pieces, sealing.rows, strict=True):
+            self._blocks.remember(row.outline.key, piece)
+        if before_ns >= 0:
+            changed_ns = int(sealing.late.t[0]) if len(sealing.late) else before_ns
+            self._levels.sealed_since(stream, changed_ns)
+        stream.version += 1
+
+    async def _patched(self, streams: list[Stream], sealing: Sealing) -> list[BlockRow]:
+        """The stored rollups that late datapoints touch, with them merged in."""
+        stream = next(stream for stream in streams if stream.number == sealing.number)
+        patched: list[BlockRow] = []
+        for granularity in Granularity.values[1:]:
+            found = await self._blocks.of(stream, granularity.key)
+            late = sealing.late
+            first_ns = granularity.round_timestamp(int(late.t[0]))
+            for outline in found.overlapping(first_ns, int(late.t[-1]) + 1):
+                part = late.between(outline.from_ns, outline.to_ns)
+                tables = await self._blocks.tables([outline])
+                if not len(part) or not tables:
+                    continue
+                rows = _merged(stream, tables[0], part, granularity)
+                key = outline.key._replace(generation=outline.key.generation + 1)
+                patched.append(
+                    encode_level(
+                        key,
+                        granularity,
+                        rows,
+                        outline.from_ns,
+                        outline.to_ns,
+                        sealing.state.through,
+                    )
+                )
+        return patched
+
+    async def _seal_levels(self, stream: Stream) -> None:
+        """Store the rollups of finished buckets, level by level, where that pays."""
+        for granularity in Granularity.values[1:]:
+            if granularity >= stream.config.highest_granularity:
+                continue
+            level = stream.state.levels[granularity.key]
+            until_ns = granularity.round_timestamp(stream.state.last_ns)
+            if level.buckets < self.size or until_ns <= level.until_ns:
+                continue
+            if level.datapoints < PAYS_FROM * level.buckets:
+                stream.state.levels[granularity.key] = LevelState(until_ns, level.next_ordinal)
+                continue
+            await self._seal_level(stream, granularity, level, until_ns)
+
+    async def _seal_level(
+        self, stream: Stream, granularity: Granularity, level: LevelState, until_ns: int
+    ) -> None:
+        rows = await self._levels.sealed(stream, granularity, level.until_ns, until_ns)
+        if not len(rows):
+            return
+        after = LevelState(until_ns, level.next_ordinal)
+        cuts = [*range(0, len(rows), 2 * self.size), len(rows)]
+        made: list[BlockRow] = []
+        from_ns = level.until_ns
+        for first, last in pairwise(cuts):
+            to_ns = until_ns if last == len(rows) else int(rows.t[last])
+            key = BlockKey(stream.number, granularity.key, after.next_ordinal, 0)
+            part = rows.rows(slice(first, last))
+            made.append(encode_level(key, granularity, part, from_ns, to_ns, stream.state.through))
+            after.next_ordinal += len(part)
+            from_ns = to_ns
+        state = stream.state.copy()
+        state.levels[granularity.key] = after
+        await self._journal.submit(Change(blocks=made, states={stream.number: state.encode()}))
+        if self._catalogue.number(stream.number) is stream:
+            stream.state = state
+            self._blocks.written(stream, [row.outline for row in made])
+            self._levels.stored(stream, granularity, until_ns)
+            stream.version += 1
+
+
+def _split_and_encode(sealings: list[Sealing], size: int) -> dict[bytes, bytes]:
+    for sealing in sealings:
+        split(sealing, size)
+    return encode_raw(sealings)
+
+
+def _older(row: BlockRow) -> BlockKey:
+    key = row.outline.key
+    return key._replace(generation=key.generation - 1)
+
+
+def _merged(stream: Stream, table: Rollups, late: Columns, granularity: Granularity) -> Rollups:
+    added = roll_up(stream, late, granularity.duration_ns)
+    joined = type(table).concatenate((table, added))
+    joined = joined.rows(np.argsort(joined.t, kind="stable"))
+    return downsample.coarsen(joined, granularity.duration_ns)

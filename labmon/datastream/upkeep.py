@@ -1,0 +1,107 @@
+"""Upkeep every ten minutes: heads are sealed, the rest is carried, the journal is trimmed.
+
+So slow streams make no tiny blocks, and hold up nothing. The trap: an entry may go only when all
+that it says is in a block or in the carry entry that is written in the same change.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from labmon.datastream.backends.base import CARRY_ENTRY, COMMIT_ENTRY, Change, EpochRow
+from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
+
+if TYPE_CHECKING:
+    from labmon.datastream.backends.base import EntryRow
+    from labmon.datastream.columns import Columns
+    from labmon.datastream.engine import Engine
+
+PERIOD_S: Final = 600.0
+KEEP_NS: Final = 300 * 1_000_000_000
+"""The journal keeps at least this, so that live clients can resume."""
+SEAL_FROM: Final = 512
+"""A head with so many datapoints is worth a block."""
+
+TRIMMED: Final = "engine/trimmed"
+
+
+async def run_upkeep(engine: Engine) -> None:
+    """Keep a store up, for as long as it is open."""
+    while True:
+        await asyncio.sleep(PERIOD_S)
+        await upkeep(engine)
+
+
+async def upkeep(engine: Engine, keep_ns: int = KEEP_NS) -> None:
+    """Seal the heads that are worth it, and trim the journal behind a carry entry."""
+    worth = min(SEAL_FROM, engine.sealer.size)
+    for stream in engine.catalogue:
+        if stream.head.length >= worth:
+            engine.sealer.want(stream)
+    await engine.sealer.idle()
+    await trim(engine, engine.clock() - keep_ns)
+
+
+async def trim(engine: Engine, before_ns: int) -> None:
+    """Remove the journal entries from before a time; what is not sealed is carried on."""
+    rows = list(engine.journal.entries)
+    old = [row.key for row in rows if row.kind == COMMIT_ENTRY and row.time_ns < before_ns]
+    if old:
+        last = max(old)
+        await _carry(
+            engine, [row for row in rows if row.key <= last or row.kind == CARRY_ENTRY], {}
+        )
+
+
+async def rewrite(engine: Engine) -> None:
+    """Begin the journal anew: datapoints are missing in it, so that its ordinals are wrong.
+
+    Entries that could not be read are set aside under `damaged/`.
+    """
+    aside: dict[str, bytes | None] = {
+        f"damaged/entry/{row.key.epoch}/{row.key.number}": row.body
+        for row in engine.recovery.damaged
+    }
+    await _carry(engine, list(engine.journal.entries), aside)
+
+
+async def _carry(engine: Engine, gone: list[EntryRow], cursors: dict[str, bytes | None]) -> None:
+    """Write one entry with everything that is not sealed, and remove the others."""
+    seqs = [(row.key.epoch, row.last_seq) for row in gone if row.last_seq]
+    heads = [
+        (stream.number, stream.head.first_ordinal, stream.head.arrivals())
+        for stream in engine.catalogue
+        if stream.head.length
+    ]
+    body = await asyncio.get_running_loop().run_in_executor(None, encode_carry, engine.epoch, heads)
+    trimmed = max([engine.trimmed, *seqs])
+    change = Change(
+        epochs=[EpochRow(engine.epoch, engine.started_ns, engine.journal.durable_seq)],
+        entries=[engine.journal.entry_row(CARRY_ENTRY, body)] if heads else [],
+        cursors={**cursors, TRIMMED: b"%d %d" % trimmed},
+        removed_entries=[row.key for row in gone],
+    )
+    await engine.journal.submit(change)
+    engine.trimmed = trimmed
+
+
+def encode_carry(epoch: int, heads: list[tuple[int, int, Columns]]) -> bytes:
+    """(stream, first ordinal, datapoints in the order of arrival) of each head as an entry."""
+    counts = [len(columns) for _, _, columns in heads]
+    qualities = [columns.qualities() for _, _, columns in heads]
+    values = [value for _, _, columns in heads for value in columns.python_values()]
+    numbers = [number for number, _, _ in heads]
+    return encode_entry(
+        JournalEntry(
+            epoch,
+            np.zeros(sum(counts), np.int64),
+            np.repeat(np.array(numbers, np.uint32), counts),
+            np.concatenate([columns.t for _, _, columns in heads] or [np.empty(0, np.int64)]),
+            JournalValues.pack(values),
+            np.concatenate(qualities) if any(map(np.any, qualities)) else None,
+            {"streams": numbers, "ordinals": [ordinal for _, ordinal, _ in heads]},
+        )
+    )
