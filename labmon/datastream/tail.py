@@ -27,12 +27,14 @@ class JournalTail:
 
     Attributes:
         batches: in the order of arrival; a batch may have more parts than when it was published.
+        epochs: of each batch, the epoch in which it was numbered.
         complete: whether these are all; else the journal does not reach back so far.
         from_ns: when the oldest entry was committed from which on all is there; None: no entry.
         epoch, seq: the position behind the last batch: the later epochs are told too.
     """
 
     batches: list[Batch] = field(default_factory=list[Batch])
+    epochs: list[int] = field(default_factory=list[int])
     complete: bool = True
     from_ns: int | None = None
     epoch: int = 0
@@ -60,6 +62,7 @@ async def journal_since(engine: Engine, epoch: int, seq: int) -> JournalTail:
             tail.complete = False
             continue
         tail.batches.extend(_batches(engine, entry, first))
+        tail.epochs.extend([row.key.epoch] * (len(tail.batches) - len(tail.epochs)))
         if row.last_seq:
             tail.epoch, tail.seq = row.key.epoch, row.last_seq
     return tail
