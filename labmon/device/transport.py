@@ -13,8 +13,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeVar, Unpack
 
+from labmon.device.simulator import SCHEME
 from labmon.device.transports.serial_port import open_serial
 from labmon.device.transports.settings import LinkKeys, LinkSettings
+from labmon.device.transports.shared import share
 from labmon.device.transports.tcp import TcpStream, parse_address
 from labmon.errors import ConfigError, InstrumentError, InstrumentTimeoutError, OfflineError
 
@@ -75,10 +77,12 @@ def open_link(port: str, settings: LinkSettings | None = None, **keys: Unpack[Li
 def _open_stream(port: str, settings: LinkSettings) -> ByteStream:
     if not port.strip():
         raise ConfigError("the port is empty: name a serial device, tcp://HOST:PORT or sim://NAME")
+    if port.startswith(SCHEME):  # each simulates an instrument of its own
+        return open_serial(port, settings)
     if port.startswith(TCP_SCHEMES):
         address = parse_address(port, settings.tcp_port)
-        return TcpStream(address, settings.connect_timeout_s)
-    return open_serial(port, settings)
+        return share(port, address, lambda: TcpStream(address, settings.connect_timeout_s))
+    return share(port, settings.line, lambda: open_serial(port, settings))
 
 
 class Link:
@@ -87,6 +91,8 @@ class Link:
     Attributes:
         port: where it leads, as configured.
         settings: how it is set up.
+        turn: held from a request to its answer, as other devices may use the same port; a driver
+            with exchanges of several steps holds it around them: `with self.link.turn:`.
     """
 
     def __init__(self, stream: ByteStream, port: str, settings: LinkSettings) -> None:
@@ -97,6 +103,7 @@ class Link:
         self._is_overflowing = False  # in the middle of a line that was too long
         self._busy = threading.Lock()  # held while the stream is used
         self._closed = threading.Event()
+        self.turn: threading.RLock = getattr(stream, "turn", None) or threading.RLock()
         self._last_used_s = -float("inf")
 
     @property
@@ -188,9 +195,10 @@ class Link:
 
         What came before the request cannot be its answer and is dropped.
         """
-        self.drop_input()
-        self.write_line(text)
-        return self.decode(self.read_line(timeout_s))
+        with self.turn:
+            self.drop_input()
+            self.write_line(text)
+            return self.decode(self.read_line(timeout_s))
 
     def query_number(self, text: str, timeout_s: float | None = None) -> float:
         """Send a line and read the number that answers it.
@@ -213,16 +221,17 @@ class Link:
             feed: takes bytes as they come, returns the replies that they complete.
             timeout_s: time for the answer; the link's own where None.
         """
-        if request:
-            self.drop_input()
-            self.write(request)
-        deadline_s, timeout_s = self._deadline(timeout_s)
-        while True:
-            replies = feed(self.read_some(max(0.0, deadline_s - time.monotonic())))
-            if replies:
-                return replies[0]
-            if self._is_over(deadline_s):
-                raise self._too_late(timeout_s)
+        with self.turn:
+            if request:
+                self.drop_input()
+                self.write(request)
+            deadline_s, timeout_s = self._deadline(timeout_s)
+            while True:
+                replies = feed(self.read_some(max(0.0, deadline_s - time.monotonic())))
+                if replies:
+                    return replies[0]
+                if self._is_over(deadline_s):
+                    raise self._too_late(timeout_s)
 
     def drop_input(self) -> None:
         """Forget what has arrived so far."""

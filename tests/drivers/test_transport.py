@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
+import serial
 
 from labmon.device.transport import MAX_LINE_BYTES, Link, LinkSettings, open_link
 from labmon.device.transports.serial_port import find_usb_port
@@ -253,10 +256,60 @@ def test_a_tcp_peer_that_takes_nothing_ends_the_link():
 def test_two_programs_do_not_share_a_serial_port(bench, echo):
     port = bench.serve("pty", echo).port
     link = open_link(port, FAST)
-    with pytest.raises(OfflineError, match="another program"):
-        open_link(port, FAST)
+    other = "import sys, serial; serial.Serial(sys.argv[1], exclusive=True)"
+    run = subprocess.run([sys.executable, "-c", other, port], capture_output=True, check=False)
+    assert b"Could not exclusively lock" in run.stderr
     link.close()
+    with serial.Serial(port, exclusive=True), pytest.raises(OfflineError, match="another program"):
+        open_link(port, FAST)
+
+
+def test_devices_of_a_bus_share_a_port_and_take_turns(bench, kind, echo):
+    port = bench.serve(kind, echo).port
+    first, second = open_link(port, FAST), open_link(port, FAST)
+    wrong: list[str] = []
+
+    def ask(link: Link, text: str) -> None:
+        wrong.extend(answer for _ in range(30) if (answer := link.query(text)) != text)
+
+    other = threading.Thread(target=ask, args=(second, "two"))
+    other.start()
+    ask(first, "one")
+    other.join()
+    assert wrong == []
+    first.close()
+    assert second.query("still here") == "still here"
+    second.close()
     open_link(port, FAST).close()
+
+
+def test_a_broken_port_is_opened_anew_though_another_device_holds_it(bench, echo, tmp_path):
+    name = tmp_path / "bus"
+    server = bench.serve("pty", echo, link=name)
+    first, second = open_link(str(name), FAST), open_link(str(name), FAST)
+    server.close()
+    with pytest.raises(OfflineError):
+        first.query("gone")
+    first.close()
+    bench.serve("pty", echo, link=name)
+    first = open_link(str(name), FAST)
+    assert first.query("back") == "back"
+    with pytest.raises(OfflineError, match="another device"):
+        second.query("noticed late")
+    second.close()
+    second = open_link(str(name), FAST)
+    assert (first.query("1"), second.query("2")) == ("1", "2")
+    first.close()
+    second.close()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no pty")
+def test_devices_of_a_bus_must_agree_on_its_speed(bench, echo):
+    port = bench.serve("pty", echo).port
+    link = open_link(port, FAST)
+    with pytest.raises(OfflineError, match="differently"):
+        open_link(port, FAST, baud_rate=19200)
+    link.close()
 
 
 def test_a_pause_between_requests_is_kept(bench, kind, echo):

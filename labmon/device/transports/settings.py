@@ -81,6 +81,12 @@ class LinkSettings:
         return replace(self, **keys)
 
     @property
+    def line(self) -> tuple[object, ...]:
+        """What all who share a serial port must agree on."""
+        flow = (self.xonxoff, self.rtscts, self.rts, self.dtr)
+        return (self.baud_rate, self.data_bits, self.parity, self.stop_bits, *flow)
+
+    @property
     def sent_end(self) -> bytes:
         """What ends a line that is sent."""
         return self.terminator.encode("latin-1")
