@@ -8,6 +8,7 @@ What runs devices (`labmon.device.device`) is imported by its own name: drivers 
 from labmon.device.command import Limits, command
 from labmon.device.driver import Driver, Link, Polled, Readings, Timed, Value
 from labmon.device.link_driver import LinkDriver, Port
+from labmon.device.parameter import Parameter
 from labmon.device.simulator import Simulator, register_simulator
 from labmon.device.transport import LinkKeys, LinkSettings, as_number, open_link
 from labmon.errors import InstrumentError, InstrumentTimeoutError, OfflineError
@@ -24,6 +25,7 @@ __all__ = [
     "LinkKeys",
     "LinkSettings",
     "OfflineError",
+    "Parameter",
     "Polled",
     "Port",
     "Quality",

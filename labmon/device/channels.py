@@ -11,15 +11,20 @@ from labmon import paths
 from labmon.reading import Channel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from labmon.device.driver import Driver
 
 
-def check_channels(device: str, channels: Mapping[str, Channel]) -> dict[str, Channel]:
-    """A copy of what a driver declares.
+def all_channels(device: str, driver: Driver) -> dict[str, Channel]:
+    """What a driver declares now, with the readbacks and setpoints of its parameters.
 
     Raises:
-        ValueError: a name that cannot be one, or something that is no `Channel`.
+        ValueError: a name that cannot be one.
+        TypeError: something that is no `Channel`.
     """
+    channels = dict(driver.channels)
+    for name, parameter in driver.parameters.items():
+        for made, channel in parameter.channels(name).items():
+            channels.setdefault(made, channel)
     for name, channel in channels.items():
         if not isinstance(channel, Channel):
             raise TypeError(f"channel {name!r} is a {type(channel).__name__}, not a Channel")
@@ -27,7 +32,7 @@ def check_channels(device: str, channels: Mapping[str, Channel]) -> dict[str, Ch
             raise ValueError(f"channel {name!r} is not written in composed characters (NFC)")
         if name.startswith("_"):
             raise ValueError(f"channel {name!r} begins with '_': such names are labmon's own")
-    return dict(channels)
+    return channels
 
 
 def described(device: str, name: str, channel: Channel) -> dict[str, Any]:

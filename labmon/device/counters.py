@@ -24,6 +24,8 @@ class Counters:
         """Polls, attempts to connect and calls that failed, of whatever cause."""
         self.missed = 0
         """Deadlines that passed while an earlier poll or command still ran."""
+        self.dropped = 0
+        """Readings of an instrument that pushes faster than they are taken."""
         self.reconnects = 0
         """How often it came online again."""
         self.last_error = ""

@@ -7,18 +7,21 @@ still happen; nothing here pretends to know.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from labmon.device import health
 from labmon.device.calls import Calls
-from labmon.device.channels import check_channels, described
+from labmon.device.channels import all_channels, described
 from labmon.device.command import Command, commands_of
+from labmon.device.driver import Driver
+from labmon.device.parameter import Parameters
 from labmon.device.poller import Poller
 from labmon.device.report import Report
+from labmon.device.source import Source
 from labmon.device.worker import DriverBugError, Worker
 from labmon.errors import ConfigError, LabmonError, NotFoundError, OfflineError
-from labmon.reading import Quality
+from labmon.reading import Channel, Quality
 from labmon.schema_words import did_you_mean
 from labmon.timestamps import to_seconds
 
@@ -26,12 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from labmon.config import DeviceConfig
-    from labmon.device.driver import Driver
     from labmon.device.state import State
-    from labmon.reading import Batch, Channel
+    from labmon.reading import Batch
     from labmon.timestamps import Clock
 
 log = logging.getLogger(__name__)
+
+STATE: Final = Channel(kind="nominal", description="whether the device can be read", tile=False)
 
 STOP_POLL_S: Final = 0.4
 STOP_ABORT_S: Final = 0.2
@@ -69,22 +73,48 @@ class Device:
         self.group = config.group
         self.period_s = config.period_s
         self.is_simulated = bool(driver.simulated) or _names_simulator(config.settings)
-        self.commands: dict[str, Command] = dict(commands_of(type(driver)))
         self._config = config
         self._driver = driver
         self._worker = worker or Worker(config.name)
-        flags = Quality.SIMULATED if self.is_simulated else 0
-        tell = functools.partial(changed, self)
-        self._report = Report(config.name, clock, flags, publish, tell)
-        self._poller = Poller(driver, self._worker, self._report, self.period_s, config.timeout_s)
+        self._changed: Callable[[Device], None] | None = None  # not before it is complete
+        is_stream = type(driver).stream is not Driver.stream
+        self._asked_hz = None if is_stream else 1 / config.period_s
+        self._report = Report(
+            config.name,
+            clock,
+            Quality.SIMULATED if self.is_simulated else 0,
+            self._asked_hz,
+            publish,
+            self._say_changed,
+        )
+        parameters = Parameters(driver.parameters, config.period_s if is_stream else 0.0)
+        try:
+            self.commands: dict[str, Command] = {
+                **commands_of(type(driver)),
+                **parameters.commands(),
+                **driver.commands,
+            }
+            self._report.adopt(all_channels(config.name, driver))
+        except (ValueError, TypeError) as error:
+            raise ConfigError(f"{config.mark}: devices.{config.name}: {error}") from error
+        self._source = Source(driver, parameters, self._report)
+        self._poller = Poller(
+            driver,
+            self._source,
+            self._worker,
+            self._report,
+            period_s=self.period_s,
+            timeout_s=config.timeout_s,
+        )
         self._poller.is_enabled = config.enabled
         self._calls = Calls(driver, self._worker, self._report, self._poller.poll_now)
         self._task: asyncio.Task[None] | None = None
         self._is_stopped = False
-        try:
-            self._report.adopt(check_channels(config.name, driver.channels))
-        except (ValueError, TypeError) as error:
-            raise ConfigError(f"{config.mark}: devices.{config.name}: {error}") from error
+        self._changed = changed
+
+    def _say_changed(self) -> None:
+        if self._changed is not None:
+            self._changed(self)
 
     @property
     def state(self) -> State:
@@ -104,12 +134,17 @@ class Device:
     @property
     def model(self) -> str:
         """What the instrument said it is, else what its driver says."""
-        return self._poller.identity or self._driver.model
+        return self._source.identity or self._driver.model
 
     @property
     def channels(self) -> Mapping[str, Channel]:
         """By name; may change when the device connects."""
         return self._report.channels
+
+    @property
+    def own_channels(self) -> Mapping[str, Channel]:
+        """What labmon itself says about the device: its state and its health; hidden."""
+        return {"_state": STATE, **health.CHANNELS}
 
     @property
     def is_stuck(self) -> bool:
@@ -146,7 +181,7 @@ class Device:
                 return
         try:
             await self._worker.run(
-                self.name, "disconnect()", self._driver.disconnect, STOP_DISCONNECT_S
+                self.name, "disconnect()", self._source.disconnect, STOP_DISCONNECT_S
             )
         except DriverBugError as error:
             self._report.bug(error, "disconnect()")
@@ -216,12 +251,13 @@ class Device:
             "since": to_seconds(self.since_ns),
             "reason": self.reason,
             "period_s": self.period_s,
-            "asked_hz": 1 / self.period_s,
+            "asked_hz": self._asked_hz,
             "rate_hz": counters.rate_hz(now_s) if self.state == "online" else 0.0,
             "poll_ms": counters.poll_ms(),
             "polls": counters.polls,
             "errors": counters.errors,
             "missed": counters.missed,
+            "dropped": counters.dropped,
             "reconnects": counters.reconnects,
             "last_error": counters.last_error,
             "last_error_time": None

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from labmon import reading
-from labmon.device.command import Limits, command
+from labmon.device.command import Command, Limits, command
+from labmon.device.parameter import Parameter
 from labmon.reading import Channel, Quality
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ __all__ = [
     "Driver",
     "Limits",
     "Link",
+    "Parameter",
     "Polled",
     "Quality",
     "Readings",
@@ -63,7 +65,8 @@ class Driver:
     """Speaks the protocol of one instrument; blocking calls, one at a time, no locks needed.
 
     Channels stand as class attributes, `pressure = Channel(unit="mbar")`, or are put into
-    `self.channels` by `__init__`, or by `connect()` where only the instrument knows them. The
+    `self.channels` by `__init__`, or by `connect()` where only the instrument knows them. What can
+    be set is a `Parameter`, and every other action a method with `@command`. The
     parameters of `__init__` are the keys of the device in the configuration, checked against their
     type hints. `__init__` must not touch the instrument: it also runs for devices that are switched
     off, and on the event loop.
@@ -80,17 +83,25 @@ class Driver:
     """How long `connect()` may take, if that is more than the device's `timeout_s`."""
     channels: Mapping[str, Channel] = {}
     """Every channel by name: collected from the class, or set by the instance."""
+    parameters: Mapping[str, Parameter[Any]] = {}
+    """What can be set, by name: collected from the class, or set by `__init__`."""
+    commands: Mapping[str, Command] = {}
+    """Commands beside the decorated methods, for drivers that the configuration tells them."""
     link: Link | None = None
     """The connection, where there is exactly one: `disconnect()` and `abort()` then close it."""
     class_channels: ClassVar[Mapping[str, Channel]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Collect the channels that stand as class attributes, in their order."""
+        """Collect the channels and parameters that stand as class attributes, in their order."""
         super().__init_subclass__(**kwargs)
-        own = {name: value for name, value in vars(cls).items() if isinstance(value, Channel)}
-        cls.class_channels = {**cls.class_channels, **own}
-        if "channels" not in vars(cls):
+        own = vars(cls)
+        channels = {name: each for name, each in own.items() if isinstance(each, Channel)}
+        parameters = {name: each for name, each in own.items() if isinstance(each, Parameter)}
+        cls.class_channels = {**cls.class_channels, **channels}
+        if "channels" not in own:
             cls.channels = cls.class_channels
+        if "parameters" not in own:
+            cls.parameters = {**cls.parameters, **parameters}
 
     def connect(self) -> None:
         """Open the connection and make the instrument ready; called again after each failure."""

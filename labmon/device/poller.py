@@ -8,27 +8,23 @@ the end is thrown away.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import threading
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from labmon.device.channels import check_channels
 from labmon.device.deadlines import PATIENT_S, Backoff, Grid
-from labmon.device.driver import Timed
+from labmon.device.outbox import Outbox
 from labmon.device.worker import DriverBugError, HungError
 from labmon.errors import LabmonError
-from labmon.reading import Quality
-from labmon.timestamps import check_range
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from labmon.device.driver import Driver
     from labmon.device.report import Report
+    from labmon.device.source import Answer, Source
     from labmon.device.worker import Worker
-    from labmon.reading import Batch, Channel
 
 log = logging.getLogger(__name__)
 
@@ -38,20 +34,12 @@ ABORT_AGAIN_S: Final = 10.0
 FAILURES: Final = (LabmonError, OSError, DriverBugError)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one poll gave, and when: monotonic seconds."""
-
-    batch: Batch | None
-    start_s: float
-    duration_s: float
-
-
 class Poller:
     """The life of one device: connect, poll, fall back, try again.
 
     Args:
-        driver: called on the worker's thread only, except for `abort()`.
+        driver: only its `abort()` is called here.
+        source: what asks the driver, on the worker's thread.
         worker: the thread, perhaps shared.
         report: told everything.
         period_s: from poll to poll.
@@ -59,13 +47,20 @@ class Poller:
 
     Attributes:
         is_enabled: set by `enable` and `disable`.
-        identity: what the instrument said it is.
     """
 
     def __init__(
-        self, driver: Driver, worker: Worker, report: Report, period_s: float, timeout_s: float
+        self,
+        driver: Driver,
+        source: Source,
+        worker: Worker,
+        report: Report,
+        *,
+        period_s: float,
+        timeout_s: float,
     ) -> None:
         self._driver = driver
+        self._source = source
         self._worker = worker
         self._report = report
         self._name = report.name
@@ -75,9 +70,7 @@ class Poller:
         self._wake = asyncio.Event()
         self._is_fresh = True
         self._wants_reconnect = False
-        self._steps = report.clock.steps
         self.is_enabled = True
-        self.identity = ""
 
     def enable(self) -> None:
         """Connect and poll from now on."""
@@ -131,55 +124,58 @@ class Poller:
             await self._pause(self._now_s() + self._backoff.next_s())
 
     async def _session(self) -> None:
-        """Connect and poll; returns when told to disconnect, raises when it fails."""
+        """Connect and read; returns when told to disconnect, raises when it fails."""
         limit_s = max(self._timeout_s, self._driver.connect_timeout_s)
-        self._report.adopt(await self._run("connect()", self._connect, limit_s))
-        answer = await self._ask()
-        self._report.online()
-        since_s = answer.start_s
-        grid = Grid(self._period_s, since_s, self._name)
+        self._report.adopt(await self._run("connect()", self._source.connect, limit_s))
+        since_s = self._now_s()
         try:
-            while True:
-                self._take(answer, grid)
-                await self._pause(grid.due_s)
-                if not self.is_enabled or self._wants_reconnect:
-                    return
-                answer = await self._ask()
+            if self._source.is_stream:
+                await self._follow()
+            else:
+                await self._poll_on_grid()
         finally:
             self._backoff.was_up(self._now_s() - since_s)
 
-    def _connect(self) -> Mapping[str, Channel]:
-        """On the worker's thread."""
-        self._driver.connect()
-        self.identity = self._driver.identify()
-        return check_channels(self._name, self._driver.channels)
+    @property
+    def _goes_on(self) -> bool:
+        return self.is_enabled and not self._wants_reconnect
+
+    async def _poll_on_grid(self) -> None:
+        answer = await self._ask()
+        self._report.online()
+        due_s = answer.start_s
+        grid = Grid(self._period_s, due_s, self._name)
+        while True:
+            self._report.took(answer, due_s)
+            if self._now_s() >= grid.due_s:
+                missed = grid.missed
+                grid.advance(self._now_s())
+                self._report.counters.missed += grid.missed - missed
+            await self._pause(grid.due_s)
+            if not self._goes_on:
+                return
+            # what a command wakes is not late
+            due_s = min(grid.due_s, self._now_s())
+            answer = await self._ask()
 
     async def _ask(self) -> Answer:
-        return await self._run("poll()", self._poll, self._timeout_s)
+        return await self._run("poll()", self._source.ask, self._timeout_s)
 
-    def _poll(self) -> Answer:
-        """On the worker's thread: ask, and stamp with the middle between request and reply."""
-        clock = self._report.clock
-        start_s, before_ns, steps = time.monotonic(), clock.now_ns(), clock.steps
-        polled = self._driver.poll()
-        after_ns = clock.now_ns()
-        is_same = clock.steps == steps
-        time_ns = (before_ns + after_ns) // 2 if is_same else after_ns
-        if isinstance(polled, Timed):
-            time_ns, polled = check_range(polled.time_ns), polled.readings
-        flags = 0 if clock.steps == self._steps else Quality.CLOCK_STEP
-        self._steps = clock.steps
-        batch = self._report.intake.batch(time_ns, polled, flags)
-        return Answer(batch, start_s, time.monotonic() - start_s)
+    async def _follow(self) -> None:
+        outbox = Outbox(self._report.pushed)
+        try:
+            await self._pull(outbox, only_one=True)
+            self._report.online()
+            while self._goes_on:
+                await self._pull(outbox, only_one=False)
+        finally:
+            outbox.close()
 
-    def _take(self, answer: Answer, grid: Grid) -> None:
-        counters = self._report.counters
-        counters.polled(answer.start_s, answer.duration_s)
-        self._report.took(answer.batch)
-        if self._now_s() >= grid.due_s:
-            missed = grid.missed
-            grid.advance(self._now_s())
-            counters.missed += grid.missed - missed
+    async def _pull(self, outbox: Outbox, *, only_one: bool) -> None:
+        dropped = outbox.dropped
+        pull = functools.partial(self._source.pull, outbox, only_one=only_one)
+        await self._run("stream()", pull, self._timeout_s)
+        self._report.dropped(outbox.dropped - dropped)
 
     async def _sit_out(self, error: HungError) -> None:
         """Wait until the call that hangs has returned; close the transport under one of ours."""
@@ -217,7 +213,7 @@ class Poller:
 
     async def _close(self) -> None:
         try:
-            await self._run("disconnect()", self._driver.disconnect, self._timeout_s)
+            await self._run("disconnect()", self._source.disconnect, self._timeout_s)
         except HungError as error:
             await self._sit_out(error)
         except DriverBugError as error:

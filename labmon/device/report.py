@@ -7,10 +7,12 @@ once when it is over, however often it is tried in between, and a flapping devic
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from typing import TYPE_CHECKING, Final
 
 from labmon.device.counters import Counters
+from labmon.device.health import Health
 from labmon.device.intake import Intake
 from labmon.device.state import Lifecycle, State
 from labmon.device.worker import DriverBugError, HungError
@@ -19,6 +21,8 @@ from labmon.timestamps import SECOND_NS, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from labmon.device.source import Answer
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +39,7 @@ class Report:
         name: the device.
         clock: where times come from.
         flags: quality flags of every reading.
+        asked_hz: how often it shall be polled; None: it pushes.
         publish: takes every batch.
         changed: told when the state, its reason or the channels changed.
     """
@@ -44,12 +49,14 @@ class Report:
         name: str,
         clock: Clock,
         flags: int,
+        asked_hz: float | None,
         publish: Callable[[Batch], object],
         changed: Callable[[], None],
     ) -> None:
         self.name = name
         self.clock = clock
         self.counters = Counters()
+        self._health = Health(name, self.counters, asked_hz)
         self.lifecycle = Lifecycle("offline", "not started", clock.now_ns())
         self.channels: Mapping[str, Channel] = {}
         self._flags = flags
@@ -96,10 +103,27 @@ class Report:
         self._is_said = False
         self._move("online", "")
 
-    def took(self, batch: Batch | None) -> None:
-        """A poll succeeded."""
-        if batch is not None:
-            self._publish(batch)
+    def took(self, answer: Answer, due_s: float) -> None:
+        """A poll succeeded, which was due at a monotonic time."""
+        self.counters.polled(answer.start_s, answer.duration_s)
+        self._health.polled(max(0.0, answer.start_s - due_s), answer.duration_s)
+        if answer.batch is not None:
+            self._publish(answer.batch)
+        self._publish_health()
+
+    def pushed(self, batch: Batch) -> None:
+        """The instrument pushed readings."""
+        self.counters.polled(time.monotonic(), 0.0)
+        self._publish(batch)
+        self._publish_health()
+
+    def dropped(self, readings: int) -> None:
+        """So many readings of a stream were lost, as the server did not keep up."""
+        if readings:
+            is_first = not self.counters.dropped
+            self.counters.dropped += readings
+            if is_first:
+                log.warning("%s pushes faster than readings are taken; some are lost", self.name)
 
     def failed(self, error: Exception) -> None:
         """The device cannot be read now."""
@@ -136,6 +160,7 @@ class Report:
     def _lose(self, state: State, reason: str, error: Exception) -> None:
         self._gap_after_readings()
         self.counters.pause()
+        self._publish_health()
         is_first = self.lifecycle.state not in {"offline", "stuck"}
         self._move(state, reason)
         cause = error.__cause__ if self._is_new(error) else None
@@ -170,6 +195,11 @@ class Report:
     def _publish_gap(self) -> None:
         if (batch := self._intake.gap(self.clock.now_ns())) is not None:
             self._publish(batch)
+
+    def _publish_health(self) -> None:
+        summary = self._health.summary(time.monotonic(), self.clock.now_ns())
+        if summary is not None:
+            self._publish(summary)
 
     def _publish_state(self) -> None:
         state = self.lifecycle.state

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import types
 import typing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -113,7 +114,7 @@ class Signature:
 
     def __init__(self, function: Callable[..., Any], doc: str = "") -> None:
         described = argument_descriptions(doc or inspect.getdoc(function) or "")
-        hints = _hints(function)
+        hints = type_hints(function)
         self.arguments: dict[str, Argument] = {}
         for parameter in list(inspect.signature(function).parameters.values())[1:]:
             for argument in _arguments(function, parameter, hints, described):
@@ -198,9 +199,18 @@ def summary(doc: str) -> str:
     return " ".join(doc.split("\n\n")[0].split())
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+def type_hints(function: Callable[..., Any]) -> dict[str, Any]:
+    """The type hints of a method but for `self`, and `return`.
+
+    Raises:
+        TypeError: one of them names what its module has not.
+    """
+    # of `self` nothing is asked, and its hint may name a class that is not made yet
+    names = list(inspect.signature(function).parameters)[:1]
+    hints = {name: hint for name, hint in function.__annotations__.items() if name not in names}
+    holder = types.SimpleNamespace(__annotations__=hints)
     try:
-        return typing.get_type_hints(function, include_extras=True)
+        return typing.get_type_hints(holder, function.__globals__, include_extras=True)
     except NameError as error:
         name = function.__qualname__
         raise TypeError(f"a type hint of {name} cannot be read at run time: {error}") from None
