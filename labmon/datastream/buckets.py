@@ -29,13 +29,16 @@ def bucket_starts(
         return of_row[starts], starts
     times = first + np.arange(spanned) * bucket_ns
     starts = np.searchsorted(t, times)
-    is_there = np.diff(starts, append=len(t)) > 0
+    is_there = run_lengths(starts, len(t)) > 0
     return (times, starts) if is_there.all() else (times[is_there], starts[is_there])
 
 
 def run_lengths(starts: NDArray[np.intp], rows: int) -> NDArray[np.intp]:
     """How many rows each bucket has."""
-    return np.diff(starts, append=rows)
+    lengths = np.empty_like(starts)
+    np.subtract(starts[1:], starts[:-1], out=lengths[:-1])
+    lengths[-1:] = rows - starts[-1:]
+    return lengths
 
 
 def first_in_run(is_it: NDArray[np.bool_], starts: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -20,7 +20,7 @@ MAX_EXPONENT: Final = 22
 """10**22 is the largest power of ten that a float holds exactly: up to it, dividing rounds once."""
 _MAX_INTEGER: Final = 2.0**53
 _POWERS: Final = 10.0 ** np.arange(MAX_EXPONENT + 1)
-_SAMPLE: Final = 16
+_SAMPLE: Final = 8
 _ROUNDS: Final = 4
 _PATCHES_PER: Final = 32
 """At most one value in so many may be no decimal, nulls not counted."""

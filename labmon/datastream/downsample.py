@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import numpy as np
 
 from labmon.datastream import nominal
-from labmon.datastream.buckets import bucket_starts, mean_times
+from labmon.datastream.buckets import bucket_starts, mean_times, run_lengths
 from labmon.datastream.decimals import divided
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.merge import merge_rows
@@ -55,7 +55,7 @@ def roll_up(columns: Columns, bucket_ns: int) -> Rollups:
     for name in NUMBER_FIELDS:
         empty = 0.0 if name in ("sum", "m2") else np.nan
         fields[name] = np.full(len(buckets.t), empty)
-    if len(buckets.rows):
+    if buckets.count.any():
         for name, column in _number_fields(columns, numbers, buckets).items():
             fields[name][buckets.is_counted] = column
     return Rollups(buckets.t, fields)
@@ -76,7 +76,7 @@ def roll_up_nominal(
     is_bad = _is_unusable(columns)
     buckets = _Buckets(columns, bucket_ns, ~(is_bad | columns.is_null), is_bad)
     fields: dict[str, NDArray[Any]] = {**buckets.count_fields()}
-    values = columns.take(buckets.rows).python_values()
+    values = columns.take(np.arange(len(columns))[buckets.rows]).python_values()
     for name, column in nominal.value_fields(values, buckets.starts, frequencies).items():
         fields[name] = np.full(len(buckets.t), None)
         fields[name][buckets.is_counted] = column
@@ -147,9 +147,10 @@ class _Buckets:
 
     Attributes:
         t: start times of the buckets.
-        is_counted: which buckets have a counted datapoint.
-        rows: indexes of the counted datapoints.
-        starts: where in `rows` the buckets begin that have any.
+        count: of counted datapoints, for all buckets.
+        is_counted: selects the buckets that have a counted datapoint.
+        rows: selects the counted datapoints.
+        starts, counts: of the runs of counted datapoints in `rows`.
     """
 
     def __init__(
@@ -162,11 +163,16 @@ class _Buckets:
         self._columns = columns
         self._is_bad = is_bad
         self.t, self._all_starts = bucket_starts(columns.t, bucket_ns)
-        self.count = np.add.reduceat(counted, self._all_starts, dtype=np.int64)
-        self.is_counted = self.count > 0
-        self.rows = np.flatnonzero(counted)
-        self.counts = self.count[self.is_counted]
-        self.starts = np.cumsum(self.counts) - self.counts
+        self.is_counted: NDArray[np.bool_] | slice = slice(None)
+        self.rows: NDArray[np.intp] | slice = slice(None)
+        self.starts = self._all_starts
+        self.count = self.counts = run_lengths(self.starts, len(counted))
+        if not counted.all():
+            self.count = np.add.reduceat(counted, self._all_starts, dtype=np.int64)
+            self.is_counted = self.count > 0
+            self.rows = np.flatnonzero(counted)
+            self.counts = self.count[self.is_counted]
+            self.starts = np.cumsum(self.counts) - self.counts
 
     def count_fields(self) -> dict[str, NDArray[Any]]:
         """The TIME_FIELDS and COUNT_FIELDS."""
@@ -177,7 +183,7 @@ class _Buckets:
         t_first = columns.t[starts]
         t_last = columns.t[np.append(starts[1:], len(columns)) - 1]
         t_mean = t_first + (t_last - t_first) // 2
-        if len(self.rows):
+        if self.count.any():
             t = columns.t[self.rows]
             t_first[self.is_counted] = t[self.starts]
             t_last[self.is_counted] = t[self.starts + self.counts - 1]
@@ -247,7 +253,7 @@ def _moments(
 
 
 def _exact_integers(
-    columns: Columns, rows: NDArray[np.intp], most: int
+    columns: Columns, rows: NDArray[np.intp] | slice, most: int
 ) -> tuple[NDArray[np.int64], int] | None:
     """(integers, exponent) of the counted values; None: not all are decimals, or too large."""
     if columns.v.dtype == np.int64:
@@ -256,10 +262,11 @@ def _exact_integers(
         scaled = columns.scaled()
         if scaled is None:
             return None
-        is_patched = np.zeros(len(columns), np.bool_)
-        is_patched[scaled.patches] = True
-        if is_patched[rows].any():
-            return None
+        if len(scaled.patches):
+            is_patched = np.zeros(len(columns), np.bool_)
+            is_patched[scaled.patches] = True
+            if is_patched[rows].any():
+                return None
         integers, exponent = scaled.integers[rows], scaled.exponent
     highest, lowest = float(integers.max()), float(integers.min())
     is_safe = max(highest, -lowest) < _SAFE and (highest - lowest) * most < _SAFE
