@@ -28,10 +28,17 @@ export function DeviceCard({ app, device, channels, place }) {
       <header>
         <h2><a href=${`/devices/${encodeURIComponent(device.name)}`}>${device.title}</a></h2>
         <span class="sub">${device.model}</span>
+        ${device.simulated && html`<${StateBadge} name="simulated" />`}
         <span class="end"><${Rate} app=${app} device=${device} channels=${channels} /><${DeviceBadge} app=${app} device=${device} /></span>
       </header>
       <div class=${tiles} ref=${box}></div>
     </section>`;
+}
+
+/** A state as a badge: shape, word and colour. @param {{name: import('./states.js').StateName}} props */
+export function StateBadge({ name }) {
+  const { icon, tone, word } = STATES[name];
+  return html`<span class=${`st badge c-${tone}`}><${Icon} name=${icon} />${word}</span>`;
 }
 
 /** The achieved poll rate, as the readings arrive. @param {{app: App, device: Device, channels: Channel[]}} props */

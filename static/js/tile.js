@@ -41,6 +41,10 @@ export function tileClasses({ state, isSimulated }) {
   return classes.join(' ');
 }
 
+function simulatedMark() {
+  return make('span', 'st c-sim', iconElement('sim'), make('span', 'vh', STATES.simulated.word));
+}
+
 export class Tile {
   #number = make('span', 'num');
   #prefix = document.createTextNode('');
@@ -120,21 +124,28 @@ export class Tile {
 
   /** @param {TileFace} face @param {boolean} isLost */
   #paintAge(face, isLost) {
-    const badges = [...(face.badge ? [face.state] : []), ...(face.isSimulated ? ['simulated'] : [])];
-    const shape = `${badges.join()}${isLost}${face.age === ''}`;
+    const shape = `${face.badge ? face.state : ''}|${face.isSimulated}|${isLost}|${face.age === ''}`;
     if (shape !== this.#ageShape) {
       this.#ageShape = shape;
-      this.#age.replaceChildren(...this.#ageContent(face, badges, isLost));
+      this.#age.replaceChildren(...this.#ageContent(face, isLost));
     }
     const text = face.badge || face.age;
     if (this.#ageText.data !== text) this.#ageText.data = text;
   }
 
-  /** @param {TileFace} face @param {string[]} badges @param {boolean} isLost */
-  #ageContent(face, badges, isLost) {
-    if (badges.length) return badges.map((name) => this.#badge(/** @type {any} */ (name)));
-    if (!face.age || DEVICE_STATES.has(face.state)) return [];
-    return [...(isLost ? [iconElement('stale')] : []), this.#ageText, make('span', 'vh', ' ago')];
+  /**
+   * A badge replaces the age. Where the whole device is simulated its card has the badge, and each tile the shape
+   * beside its age; where only this channel is, the tile has the badge.
+   * @param {TileFace} face
+   * @param {boolean} isLost
+   * @returns {Node[]}
+   */
+  #ageContent(face, isLost) {
+    const isDevices = this.device().simulated;
+    const simulated = !face.isSimulated ? [] : isDevices ? [simulatedMark()] : [this.#badge('simulated')];
+    if (face.badge) return [...simulated, this.#badge(face.state)];
+    if (!face.age || DEVICE_STATES.has(face.state) || (simulated.length && !isDevices)) return simulated;
+    return [...simulated, ...(isLost ? [iconElement('stale')] : []), make('span', '', this.#ageText, make('span', 'vh', ' ago'))];
   }
 
   /** @param {import('./states.js').StateName} name */
