@@ -18,6 +18,7 @@ from labmon.device.simulator import make_simulator
 from labmon.device.transport import Link
 from labmon.errors import InstrumentError
 from labmon_drivers.pfeiffer import Pfeiffer
+from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
 from labmon_drivers.serial_line import LineChannel, SerialLine
 
 FAST = {"reply_timeout_s": 0.2, "write_timeout_s": 0.5}
@@ -70,6 +71,9 @@ CASES = {
         Pfeiffer,
         "sim://pfeiffer?model=TPG 256&status=015204",
         {"pressure1": 2.31e-9, "pressure2": None, "pressure4": None, "pressure6": None},
+    ),
+    "pfeiffer_rs485": Case(
+        PfeifferRs485, "sim://pfeiffer_rs485", {"speed": 1000.0, "current": 0.34, "error": ""}
     ),
 }
 

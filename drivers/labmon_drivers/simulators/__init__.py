@@ -10,6 +10,7 @@ from labmon.device.simulator import register_simulator
 SIMULATORS: Final = {
     "gauge": "labmon_drivers.simulators.gauge:Gauge",
     "pfeiffer": "labmon_drivers.simulators.pfeiffer_tpg:PfeifferTpg",
+    "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
 }
 
 for _name, _where in SIMULATORS.items():
