@@ -94,6 +94,7 @@ test('a new range aborts the request before, and the old columns stay until the 
 
 test('every change is in the address, a burst of them is one step back', async () => {
   const model = await loaded();
+  assert.deepEqual(addresses.splice(0), ['replace /graph?streams=a/ch&start=-1h&end=now']);
   model.setView({ band: false }, 'replace');
   model.setView({ range: { live: true, span_s: 300 } });
   model.setView({ range: { live: true, span_s: 310 } }, 'burst');

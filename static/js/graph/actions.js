@@ -19,9 +19,10 @@ export function Actions({ model, plot, title, range, onPick }) {
   const csv = () => saveCsv(model, ({ unit }) => unit);
   return html`<div class="acts">
     <button type="button" class="btn" onClick=${onPick}><${Icon} name="plus" /><span class="hide-s">Add stream</span><span class="only-s">Add</span></button>
-    <button type="button" class="btn hide-s" onClick=${copy}><${Icon} name=${said === 'Copied' ? 'check' : 'link'} /><span role="status">${said || 'Copy link'}</span></button>
+    <button type="button" class="btn hide-s" onClick=${copy}><${Icon} name=${said === 'Copied' ? 'check' : 'link'} />${said || 'Copy link'}</button>
     <button type="button" class="btn hide-s" onClick=${png} disabled=${!plot}><${Icon} name="down" />PNG</button>
     <button type="button" class="btn hide-s" onClick=${csv}><${Icon} name="down" />CSV</button>
+    <span class="vh" role="status">${said}</span>
   </div>`;
 }
 

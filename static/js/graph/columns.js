@@ -89,13 +89,6 @@ export class Columns {
     if (after === this.length) return after - 1;
     return time_s - this.x(after - 1) <= this.x(after) - time_s ? after - 1 : after;
   }
-
-  /** The newest row that has a value, -1 if there is none. */
-  lastWithValue() {
-    let i = this.length - 1;
-    while (i >= 0 && Number.isNaN(this.mean[i])) i -= 1;
-    return i;
-  }
 }
 
 /** @param {Float64Array} column @param {number} capacity */

@@ -69,8 +69,6 @@ class Hand {
       this.actions.point(this.#down.size === 1 ? x : null);
       return;
     }
-    event.preventDefault();
-    this.element.focus({ preventScroll: true });
     this.#drag = { from: x, isPan: event.shiftKey };
   }
 

@@ -54,6 +54,7 @@ export class GraphModel extends Emitter {
       this.app.connection.on('hello', () => this.loader.reload()),
       this.app.store.on('tick', () => this.#tick()),
     ];
+    if (this.view.streams.length) this.#describe('replace'); // what was left out of a link is in the address, too
     this.#fetch();
   }
 

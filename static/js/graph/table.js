@@ -3,6 +3,7 @@
 
 import { Icon } from '../icons.js';
 import { countText, MISSING } from '../numbers.js';
+import { staleAfter } from '../states.js';
 import { html } from '../vendor.js';
 import { useModel } from './hooks.js';
 import { slopeUnit, statistics } from './statistics.js';
@@ -44,14 +45,13 @@ function Row({ model, path, printer, slope_s }) {
 }
 
 /** @param {{model: GraphModel, stream: Drawn, printer: Printer, slope_s: number}} props */
-function Numbers({ model, stream: { columns }, printer, slope_s }) {
+function Numbers({ model, stream: { path, period_s, columns }, printer, slope_s }) {
   const [start_s, end_s] = model.ends();
   const found = statistics(columns, start_s, end_s);
   const { cursor_s } = model;
-  const last = model.view.range.live ? columns.length - 1 : columns.lastWithValue();
   const cells = [
     valueAt(columns, cursor_s === null ? -1 : columns.nearest(cursor_s), printer),
-    valueAt(columns, model.view.range.live ? last : -1, printer),
+    newest(model, path, period_s, printer),
     found ? printer.value(found.mean) : MISSING,
     found && found.readings > 1 ? printer.difference(found.std) : MISSING,
     found ? printer.difference(found.max - found.min) : MISSING,
@@ -59,6 +59,13 @@ function Numbers({ model, stream: { columns }, printer, slope_s }) {
     found ? countText(found.readings) : '0',
   ];
   return html`${cells.map((cell, i) => html`<td class=${i === 1 ? 'n now' : 'n'}>${cell}</td>`)}<td class="mute">${printer.unit}</td>`;
+}
+
+/** The newest reading, unless it is old. @param {GraphModel} model @param {string} path @param {number} period_s @param {Printer} printer */
+function newest({ app }, path, period_s, printer) {
+  const { reading } = app.store.stream(path);
+  const isLive = reading && app.connection.status.phase === 'live' && app.store.now() - reading.t <= staleAfter(period_s);
+  return isLive && typeof reading.value === 'number' ? printer.value(reading.value) : MISSING;
 }
 
 /** @param {import('./columns.js').Columns} columns @param {number} row @param {Printer} printer */
