@@ -15,6 +15,7 @@ from labmon.datastream import nominal
 from labmon.datastream.buckets import bucket_starts, mean_times, run_lengths
 from labmon.datastream.decimals import divided
 from labmon.datastream.exceptions import UnsupportedDownsampler
+from labmon.datastream.given import given_rows, is_given
 from labmon.datastream.merge import merge_rows
 from labmon.datastream.rollups import (
     NUMBER_FIELDS,
@@ -43,11 +44,14 @@ def roll_up(columns: Columns, bucket_ns: int) -> Rollups:
     """The rollups of numbers in time order: one row for each bucket that has datapoints.
 
     Args:
-        columns: datapoints of a numeric stream (decimals as text are taken as floats).
+        columns: datapoints of a numeric stream (decimals as text are taken as floats), also ones
+            that come already downsampled.
         bucket_ns: length of a bucket, usually `granularity.duration_ns`.
     """
     if not len(columns):
         return Rollups.empty()
+    if is_given(columns):
+        return coarsen(given_rows(columns, ~_is_unusable(columns)), bucket_ns)
     numbers = columns.numbers()
     is_bad = _is_unusable(columns) | np.isinf(numbers)
     buckets = _Buckets(columns, bucket_ns, ~(is_bad | np.isnan(numbers)), is_bad)
