@@ -1,17 +1,19 @@
 """What a device says about its channels: the check of their names, and their description.
 
-The trap: names that begin with `_` are labmon's own (`_state`, `_commands`, `_health`).
+The trap: `_state`, `_commands` and `_health/...` beside a device's channels are labmon's own.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from labmon import paths
 from labmon.reading import Channel
 
 if TYPE_CHECKING:
     from labmon.device.driver import Driver
+
+OWN: Final = {"_state", "_commands", "_health"}
 
 
 def all_channels(device: str, driver: Driver) -> dict[str, Channel]:
@@ -30,8 +32,8 @@ def all_channels(device: str, driver: Driver) -> dict[str, Channel]:
             raise TypeError(f"channel {name!r} is a {type(channel).__name__}, not a Channel")
         if paths.check_name(f"{device}/{name}") != f"{device}/{name}":
             raise ValueError(f"channel {name!r} is not written in composed characters (NFC)")
-        if name.startswith("_"):
-            raise ValueError(f"channel {name!r} begins with '_': such names are labmon's own")
+        if name.split("/")[0] in OWN:
+            raise ValueError(f"channel {name!r}: labmon itself uses this name")
     return channels
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from labmon.reading import Batch
 
 LIMIT_READINGS: Final = 20_000
+PORTION: Final = 200
 
 
 class Outbox:
@@ -57,15 +58,16 @@ class Outbox:
         self._loop.call_soon_threadsafe(self.flush)
 
     def flush(self) -> None:
-        """On the event loop: give away what waits."""
+        """On the event loop: give away what waits, in portions, so that others get their turn."""
         with self._lock:
-            batches, self._waiting = self._waiting, deque()
-            self._held = 0
-            self._is_called = False
-            is_open = self._is_open
-        if is_open:
-            for batch in batches:
-                self._take(batch)
+            count = min(len(self._waiting), PORTION) if self._is_open else 0
+            batches = [self._waiting.popleft() for _ in range(count)]
+            self._held -= sum(map(len, batches))
+            self._is_called = bool(self._waiting) and self._is_open
+            if self._is_called:
+                self._loop.call_soon(self.flush)
+        for batch in batches:
+            self._take(batch)
 
     def close(self) -> None:
         """On the event loop: the session is over."""
