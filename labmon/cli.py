@@ -134,18 +134,24 @@ def _contents(driver: Driver) -> list[str]:
 
 
 @main.command()
-def drivers() -> None:
-    """List the drivers and their settings."""
+@click.argument("name", required=False)
+def drivers(name: str | None) -> None:
+    """List the drivers, or one of them, with their settings."""
     from rich.text import Text
     from rich.tree import Tree
 
     from labmon.device import registry
+    from labmon.schema_words import did_you_mean
 
-    for driver in registry.available():
+    known = {driver.name: driver for driver in registry.available()}
+    if name is not None and name not in known:
+        near = did_you_mean(name, known)
+        _fail(f"there is no driver {name!r}{near}; there is {', '.join(known)}")
+    for driver in known.values() if name is None else [known[name]]:
         tree = Tree(Text.assemble((driver.name, "bold"), f": {driver.doc}"))
         required = driver.settings.get("required", ())
-        for name, schema in driver.settings.get("properties", {}).items():
-            tree.add(Text(_setting(name, schema, name in required)))
+        for key, schema in driver.settings.get("properties", {}).items():
+            tree.add(Text(_setting(key, schema, key in required)))
         _print(tree)
 
 

@@ -1,0 +1,148 @@
+"""The command `labmon`: what it prints, and the exit code, for every way that people call it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+import labmon
+from labmon.cli import main
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def run():
+    def run(*arguments: object):
+        return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+    return run
+
+
+@pytest.fixture
+def config(tmp_path):
+    def config(text: str) -> Path:
+        path = tmp_path / "config.yaml"
+        path.write_text(text)
+        return path
+
+    return config
+
+
+def test_the_version_is_the_packages(run):
+    assert run("--version").output == f"labmon, version {labmon.__version__}\n"
+
+
+def test_help_names_the_commands_and_imports_nothing_heavy():
+    program = "import sys; from labmon.cli import main; main(['--help'], standalone_mode=False);"
+    program += "print(sorted({'numpy', 'pydantic', 'tornado', 'rich', 'yaml'} & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.endswith("[]\n")
+    for command in ("serve", "check", "drivers", "read"):
+        assert f"\n  {command} " in done.stdout
+
+
+def test_check_prints_devices_channels_and_commands(run):
+    result = run("check", ROOT / "config.yaml")
+    assert result.exit_code == 0, result.output
+    for words in (
+        "wavemeter (Wavemeter): driver",
+        "every 0.1 s",
+        "set_exposure(channel, ",
+        "[mbar]",
+    ):
+        assert words in result.output
+
+
+def test_check_says_everything_that_is_wrong_in_the_order_of_the_file(run, config):
+    path = config(
+        "server: {port: -1}\n"
+        "devices:\n"
+        "  a: {driver: host, pth: /}\n"
+        "  b: {driver: hots}\n"
+        "  c: {driver: host, period_s: 0}\n"
+        "  d: {driver: 'tests.server.bench_driver:Bench', port: x}\n"
+    )
+    result = run("check", path)
+    assert result.exit_code == 1
+    lines = result.stderr.splitlines()
+    places = [line.removeprefix(f"{path}:").split(":")[0] for line in lines]
+    assert places == ["1", "3", "4", "5", "6"], lines
+    assert "did you mean 'path'?" in lines[1]
+    assert "did you mean 'host'?" in lines[2]
+
+
+def test_check_of_a_file_that_is_not_there_says_so(run, tmp_path):
+    result = run("check", tmp_path / "none.yaml")
+    assert result.exit_code == 1
+    assert result.stderr == f"{tmp_path}/none.yaml: cannot be read: No such file or directory\n"
+
+
+def test_check_prints_names_as_they_are_and_not_as_markup(run, config):
+    path = config("devices: {a: {driver: host, title: '[red]x[/red]'}}")
+    assert "a ([red]x[/red]): driver host, every 1 s" in run("check", path).output
+
+
+def test_drivers_lists_each_with_its_settings(run):
+    result = run("drivers")
+    assert result.exit_code == 0
+    assert "host: " in result.output
+    assert "serial_line: " in result.output
+    assert "port: text, required" in result.output
+
+
+def test_drivers_of_one_name_lists_only_that(run):
+    result = run("drivers", "host")
+    assert "host: " in result.output
+    assert "serial_line" not in result.output
+    result = run("drivers", "hots")
+    assert result.exit_code == 1
+    assert "there is no driver 'hots' (did you mean 'host'?)" in result.stderr
+
+
+def test_read_prints_one_poll(run, config):
+    path = config("devices: {bench: {driver: 'tests.server.bench_driver:Bench'}}")
+    result = run("read", "bench", "--config", path)
+    assert result.exit_code == 0, result.stderr
+    assert [line.split() for line in result.output.splitlines()] == [
+        ["channel", "value", "unit", "quality"],
+        ["level", "0.00", "%", "ok"],
+        ["count", "1", "ok"],
+    ]
+
+
+def test_read_speaks_to_a_simulator_through_the_serial_driver(run):
+    result = run("read", "gauge", "--config", ROOT / "config.yaml")
+    assert result.exit_code == 0, result.stderr
+    assert "chamber" in result.output
+    assert "mbar" in result.output
+
+
+def test_read_of_an_unknown_device_says_which_there_are(run, config):
+    result = run("read", "bnch", "--config", config("devices: {bench: {driver: host}}"))
+    assert result.exit_code == 1
+    assert "there is no device 'bnch' (did you mean 'bench'?); there is bench" in result.stderr
+
+
+def test_read_of_an_instrument_that_is_not_there_says_why(run, config, tmp_path):
+    device = f"{{driver: serial_line, port: {tmp_path}/none, channels: {{x: {{}}}}}}"
+    result = run("read", "a", "--config", config(f"devices: {{a: {device}}}"))
+    assert result.exit_code == 1
+    assert f"{tmp_path}/none" in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_serve_with_a_wrong_configuration_says_what_is_wrong_and_starts_nothing(run, config):
+    path = config("devices: {a: {driver: host, period_s: 0}}")
+    result = run("serve", "--config", path)
+    assert result.exit_code == 1
+    assert f"{path}:1: devices.a.period_s: found 0, allowed: a number from 0.001" in result.stderr
+    assert not (path.parent / "data").exists()
+    result = run("serve", "--config", path, "--port", "99999")
+    assert result.exit_code == 2
