@@ -1,0 +1,91 @@
+"""The server goes away and comes back: nothing old looks live, and nobody has to reload."""
+
+import signal
+from pathlib import Path
+
+import pytest
+from playwright.async_api import expect
+
+CONFIG = (Path(__file__).parents[2] / "config.yaml").read_text("utf-8")
+STOPS = """\
+devices:
+  hung: {driver: "tests.faults.odd_drivers:Hung", period_s: 0.05, timeout_s: 30}
+  steady: {driver: "tests.faults.odd_drivers:Steady", period_s: 0.05}
+"""
+
+
+def tile(page, path):
+    return page.locator(f'a.tile[data-path="{path}"]')
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_restart_of_the_server_needs_no_reload(server_process, open_page, number):
+    server = server_process(CONFIG)
+    server.start()
+    page = await open_page(server.address)
+    await page.evaluate("() => { window.sameDocument = true; }")
+    number_text = tile(page, "wavemeter/ch1").locator(".num")
+    await expect(number_text).to_contain_text("384.23")
+
+    page.labmon_offline = True
+    server.end(number)
+    await expect(page.locator(".banner")).to_contain_text("lost")
+    await expect(page.locator('.lost a.tile[data-path="wavemeter/ch1"]')).to_be_visible()
+    await expect(tile(page, "wavemeter/ch1").locator(".age")).to_contain_text(" s")
+    server.start()
+    await expect(page.locator(".banner")).to_have_count(0, timeout=20_000)
+    page.labmon_offline = False
+
+    old = await number_text.text_content()
+    await expect(number_text).not_to_have_text(old)
+    assert await page.evaluate("() => window.sameDocument") is True
+
+
+async def test_a_server_that_stops_answering_is_noticed(server_process, open_page):
+    server = server_process(CONFIG)
+    server.start()
+    page = await open_page(server.address)
+    await expect(tile(page, "wavemeter/ch1").locator(".num")).to_contain_text("384.23")
+    page.labmon_offline = True
+    server.process.send_signal(signal.SIGSTOP)
+    try:
+        stale = tile(page, "wavemeter/ch1").locator(".age")
+        await expect(tile(page, "wavemeter/ch1")).to_have_class(
+            "tile is-sim is-stale", timeout=10_000
+        )
+        await expect(stale).to_contain_text("Stale")
+    finally:
+        server.process.send_signal(signal.SIGCONT)
+    await expect(tile(page, "wavemeter/ch1")).to_have_class("tile is-sim", timeout=20_000)
+
+
+async def test_an_instrument_that_hangs_turns_stale_beside_one_that_lives(
+    server_process, open_page
+):
+    server = server_process(STOPS)
+    server.start()
+    page = await open_page(server.address)
+    await expect(tile(page, "hung/value")).to_have_class("tile is-stale", timeout=10_000)
+    await expect(tile(page, "hung/value").locator(".age")).to_contain_text("Stale")
+    await expect(tile(page, "steady/count")).to_have_class("tile")
+
+
+async def test_the_graph_fills_what_it_missed(server_process, open_page):
+    server = server_process(CONFIG)
+    server.start()
+    page = await open_page(f"{server.address}/graph?streams=wavemeter/ch1&start=-2m")
+    readings = page.locator("tbody tr").first.locator("td.n").last
+    await expect(readings).not_to_have_text("0")
+    page.labmon_offline = True
+    server.end(signal.SIGKILL)
+    server.start()
+    stored = server.get("/api/v1/streams?path=wavemeter/ch1")["streams"][0]["count"]
+    await page.wait_for_function(
+        """(least) => {
+            const cells = document.querySelectorAll('tbody tr td.n');
+            const text = cells[cells.length - 1]?.textContent ?? '';
+            return Number(text.replace(/\\D/g, '')) > least;
+        }""",
+        arg=stored,
+        timeout=20_000,
+    )
