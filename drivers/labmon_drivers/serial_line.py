@@ -8,7 +8,7 @@ opened, and the first line heard is seldom whole.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Unpack
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Unpack
 
 from pydantic import Field
 
@@ -32,7 +32,9 @@ from labmon_drivers.protocols.lines import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+
+LISTEN_S: Final = 0.5
 
 
 class LineChannel(ChannelSettings):
@@ -59,11 +61,16 @@ class SerialLine(LinkDriver):
         start: sent once after connecting, as it stands.
         model: what stands in the head of the card.
         identify: what asks the instrument who it is, as it stands; shown in the head of the card.
-        silence_s: a board that prints by itself is gone after so long without a line.
+        silence_s: a board that prints by itself is gone after so long without a good line.
     """
 
     link_settings: ClassVar = LinkSettings(baud_rate=115200, terminator="\n")
     model = "Line protocol"
+
+    def __new__(cls, *_args: Any, request: str = "", **_settings: Any) -> SerialLine:
+        """A board that prints by itself is another class: it has `stream()` instead of `poll()`."""
+        chosen: type[SerialLine] = _Printer if cls is SerialLine and not request else cls
+        return object.__new__(chosen)
 
     def __init__(
         self,
@@ -94,34 +101,25 @@ class SerialLine(LinkDriver):
         self._start = unescaped(start)
         self._silence_s = silence_s
         self._lines = LineSplitter(self.settings.received_end)
-        self._heard_s = 0.0
 
     def prepare(self) -> None:
-        """Begin at the start of a line."""
+        """Send what the configuration wants to be sent first."""
         self._lines = LineSplitter(self.settings.received_end)
-        self._heard_s = time.monotonic()
         if self._start:
             self.link.write(self._start)
-        if not self._request:
-            self._lines.skip_to_end()
 
     def identify(self) -> str:
         """What the instrument answers to `identify`."""
         if not self._identify:
             return ""
         self._lines = LineSplitter(self.settings.received_end)
-        line = self.link.exchange(self._identify, self._filled_lines)
+        line = self.link.exchange(self._identify, self._whole_lines)
         return line.decode("utf-8", "replace").strip()[:80]
 
     def poll(self) -> dict[str, Value]:
-        """The values of the line that answers, or of the newest lines that were printed."""
-        if self._request:
-            self._lines = LineSplitter(self.settings.received_end)
-            return self.values(self.link.exchange(self._request, self._filled_lines))
-        values: dict[str, Value] = {}
-        for line in self._printed():
-            values |= self.values(line)
-        return values
+        """The values of the line that answers."""
+        self._lines = LineSplitter(self.settings.received_end)
+        return self.values(self.link.exchange(self._request, self._whole_lines))
 
     def values(self, line: bytes) -> dict[str, Value]:
         """What a line says of the channels.
@@ -150,19 +148,40 @@ class SerialLine(LinkDriver):
         value = channel.value(raw, self._words)
         return Value(value.value, quality or value.quality)
 
-    def _printed(self) -> list[bytes]:
-        """The lines that came since the last look; none is fine for a while."""
-        now_s = time.monotonic()
-        lines = self._filled_lines(self.link.read_some())
-        if lines:
-            self._heard_s = now_s
-        elif now_s - self._heard_s > self._silence_s:
-            raise InstrumentTimeoutError(f"no line came for {self._silence_s:g} s")
-        return lines
-
-    def _filled_lines(self, data: bytes) -> list[bytes]:
+    def _whole_lines(self, data: bytes) -> list[bytes]:
         """Lines that are complete, without the empty ones between."""
         return [line for line in self._lines.feed(data) if line.strip()]
+
+
+class _Printer(SerialLine):
+    """A board that prints by itself: every line is recorded when it comes."""
+
+    def prepare(self) -> None:
+        """Begin at the start of a line: the first that is heard is seldom whole."""
+        super().prepare()
+        self._lines.skip_to_end()
+
+    def stream(self) -> Iterator[dict[str, Value] | None]:
+        """The values of each line; a damaged one is left out.
+
+        Raises:
+            InstrumentTimeoutError: no good line came for too long.
+        """
+        heard_s, problem = time.monotonic(), "nothing came"
+        while True:
+            for line in self._whole_lines(self.link.read_some(LISTEN_S)):
+                try:
+                    values = self.values(line)
+                except InstrumentError as error:
+                    problem = f"the last said: {error}"
+                else:
+                    heard_s, problem = time.monotonic(), "nothing came"
+                    yield values
+            if time.monotonic() - heard_s > self._silence_s:
+                raise InstrumentTimeoutError(
+                    f"{self.port} sent no good line for {self._silence_s:g} s; {problem}"
+                )
+            yield None
 
 
 def unescaped(text: str) -> bytes:

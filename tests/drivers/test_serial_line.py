@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from labmon.device import InstrumentError, InstrumentTimeoutError, Quality, Value
+from labmon.device import Driver, InstrumentError, InstrumentTimeoutError, Quality, Value
 from labmon_drivers.serial_line import LineChannel, SerialLine, unescaped
 from labmon_drivers.simulators.gauge import Gauge
 
@@ -101,36 +101,56 @@ def test_csv_json_and_patterns():
         board(format="pattern")
 
 
-def test_a_board_that_prints_is_heard_from_its_first_whole_line(bench, kind, wait_until):
-    class Printer:
-        def __init__(self):
-            self.said = b"=99\r\nt=1\r\n"
+class Printer:
+    """A board that prints what it is told to."""
 
-        def feed(self, data):
-            return b""
+    def __init__(self, said=b""):
+        self.said = said
 
-        def tick(self, now_s):
-            said, self.said = self.said, b""
-            return said
+    def feed(self, data):
+        return b""
 
-    printer = Printer()
-    driver = bench.use(board(port=bench.serve(kind, printer).port, silence_s=0.4))
+    def tick(self, now_s):
+        said, self.said = self.said, b""
+        return said
+
+
+def heard(stream):
+    return next(values for values in stream if values is not None)
+
+
+def test_a_board_that_prints_is_heard_from_its_first_whole_line(bench, kind):
+    printer = Printer(b"=99\r\nt=1\r\nt=2\r\nt=")
+    driver = bench.use(board(port=bench.serve(kind, printer).port))
     driver.connect()
-    readings = {}
-    wait_until(lambda: readings.update(driver.poll()) or readings)
-    assert readings == {"t": Value(1.0)}
-    printer.said = b"t=2\r\nt=3\r\nt="
-    readings.clear()
-    wait_until(lambda: readings.update(driver.poll()) or readings.get("t") == Value(3.0))
-    with pytest.raises(InstrumentTimeoutError, match="no line came"):
-        wait_until(lambda: driver.poll() and False)
+    stream = driver.stream()
+    assert [heard(stream), heard(stream)] == [{"t": Value(1.0)}, {"t": Value(2.0)}]
+    printer.said = b"3\r\n\r\nt=4t=5\r\nWelcome!!\r\n\xff\x00\r\n" + b"x" * 5000 + b"\r\nt=6\r\n"
+    assert [heard(stream), heard(stream)] == [{"t": Value(3.0)}, {"t": Value(6.0)}]
 
 
-def test_a_board_that_prints_is_heard_over_sim(wait_until):
+def test_a_board_that_prints_nothing_good_is_gone(bench, kind):
+    printer = Printer()
+    driver = bench.use(board(port=bench.serve(kind, printer).port, silence_s=0.3))
+    driver.connect()
+    with pytest.raises(InstrumentTimeoutError, match="nothing came"):
+        heard(driver.stream())
+    printer.said = b"\r\nrubbish!\r\n"
+    with pytest.raises(InstrumentTimeoutError, match="rubbish"):
+        heard(driver.stream())
+
+
+def test_a_board_that_prints_is_heard_over_sim():
     driver = gauge("sim://gauge?interval_s=0.02", request="")
     driver.connect()
-    wait_until(driver.poll)
+    stream = driver.stream()
+    assert [len(heard(stream)) for _ in range(3)] == [3, 3, 3]
     driver.disconnect()
+
+
+def test_a_board_that_answers_is_polled_and_one_that_prints_is_not():
+    assert type(gauge("sim://gauge")).stream is Driver.stream
+    assert type(board()).stream is not Driver.stream
 
 
 @pytest.mark.parametrize("fault", ["silence", "half", "garbage", "drip", "late", "flood"])
