@@ -90,8 +90,8 @@ class Graphs:
         needed = {name for field in wanted for name in _NEEDS.get(field, (field, "count"))}
         bucket_ns = chosen.duration_ns
         if granularity is None:
-            buckets = _span_ns(stream, start_ns, end_ns) // bucket_ns
-            bucket_ns *= max(1, -(-buckets // (2 * points)))
+            first_ns, last_ns = _clipped(stream, start_ns, end_ns)
+            bucket_ns = _merged_ns(bucket_ns, first_ns, last_ns, 2 * points)
         first_ns, last_ns = start_ns // bucket_ns * bucket_ns, -(-end_ns // bucket_ns) * bucket_ns
         rows = await self._levels.rollups(stream, chosen, first_ns, last_ns, needed)
         if bucket_ns != chosen.duration_ns:
@@ -99,11 +99,11 @@ class Graphs:
         return Graph(chosen, bucket_ns, {"t": rows.t, **{n: column(rows, n) for n in wanted}})
 
     async def _choose(self, stream: Stream, start_ns: int, end_ns: int, points: int) -> Granularity:
-        span_ns = _span_ns(stream, start_ns, end_ns)
+        first_ns, last_ns = _clipped(stream, start_ns, end_ns)
         if await self._raw.is_few(stream, start_ns, end_ns, 2 * points):
             return Granularity.Raw
         for granularity in reversed(Granularity.values[1:]):
-            if span_ns // granularity.duration_ns >= points:
+            if (last_ns - first_ns) // granularity.duration_ns >= points:
                 return granularity
         return Granularity.Seconds
 
@@ -120,11 +120,18 @@ class Graphs:
         )
 
 
-def _span_ns(stream: Stream, start_ns: int, end_ns: int) -> int:
-    """How long the part of a range is that has datapoints."""
-    if stream.latest_ns < 0:
-        return 0
-    return max(0, min(end_ns, stream.latest_ns + 1) - max(start_ns, stream.earliest_ns))
+def _clipped(stream: Stream, start_ns: int, end_ns: int) -> tuple[int, int]:
+    """First and last time of the part of a range that has datapoints."""
+    first_ns = max(start_ns, stream.earliest_ns)
+    return first_ns, max(first_ns, min(end_ns - 1, stream.latest_ns))
+
+
+def _merged_ns(step_ns: int, first_ns: int, last_ns: int, most: int) -> int:
+    """The shortest multiple of a step of which at most so many reach over a range."""
+    merge = max(1, (last_ns - first_ns) // (step_ns * most))
+    while last_ns // (merge * step_ns) - first_ns // (merge * step_ns) >= most:
+        merge += 1
+    return merge * step_ns
 
 
 def _fields(stream: Stream, fields: Iterable[str] | None) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,11 @@ def open_backend(url: str, *, durability: str = "full") -> Backend:
         return MemoryBackend()
     if scheme == "sqlite" and rest.startswith("///") and rest[3:]:
         return SqliteBackend(Path(rest[3:]), is_relaxed=durability == "relaxed")
+    if scheme in {"mongodb", "mongodb+srv"}:
+        # only here: importing Motor costs more time and memory than all of the engine
+        mongodb = import_module("labmon.datastream.backends.mongodb")
+        return mongodb.MongodbBackend(url)
     raise ValueError(
-        f"{url!r} is no store: use sqlite:///data/labmon.db, sqlite:////absolute/path.db or memory:"
+        f"{url!r} is no store: use sqlite:///data/labmon.db, sqlite:////absolute/path.db,"
+        " mongodb://HOST/DATABASE or memory:"
     )

@@ -52,7 +52,7 @@ async def check(ds, stream, model):
     if len(t):
         graph = await ds.get_graph(stream, int(t[0]), int(t[-1]) + 1, 7)
         if graph.bucket_ns:
-            assert len(graph.columns["t"]) <= 15
+            assert len(graph.columns["t"]) <= 14
         total = graph.columns["count"].sum() if graph.bucket_ns else len(graph.columns["t"])
         usable = np.isfinite(v) & ((q & Quality.CODE_MASK) == 0)
         assert total == (usable.sum() if graph.bucket_ns else len(t))

@@ -1,0 +1,102 @@
+"""Stores for the contract suites: every test runs once for every backend."""
+
+import asyncio
+
+import pytest
+
+from labmon import datastream
+from labmon.datastream.backends.memory import MemoryBackend
+from labmon.datastream.backends.sqlite import SqliteBackend
+
+START_NS = 1_700_000_000 * 1_000_000_000
+
+
+class Store:
+    """One store that can be opened again, as after a restart."""
+
+    def __init__(self, make):
+        self._make = make
+
+    def backend(self):
+        """A backend that is not open, on the same data as the one before."""
+        return self._make()
+
+
+class SteppedClock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self):
+        self.now_ns = START_NS
+
+    def __call__(self):
+        return self.now_ns
+
+    def step(self, seconds):
+        self.now_ns += round(seconds * 1e9)
+        return self.now_ns
+
+
+def _memory(tmp_path):
+    backend = MemoryBackend()
+    return Store(lambda: backend)
+
+
+def _sqlite(tmp_path):
+    return Store(lambda: SqliteBackend(tmp_path / "data" / "labmon.db"))
+
+
+STORES = {"memory": _memory, "sqlite": _sqlite}
+
+
+@pytest.fixture(params=sorted(STORES))
+def store(request, tmp_path):
+    return STORES[request.param](tmp_path)
+
+
+@pytest.fixture
+def clock():
+    return SteppedClock()
+
+
+class Opener:
+    """Opens the same store again and again; whatever was open before is closed first."""
+
+    def __init__(self, store, clock):
+        self._store = store
+        self._clock = clock
+        self._current = None
+
+    async def __call__(self, **options):
+        await self.close()
+        options = {"clock": self._clock, "seal_datapoints": 64, **options}
+        self._current = datastream.open(self._store.backend(), **options)
+        await self._current.start()
+        return self._current
+
+    async def close(self):
+        if self._current is not None:
+            await self._current.close()
+            self._current = None
+
+    async def kill(self):
+        """Stop without a word, as a killed process does: nothing more is written."""
+        engine, self._current = self._current._engine, None
+        for task in (engine._upkeep, engine.sealer._task, engine.journal._task):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await engine.backend.close()
+
+
+@pytest.fixture
+async def opened(store, clock):
+    """`await opened()` opens the store, or opens it again; `await opened.kill()` kills it."""
+    opener = Opener(store, clock)
+    yield opener
+    await opener.close()
+
+
+@pytest.fixture
+async def streams(opened):
+    """An open datastream that makes blocks of 64 datapoints."""
+    return await opened()
