@@ -12,6 +12,7 @@ const PROTOCOL = 'labmon.v1.msgpack';
 const QUIET_S = 5; // after that long without a message we ask
 const ANSWER_S = 4; // and wait for the answer
 const WATCH_S = 1;
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]', '']);
 const RETRY_S = [0.5, 1, 2, 3, 5];
 
 /** @typedef {import('./shapes.js').ReadingRow} ReadingRow */
@@ -33,6 +34,13 @@ const RETRY_S = [0.5, 1, 2, 3, 5];
 /** @typedef {{close(): void}} Subscription */
 /** @typedef {{streams: string[], after: string | null, handlers: Handlers}} Wish */
 /** @typedef {{resolve: (result: any) => void, reject: (error: Error) => void, timer: any}} Call */
+
+/**
+ * What to call the server: its node's name, or where that is only a number, the host that it was reached at.
+ * @param {string} node
+ * @param {string} host
+ */
+export const placeName = (node, host) => (node && !/^[0-9a-f]{8,}$/.test(node) ? node : LOOPBACK.has(host) ? 'labmon' : host);
 
 /** What the server answered to a call it did not carry out, or the connection in its place (code 0). */
 export class RpcError extends Error {

@@ -2,6 +2,7 @@
 /** A sparkline: mean over its min–max band, a dot at the live end, dots along a gap that still lasts. Drawn as SVG, styled by CSS. */
 
 import { SPAN_S } from './trace.js';
+import { spansDecades } from './units.js';
 
 /** @typedef {import('./trace.js').TracePoint} TracePoint */
 /**
@@ -24,16 +25,18 @@ const SVG = 'http://www.w3.org/2000/svg';
  * @param {TracePoint[][]} stretches
  * @param {number} now Unix seconds: the right edge
  * @param {boolean} isSilent the last value no longer holds
+ * @param {boolean} [mayBeLog] the channel spans decades: where it does now, equal factors are equal heights
  * @returns {SparkShape}
  */
-export function sparkShape(stretches, now, isSilent) {
+export function sparkShape(stretches, now, isSilent, mayBeLog = false) {
   const points = stretches.flat();
   if (!points.length) return { band: '', line: '', trail: `M0 ${HEIGHT / 2}H${WIDTH}`, end: null, low: NaN, high: NaN };
   const low = Math.min(...points.map((point) => point.min));
   const high = Math.max(...points.map((point) => point.max));
   const x = (/** @type {number} */ t) => Math.max(0, ((t - now + SPAN_S) / SPAN_S) * WIDTH).toFixed(1);
+  const scale = mayBeLog && spansDecades(low, high) ? Math.log : (/** @type {number} */ value) => value;
   const height = (/** @type {number} */ value) => (high > low
-    ? MARGIN + ((high - value) / (high - low)) * (HEIGHT - 2 * MARGIN)
+    ? MARGIN + ((scale(high) - scale(value)) / (scale(high) - scale(low))) * (HEIGHT - 2 * MARGIN)
     : HEIGHT / 2);
   const y = (/** @type {number} */ value) => height(value).toFixed(1);
   const last = points[points.length - 1];

@@ -109,7 +109,8 @@ export class Tile {
     const hasNone = this.channel.kind === 'nominal' || DEVICE_STATES.has(this.face.state);
     this.#spark.element.hidden = hasNone;
     if (!hasNone) {
-      const shape = sparkShape(this.stream.trace.stretches(now, this.device().period_s), now, this.face.isSilent);
+      const stretches = this.stream.trace.stretches(now, this.device().period_s);
+      const shape = sparkShape(stretches, now, this.face.isSilent, this.channel.scientific);
       this.#spark.paint(shape);
       this.#range = shape;
     }

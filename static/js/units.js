@@ -49,14 +49,24 @@ function scaledBinary(difference, at) {
   return [value, BINARY[index]];
 }
 
+const DECADES_FROM = 3; // as a factor: below, a percentage says more
+
 /**
- * The scale of a sparkline: `1.8 MHz p-p`, `3.2 % p-p` for a channel that spans decades.
+ * Whether values differ so much that only their ratio can be shown.
+ * @param {number} low
+ * @param {number} high
+ */
+export const spansDecades = (low, high) => low > 0 && high / low >= DECADES_FROM;
+
+/**
+ * The scale of a sparkline: `1.8 MHz p-p`; for a scientific channel `3.2 % p-p` or `2.3 decades`.
  * @param {number} low
  * @param {number} high
  * @param {{unit: string, scientific?: boolean}} channel
  */
 export function peakToPeakText(low, high, channel) {
   const difference = high - low;
+  if (channel.scientific && spansDecades(low, high)) return `${Math.log10(high / low).toFixed(1)} decades`;
   if (channel.scientific && low > 0) return `${significantText((200 * difference) / (low + high), 2)} % p-p`;
   const [value, unit] = scaledDifference(difference, channel.unit);
   return `${significantText(value, 2)}${unit ? ` ${unit}` : ''} p-p`;

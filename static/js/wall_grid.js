@@ -99,7 +99,7 @@ class WallTile {
     this.#spark.element.hidden = !face || face.isSilent || this.channel.kind === 'nominal';
     if (this.#spark.element.hidden) return;
     const until = lostAt ?? now;
-    this.#spark.paint(sparkShape(this.stream.trace.stretches(until, period_s), until, false));
+    this.#spark.paint(sparkShape(this.stream.trace.stretches(until, period_s), until, false, this.channel.scientific));
   };
 
   /** @param {TileFace} face @param {number} now @param {number | null} lostAt */

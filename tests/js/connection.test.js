@@ -1,7 +1,7 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
-import { Connection } from '../../static/js/connection.js';
+import { Connection, placeName } from '../../static/js/connection.js';
 import { decode, encode } from '../../static/js/wire.js';
 
 /** The server's side of a socket, in this process. */
@@ -162,4 +162,10 @@ test('the server that stops says so, and is believed', () => {
   newest().hello();
   newest().say({ type: 'bye' });
   assert.equal(connection.status.phase, 'lost');
+});
+
+test('a server is called by its name, else by its host', () => {
+  assert.equal(placeName('lab-3', 'localhost'), 'lab-3');
+  assert.equal(placeName('eef006643cfbe210', 'lab3.example.org'), 'lab3.example.org');
+  assert.equal(placeName('eef006643cfbe210', '127.0.0.1'), 'labmon');
 });

@@ -78,3 +78,8 @@ test('the line of a sparkline reaches from its lowest to its highest reading', (
   assert.ok(sparkShape([points], T0 + 60, true).trail.endsWith('H200'));
   assert.equal(sparkShape([], T0, false).end, null);
 });
+
+test('over decades equal factors are equal heights', () => {
+  const points = [1e-9, 1e-8, 1e-7].map((mean, i) => ({ t: T0 - SPAN_S + (i * SPAN_S) / 2, mean, min: mean, max: mean }));
+  assert.equal(sparkShape([points], T0, false, true).line, 'M0.0 24.0L100.0 13.0L200.0 2.0');
+});

@@ -22,6 +22,7 @@ test('the scale of a sparkline', () => {
   assert.equal(peakToPeakText(384.2304840, 384.2304858, { unit: 'THz' }), '1.8 MHz p-p');
   assert.equal(peakToPeakText(18, 18.12, { unit: '°C' }), '0.12 °C p-p');
   assert.equal(peakToPeakText(2.27e-9, 2.35e-9, { unit: 'mbar', scientific: true }), '3.5 % p-p');
+  assert.equal(peakToPeakText(1e-7, 2e-5, { unit: 'mbar', scientific: true }), '2.3 decades');
   assert.equal(peakToPeakText(7, 7, { unit: 'V' }), '0 V p-p');
   assert.equal(peakToPeakText(1, 3, { unit: '' }), '2.0 p-p');
 });
