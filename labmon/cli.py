@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from labmon.app import App
     from labmon.config import Config, DeviceConfig
+    from labmon.device.device import Device
     from labmon.device.driver import Driver, Polled
     from labmon.reading import Channel
 
@@ -75,7 +76,6 @@ def _say_ready(app: App) -> None:
 def check(path: Path) -> None:
     """Say what a configuration means, and everything that is wrong with it; starts nothing."""
     from labmon import config
-    from labmon.device import registry
     from labmon.errors import ConfigError
 
     try:
@@ -83,15 +83,15 @@ def check(path: Path) -> None:
     except ConfigError as error:
         _fail(error)
     errors = [str(problem) for problem in problems]
-    drivers: dict[str, Driver] = {}
-    for device in loaded.devices:
+    devices: list[Device] = []
+    for each in loaded.devices:
         try:
-            drivers[device.name] = registry.build(device)
+            devices.append(_device(each))
         except ConfigError as error:
             errors += str(error).splitlines()
     if errors:
         _fail("\n".join(sorted(errors, key=_line_number)))
-    _print(_tree(loaded, drivers))
+    _print(_tree(loaded, devices))
 
 
 def _line_number(problem: str) -> int:
@@ -99,35 +99,44 @@ def _line_number(problem: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _tree(config: Config, drivers: dict[str, Driver]) -> Tree:
+def _device(config: DeviceConfig) -> Device:
+    """The device as the server would have it; it is never started."""
+    from labmon.device.device import Device
+    from labmon.device.registry import build
+    from labmon.timestamps import Clock
+
+    return Device(
+        config, build(config), clock=Clock(), publish=lambda _: None, changed=lambda _: None
+    )
+
+
+def _tree(config: Config, devices: list[Device]) -> Tree:
     from rich.text import Text
     from rich.tree import Tree
 
-    devices = f"{len(config.devices)} device" + ("" if len(config.devices) == 1 else "s")
-    tree = Tree(Text(f"{config.path}: {devices}, recorded in {config.store}"))
-    for device in config.devices:
-        branch = tree.add(Text(_line(device, drivers[device.name])))
-        for line in _contents(drivers[device.name]):
+    count = f"{len(devices)} device" + ("" if len(devices) == 1 else "s")
+    tree = Tree(Text(f"{config.path}: {count}, recorded in {config.store}"))
+    for each, device in zip(config.devices, devices, strict=True):
+        branch = tree.add(Text(_line(each, device)))
+        for line in _contents(device):
             branch.add(Text(line))
     return tree
 
 
-def _line(device: DeviceConfig, driver: Driver) -> str:
-    title = f" ({device.title})" if device.title else ""
-    state = f"every {device.period_s:g} s" if device.enabled else "disabled"
-    made_up = ", simulated" if driver.simulated else ""
-    return f"{device.name}{title}: driver {device.driver}, {state}{made_up}"
+def _line(config: DeviceConfig, device: Device) -> str:
+    title = f" ({config.title})" if config.title else ""
+    state = f"every {config.period_s:g} s" if config.enabled else "disabled"
+    made_up = ", simulated" if device.is_simulated else ""
+    return f"{config.name}{title}: driver {config.driver}, {state}{made_up}"
 
 
-def _contents(driver: Driver) -> list[str]:
-    """The channels and the commands of a driver, a line for each."""
-    from labmon.device.command import commands_of
-
+def _contents(device: Device) -> list[str]:
+    """The channels and the commands of a device, a line for each."""
     lines = [
         f"{name}{f' [{channel.unit}]' if channel.unit else ''} {channel.description}".rstrip()
-        for name, channel in driver.channels.items()
+        for name, channel in device.channels.items()
     ]
-    for command in commands_of(type(driver)).values():
+    for command in device.commands.values():
         parameters = ", ".join(command.schema()["properties"])
         lines.append(f"{command.name}({parameters}) {command.doc}".rstrip())
     return lines or ["its channels are known once it is connected"]

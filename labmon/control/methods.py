@@ -1,6 +1,6 @@
-"""labmon's own methods: `rpc.discover` and `lease.*`, checked and described like any command.
+"""labmon's own methods: `rpc.discover`, `device.*`, `lease.*`, described like any command.
 
-Each group is made anew for every call, because it needs the caller. The trap: a lease is a
+The groups are made anew for every call, because they need the caller. The trap: a lease is a
 courtesy among operators, no lock against an admin; stealing is open to all of them and audited.
 """
 
@@ -54,7 +54,41 @@ class _LeaseMethods:
         return self._leases.steal(device, self._caller, seconds).description()
 
 
+class _DeviceMethods:
+    """The methods `device.*`: each says which command of which device it stands for."""
+
+    def __init__(self, devices: Mapping[str, Commanded]) -> None:
+        self._devices = devices
+
+    @command(role="viewer")
+    def get(self, device: str, name: str) -> Any:
+        """Read a parameter back from the instrument, now."""
+        self._check("get_", [], device, name)
+        return device, f"get_{name}", []
+
+    @command
+    def set(self, device: str, name: str, value: Any) -> Any:
+        """Set a parameter; what the instrument made of it shows in the readback."""
+        self._check("set_", ["value"], device, name)
+        return device, f"set_{name}", [value]
+
+    def _check(self, verb: str, takes: list[str], device: str, name: str) -> None:
+        _check_device(device, self._devices)
+        parameters = {
+            each.removeprefix(verb): method
+            for each, method in self._devices[device].commands.items()
+            if each.startswith(verb) and list(method.schema()["properties"]) == takes
+        }
+        if name not in parameters:
+            done = "read" if verb == "get_" else "set"
+            raise BadRequestError(
+                f"name: {device} has no parameter that can be {done}"
+                f" called {quoted(name, parameters)}"
+            )
+
+
 LEASE: Final = commands_of(_LeaseMethods)
+DEVICE: Final = commands_of(_DeviceMethods)
 
 
 class Methods:
@@ -81,6 +115,10 @@ class Methods:
             return self.document()
         if group == "lease" and name in LEASE:
             return self._lease(LEASE[name], params, caller)
+        if group == "device" and name in DEVICE:
+            kwargs = DEVICE[name].validate(params)
+            device, each, values = DEVICE[name].run(_DeviceMethods(self._devices), kwargs)
+            return await self._commands.call(device, each, values, caller)
         if not group or group in {"rpc", "lease", "device"}:
             raise NotFoundError(
                 f"there is no method {method[:60]!r}: use DEVICE.COMMAND, or ask rpc.discover"
@@ -90,8 +128,7 @@ class Methods:
     def _lease(self, method: Command, params: Params, caller: Caller) -> Any:
         kwargs = method.validate(params)
         device = kwargs["device"]
-        if device not in self._devices:
-            raise BadRequestError(f"device: there is none called {quoted(device, self._devices)}")
+        _check_device(device, self._devices)
         name = f"lease.{method.name}"
         with self._commands.audited(device, name, params, caller) as outcome:
             check_role(name, method.options.role, caller)
@@ -111,6 +148,7 @@ class Methods:
             "servers": [{"name": "labmon", "url": "/rpc"}],
             "methods": [
                 _DISCOVER,
+                *(_described("device", each) for each in DEVICE.values()),
                 *(_described("lease", each) for each in LEASE.values()),
                 *(
                     _described(name, each)
@@ -124,6 +162,11 @@ class Methods:
                 }
             },
         }
+
+
+def _check_device(name: str, devices: Mapping[str, Commanded]) -> None:
+    if name not in devices:
+        raise BadRequestError(f"device: there is none called {quoted(name, devices)}")
 
 
 _DISCOVER: Final = {

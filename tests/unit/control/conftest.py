@@ -20,6 +20,7 @@ class Valve(Driver):
 
     def __init__(self) -> None:
         self.openings: list[float] = []
+        self.colour = "grey"
 
     @command
     def open(
@@ -47,6 +48,20 @@ class Valve(Driver):
             "timeout": InstrumentTimeoutError("no answer within 1 s"),
             "bug": ZeroDivisionError("secret"),
         }[how]
+
+    @command
+    def set_colour(self, value: str) -> None:
+        """Paint it."""
+        self.colour = value
+
+    @command(role="viewer")
+    def get_colour(self) -> str:
+        """Look at it."""
+        return self.colour
+
+    @command
+    def set_lamp(self, number: int, on: bool) -> None:
+        """A command that only sounds like a parameter."""
 
     @command
     def say(self, text: str) -> str:

@@ -71,6 +71,7 @@ async def test_what_is_no_request_is_invalid(rpc, request_, message):
         ("valve.connect", "valve has no command 'connect'"),
         ("valve.__init__", "valve has no command"),
         ("open", "there is no method 'open': use DEVICE.COMMAND, or ask rpc.discover"),
+        ("device.delete", "there is no method 'device.delete'"),
         ("rpc.shutdown", "there is no method 'rpc.shutdown'"),
         ("lease.check", "there is no method 'lease.check'"),
         (".open", "there is no method"),
@@ -225,7 +226,13 @@ async def test_discover_describes_every_command(call):
     document = (await call("rpc.discover"))["result"]
     assert document["openrpc"].startswith("1.")
     methods = {method["name"]: method for method in document["methods"]}
-    assert set(methods) >= {"rpc.discover", "lease.acquire", "lease.steal", "valve.open"}
+    assert set(methods) >= {
+        "rpc.discover",
+        "device.set",
+        "lease.acquire",
+        "lease.steal",
+        "valve.open",
+    }
     opening = methods["valve.open"]
     assert opening["summary"] == "Open the valve."
     percent, slow = opening["params"]
@@ -247,3 +254,35 @@ async def test_discover_describes_every_command(call):
 
 async def test_discover_takes_no_parameters(call):
     assert (await call("rpc.discover", [1]))["error"]["code"] == -32602
+
+
+async def test_parameters_are_set_and_read_by_name(call, rpc, valve):
+    assert (await call("device.set", ["valve", "colour", "red"]))["result"] is None
+    assert valve.colour == "red"
+    for params in (["valve", "colour"], {"device": "valve", "name": "colour"}):
+        assert (await call("device.get", params))["result"] == "red"
+    request = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "device.set",
+        "params": ["valve", "colour", "x"],
+    }
+    assert (await rpc.handle(request, EVE))["error"]["code"] == -32004
+    request = {"jsonrpc": "2.0", "id": 1, "method": "device.get", "params": ["valve", "colour"]}
+    assert (await rpc.handle(request, EVE))["result"] == "red"
+
+
+@pytest.mark.parametrize(
+    ("method", "params", "message"),
+    [
+        ("device.get", ["vlave", "colour"], "device: there is none called 'vlave' (did you mean"),
+        ("device.get", ["valve", "lamp"], "no parameter that can be read called 'lamp'"),
+        ("device.set", ["valve", "lamp", 1], "no parameter that can be set called 'lamp'"),
+        ("device.set", ["valve", "colour"], "value is missing"),
+        ("device.set", ["valve", "colour", 5], "allowed: text"),
+    ],
+)
+async def test_a_wrong_parameter_name_says_which_there_are(call, method, params, message):
+    error = (await call(method, params))["error"]
+    assert error["code"] == -32602
+    assert message in error["message"]
