@@ -126,6 +126,7 @@ class ServerProcess:
 
     def end(self, number=signal.SIGTERM, timeout_s=10.0):
         """Send a signal, wait, and return (exit code, seconds it took)."""
+        assert self.process is not None, "it was never started"
         began = time.monotonic()
         self.process.send_signal(number)
         code = self.process.wait(timeout_s)

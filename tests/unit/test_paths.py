@@ -3,7 +3,7 @@ import pytest
 from labmon.paths import Selection, check_name
 
 
-@pytest.mark.parametrize("name", ["wavemeter/ch1", "a", "Ca ion/Frequenz-2", "π/σ_2.5", "x" * 255])
+@pytest.mark.parametrize("name", ["wavemeter/ch1", "a", "Ca ion/Frequenz-2", "π/Δ_2.5", "x" * 255])
 def test_names_of_streams(name):
     assert check_name(name) == name
 
@@ -31,7 +31,7 @@ def test_names_are_normalised():
     ],
 )
 def test_what_is_no_name_is_refused_with_a_reason(name):
-    with pytest.raises(ValueError, match="name|contains|begins|segment"):
+    with pytest.raises(ValueError, match=r"name|contains|begins|segment"):
         check_name(name)
 
 
