@@ -31,7 +31,7 @@ class HungError(InstrumentTimeoutError):
     """
 
     def __init__(self, owner: str, hung: str, waiting: str = "") -> None:
-        super().__init__(f"{waiting} was not begun: {hung}" if waiting else hung)
+        super().__init__(f"{waiting} was not begun, as {owner}'s {hung}" if waiting else hung)
         self.owner = owner
         self.hung = hung
 
