@@ -23,10 +23,10 @@ CHANNELS: Final = {
     "_health/asked_rate": Channel(
         unit="Hz", description="polls per second, asked for", digits=3, tile=False
     ),
-    "_health/jitter": Channel(
+    "_health/jitter_ms": Channel(
         unit="ms", description="lateness that 95% of the polls stay below", digits=2, tile=False
     ),
-    "_health/latency": Channel(
+    "_health/latency_ms": Channel(
         unit="ms", description="median duration of a poll", digits=2, tile=False
     ),
     "_health/errors": Channel(

@@ -20,8 +20,8 @@ def test_health_is_summed_up_every_ten_seconds():
     values: dict[str, Any] = dict(zip(batch.paths, batch.values, strict=True))
     assert values["gauge/_health/rate"] == 10.0
     assert values["gauge/_health/asked_rate"] == 10.0
-    assert abs(values["gauge/_health/jitter"] - 0.94) < 1e-9
-    assert values["gauge/_health/latency"] == 2.0
+    assert abs(values["gauge/_health/jitter_ms"] - 0.94) < 1e-9
+    assert values["gauge/_health/latency_ms"] == 2.0
     assert batch.time_ns == 7
     empty = watch.summary(20.0, 8)
     assert empty is not None
