@@ -7,279 +7,31 @@ any await, so whatever changes memory does it all between two awaits.
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from labmon.datastream import tags as tagging
 from labmon.datastream.appending import Rejection, array_columns, check_source
-from labmon.datastream.backends import open_backend
-from labmon.datastream.descriptor import describe
-from labmon.datastream.engine import Engine
-from labmon.datastream.exceptions import UnsupportedValueType
-from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import Graph
-from labmon.datastream.lazy import Datapoints, Streams
 from labmon.datastream.query import answered_granularity, make_range
-from labmon.datastream.stream import StreamConfig, all_downsamplers
-from labmon.datastream.tail import JournalTail, journal_since
+from labmon.datastream.stream_api import StreamApi
+from labmon.datastream.tail import JournalTail
 from labmon.datastream.times import to_ns
-from labmon.datastream.values import VALUE_TYPES
 from labmon.reading import Quality
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-    from types import TracebackType
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from labmon.datastream.backends.base import Backend
+    from labmon.datastream.granularity import Granularity
+    from labmon.datastream.lazy import Datapoints
     from labmon.datastream.times import Timestamp
     from labmon.reading import Batch, Value
 
 __all__ = ["Datastream", "Graph", "JournalTail", "Rejection"]
 
 
-class Datastream:
-    """An open store of streams; `async with` opens and closes it, or `start` and `close`.
-
-    Args:
-        url: `sqlite:///data/labmon.db`, `memory:`, ... or a backend that is not open yet.
-        clock: int nanoseconds UTC; gives the time of what is appended without one.
-        read_only: one consistent snapshot, beside whoever writes; nothing can be changed.
-        commit_interval_s: a value waits at most so long for others to be committed with it.
-        commit_readings: so many values do not wait.
-        durability: `full`: a commit survives a power cut; `relaxed`: it survives a crash of this
-            process, while a power cut may take the last seconds.
-        spool_bytes: how much may wait in memory while the store is away.
-        seal_datapoints: so many datapoints make a block.
-    """
-
-    def __init__(
-        self,
-        url: str | Backend,
-        *,
-        clock: Callable[[], int] = time.time_ns,
-        read_only: bool = False,
-        commit_interval_s: float = 0.1,
-        commit_readings: int = 1000,
-        durability: str = "full",
-        spool_bytes: int = 64 << 20,
-        seal_datapoints: int = 4096,
-    ) -> None:
-        backend = open_backend(url, durability=durability) if isinstance(url, str) else url
-        self._clock = clock
-        self._engine = Engine(
-            backend,
-            clock,
-            read_only=read_only,
-            commit_interval_s=commit_interval_s,
-            commit_readings=commit_readings,
-            spool_bytes=spool_bytes,
-            seal_datapoints=seal_datapoints,
-        )
-
-    async def start(self) -> None:
-        """Open the store; afterwards `node` and `epoch` are known, and durable."""
-        await self._engine.start()
-
-    async def close(self) -> None:
-        """Make durable what waits, as far as the store takes it, and close the store."""
-        await self._engine.close()
-
-    async def __aenter__(self) -> Self:
-        """Open the store."""
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Close the store."""
-        await self.close()
-
-    # What is known without waiting
-
-    @property
-    def node(self) -> str:
-        """The identity of this store's server."""
-        return self._engine.node
-
-    @property
-    def epoch(self) -> int:
-        """The number of this start."""
-        return self._engine.epoch
-
-    @property
-    def durable_seq(self) -> int:
-        """The last sequence number of this epoch that is durable."""
-        return self._engine.journal.durable_seq
-
-    @property
-    def pending_bytes(self) -> int:
-        """What waits in memory to become durable."""
-        return self._engine.journal.pending_bytes
-
-    @property
-    def dropped_readings(self) -> int:
-        """Readings that were lost since the start, because the store was away for too long."""
-        return self._engine.appender.dropped_readings
-
-    @property
-    def is_healthy(self) -> bool:
-        """Whether the store took the last write."""
-        return self._engine.journal.is_healthy
-
-    @property
-    def last_error(self) -> str | None:
-        """Why the store did not take the last write; None: it did."""
-        return self._engine.journal.last_error
-
-    def stream_id(self, path: str) -> str | None:
-        """The id of the stream of a path, or None."""
-        stream = self._engine.catalogue.at(path)
-        return None if stream is None else stream.id
-
-    def paths(self) -> list[str]:
-        """The paths of all streams that have one."""
-        return self._engine.catalogue.paths()
-
-    def describe(self, stream_id: str) -> dict[str, Any]:
-        """The descriptor of a stream: its tags and the reserved ones.
-
-        Raises:
-            StreamNotFound: there is none.
-        """
-        return describe(self._engine.catalogue, self._engine.catalogue.get(stream_id))
-
-    def latest(self, stream_id: str) -> tuple[int, Any, int] | None:
-        """(time_ns, value, quality) of the newest datapoint, or None; from memory.
-
-        Raises:
-            StreamNotFound: there is none.
-        """
-        return self._engine.catalogue.get(stream_id).newest()
-
-    async def epoch_end(self, epoch: int) -> int | None:
-        """The last durable sequence number of an epoch; None: there was no such epoch."""
-        return self.durable_seq if epoch == self.epoch else self._engine.ends.get(epoch)
-
-    async def journal_since(self, epoch: int, seq: int) -> JournalTail:
-        """The durable readings after a position, as far as the journal reaches back."""
-        return await journal_since(self._engine, epoch, seq)
-
-    # Streams
-
-    async def ensure_stream(
-        self,
-        query_tags: Mapping[str, Any],
-        tags: Mapping[str, Any],
-        value_downsamplers: Iterable[str],
-        highest_granularity: Granularity | str,
-        derive_from: Sequence[Any] | None = None,
-        derive_op: str | None = None,
-        derive_args: Mapping[str, Any] | None = None,
-        value_type: str | None = None,
-        value_type_options: Mapping[str, Any] | None = None,
-        derive_backprocess: bool = True,
-    ) -> str:
-        """The id of the stream that `query_tags` select; it is made where there is none.
-
-        Args:
-            query_tags: select the stream; a new one gets them as tags.
-            tags: a new stream gets them, of an old one they are merged into its own.
-            value_downsamplers: names; those that they imply are added. Empty: never downsampled.
-            highest_granularity: the finest one that is kept.
-            derive_from: the sources of a derived stream.
-            derive_op: its operator.
-            derive_args: arguments of the operator.
-            value_type: `numeric` (also None), `nominal` or `graph`.
-            value_type_options: `{"high_accuracy": True}` keeps decimals exactly.
-            derive_backprocess: whether a derived stream starts with what its sources have.
-
-        Raises:
-            MultipleStreamsReturned: the query selects several.
-            InconsistentStreamConfiguration: it exists and differs in anything but tags.
-            ReservedTagNameError, UnsupportedDownsampler, UnsupportedGranularity,
-            UnsupportedValueType: an argument makes no sense.
-        """
-        self._engine.check_writable()
-        kind = "numeric" if value_type is None else value_type
-        if kind not in VALUE_TYPES:
-            raise UnsupportedValueType(
-                f"{kind!r} is no value type: use one of {', '.join(VALUE_TYPES)}"
-            )
-        config = StreamConfig(
-            kind,
-            dict(value_type_options or {}),
-            all_downsamplers(value_downsamplers, kind),
-            Granularity.find(highest_granularity),
-        )
-        stream, is_changed = self._engine.catalogue.ensure(query_tags, tags, config)
-        if is_changed:
-            self._engine.write_stream(stream)
-        return stream.id
-
-    async def find_streams(self, query_tags: Mapping[str, Any] | None = None) -> Streams:
-        """The descriptors of the streams that a tag query selects, all of them by default."""
-        catalogue = self._engine.catalogue
-
-        async def chunks() -> AsyncIterator[list[dict[str, Any]]]:
-            for stream in catalogue.find(query_tags):
-                yield [describe(catalogue, stream)]
-
-        async def counting() -> int:
-            return len(catalogue.find(query_tags))
-
-        return Streams(chunks, counting)
-
-    async def get_tags(self, stream_id: str) -> dict[str, Any]:
-        """The descriptor of a stream: its tags and the reserved ones.
-
-        Raises:
-            StreamNotFound: there is none.
-        """
-        return self.describe(stream_id)
-
-    async def update_tags(self, stream_id: str, tags: Mapping[str, Any]) -> None:
-        """Merge tags into a stream's own.
-
-        Raises:
-            StreamNotFound: there is none.
-            ReservedTagNameError: a name is reserved.
-        """
-        stream = self._engine.catalogue.get(stream_id)
-        self._retag(stream_id, tagging.merge(stream.tags, tagging.check_tags(tags)))
-
-    async def remove_tag(self, stream_id: str, tag: str) -> None:
-        """Remove one tag; one that is not there is no error.
-
-        Raises:
-            StreamNotFound: there is none.
-            ReservedTagNameError: the name is reserved.
-        """
-        tagging.check_name(tag)
-        tags = dict(self._engine.catalogue.get(stream_id).tags)
-        tags.pop(tag, None)
-        self._retag(stream_id, tags)
-
-    async def clear_tags(self, stream_id: str) -> None:
-        """Remove all tags.
-
-        Raises:
-            StreamNotFound: there is none.
-        """
-        self._retag(stream_id, {})
-
-    def _retag(self, stream_id: str, tags: dict[str, Any]) -> None:
-        self._engine.check_writable()
-        stream = self._engine.catalogue.get(stream_id)
-        if self._engine.catalogue.retag(stream, tags):
-            self._engine.write_stream(stream)
-
-    # Appending
+class Datastream(StreamApi):
+    """An open store of streams: append to them, and ask them; see `OpenStore` for the arguments."""
 
     async def append(
         self,
@@ -392,8 +144,6 @@ class Datastream:
     async def commit(self) -> None:
         """Wait until everything that was appended before is durable."""
         await self._engine.commit()
-
-    # Queries
 
     async def get_data(
         self,

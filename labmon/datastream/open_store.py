@@ -1,0 +1,149 @@
+"""`OpenStore`: the life of an open store, and what it tells without waiting."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Self
+
+from labmon.datastream.backends import open_backend
+from labmon.datastream.descriptor import describe
+from labmon.datastream.engine import Engine
+from labmon.datastream.tail import JournalTail, journal_since
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from labmon.datastream.backends.base import Backend
+
+
+class OpenStore:
+    """An open store of streams; `async with` opens and closes it, or `start` and `close`.
+
+    Args:
+        url: `sqlite:///data/labmon.db`, `memory:`, ... or a backend that is not open yet.
+        clock: int nanoseconds UTC; gives the time of what is appended without one.
+        read_only: one consistent snapshot, beside whoever writes; nothing can be changed.
+        commit_interval_s: a value waits at most so long for others to be committed with it.
+        commit_readings: so many values do not wait.
+        durability: `full`: a commit survives a power cut; `relaxed`: it survives a crash of this
+            process, while a power cut may take the last seconds.
+        spool_bytes: how much may wait in memory while the store is away.
+        seal_datapoints: so many datapoints make a block.
+    """
+
+    def __init__(
+        self,
+        url: str | Backend,
+        *,
+        clock: Callable[[], int] = time.time_ns,
+        read_only: bool = False,
+        commit_interval_s: float = 0.1,
+        commit_readings: int = 1000,
+        durability: str = "full",
+        spool_bytes: int = 64 << 20,
+        seal_datapoints: int = 4096,
+    ) -> None:
+        backend = open_backend(url, durability=durability) if isinstance(url, str) else url
+        self._clock = clock
+        self._engine = Engine(
+            backend,
+            clock,
+            read_only=read_only,
+            commit_interval_s=commit_interval_s,
+            commit_readings=commit_readings,
+            spool_bytes=spool_bytes,
+            seal_datapoints=seal_datapoints,
+        )
+
+    async def start(self) -> None:
+        """Open the store; afterwards `node` and `epoch` are known, and durable."""
+        await self._engine.start()
+
+    async def close(self) -> None:
+        """Make durable what waits, as far as the store takes it, and close the store."""
+        await self._engine.close()
+
+    async def __aenter__(self) -> Self:
+        """Open the store."""
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the store."""
+        await self.close()
+
+    # What is known without waiting
+
+    @property
+    def node(self) -> str:
+        """The identity of this store's server."""
+        return self._engine.node
+
+    @property
+    def epoch(self) -> int:
+        """The number of this start."""
+        return self._engine.epoch
+
+    @property
+    def durable_seq(self) -> int:
+        """The last sequence number of this epoch that is durable."""
+        return self._engine.journal.durable_seq
+
+    @property
+    def pending_bytes(self) -> int:
+        """What waits in memory to become durable."""
+        return self._engine.journal.pending_bytes
+
+    @property
+    def dropped_readings(self) -> int:
+        """Readings that were lost since the start, because the store was away for too long."""
+        return self._engine.appender.dropped_readings
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the store took the last write."""
+        return self._engine.journal.is_healthy
+
+    @property
+    def last_error(self) -> str | None:
+        """Why the store did not take the last write; None: it did."""
+        return self._engine.journal.last_error
+
+    def stream_id(self, path: str) -> str | None:
+        """The id of the stream of a path, or None."""
+        stream = self._engine.catalogue.at(path)
+        return None if stream is None else stream.id
+
+    def paths(self) -> list[str]:
+        """The paths of all streams that have one."""
+        return self._engine.catalogue.paths()
+
+    def describe(self, stream_id: str) -> dict[str, Any]:
+        """The descriptor of a stream: its tags and the reserved ones.
+
+        Raises:
+            StreamNotFound: there is none.
+        """
+        return describe(self._engine.catalogue, self._engine.catalogue.get(stream_id))
+
+    def latest(self, stream_id: str) -> tuple[int, Any, int] | None:
+        """(time_ns, value, quality) of the newest datapoint, or None; from memory.
+
+        Raises:
+            StreamNotFound: there is none.
+        """
+        return self._engine.catalogue.get(stream_id).newest()
+
+    async def epoch_end(self, epoch: int) -> int | None:
+        """The last durable sequence number of an epoch; None: there was no such epoch."""
+        return self.durable_seq if epoch == self.epoch else self._engine.ends.get(epoch)
+
+    async def journal_since(self, epoch: int, seq: int) -> JournalTail:
+        """The durable readings after a position, as far as the journal reaches back."""
+        return await journal_since(self._engine, epoch, seq)

@@ -1,0 +1,128 @@
+"""`StreamApi`: the streams of a store: made, found, tagged and removed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from labmon.datastream import tags as tagging
+from labmon.datastream.descriptor import describe
+from labmon.datastream.exceptions import UnsupportedValueType
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.lazy import Streams
+from labmon.datastream.open_store import OpenStore
+from labmon.datastream.stream import StreamConfig, all_downsamplers
+from labmon.datastream.values import VALUE_TYPES
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+
+
+class StreamApi(OpenStore):
+    """An open store, and its streams."""
+
+    async def ensure_stream(
+        self,
+        query_tags: Mapping[str, Any],
+        tags: Mapping[str, Any],
+        value_downsamplers: Iterable[str],
+        highest_granularity: Granularity | str,
+        derive_from: Sequence[Any] | None = None,
+        derive_op: str | None = None,
+        derive_args: Mapping[str, Any] | None = None,
+        value_type: str | None = None,
+        value_type_options: Mapping[str, Any] | None = None,
+        derive_backprocess: bool = True,
+    ) -> str:
+        """The id of the stream that `query_tags` select; it is made where there is none.
+
+        Args:
+            query_tags: select the stream; a new one gets them as tags.
+            tags: a new stream gets them, of an old one they are merged into its own.
+            value_downsamplers: names; those that they imply are added. Empty: never downsampled.
+            highest_granularity: the finest one that is kept.
+            derive_from: the sources of a derived stream.
+            derive_op: its operator.
+            derive_args: arguments of the operator.
+            value_type: `numeric` (also None), `nominal` or `graph`.
+            value_type_options: `{"high_accuracy": True}` keeps decimals exactly.
+            derive_backprocess: whether a derived stream starts with what its sources have.
+
+        Raises:
+            MultipleStreamsReturned: the query selects several.
+            InconsistentStreamConfiguration: it exists and differs in anything but tags.
+            ReservedTagNameError, UnsupportedDownsampler, UnsupportedGranularity,
+            UnsupportedValueType: an argument makes no sense.
+        """
+        self._engine.check_writable()
+        kind = "numeric" if value_type is None else value_type
+        if kind not in VALUE_TYPES:
+            raise UnsupportedValueType(
+                f"{kind!r} is no value type: use one of {', '.join(VALUE_TYPES)}"
+            )
+        config = StreamConfig(
+            kind,
+            dict(value_type_options or {}),
+            all_downsamplers(value_downsamplers, kind),
+            Granularity.find(highest_granularity),
+        )
+        stream, is_changed = self._engine.catalogue.ensure(query_tags, tags, config)
+        if is_changed:
+            self._engine.write_stream(stream)
+        return stream.id
+
+    async def find_streams(self, query_tags: Mapping[str, Any] | None = None) -> Streams:
+        """The descriptors of the streams that a tag query selects, all of them by default."""
+        catalogue = self._engine.catalogue
+
+        async def chunks() -> AsyncIterator[list[dict[str, Any]]]:
+            for stream in catalogue.find(query_tags):
+                yield [describe(catalogue, stream)]
+
+        async def counting() -> int:
+            return len(catalogue.find(query_tags))
+
+        return Streams(chunks, counting)
+
+    async def get_tags(self, stream_id: str) -> dict[str, Any]:
+        """The descriptor of a stream: its tags and the reserved ones.
+
+        Raises:
+            StreamNotFound: there is none.
+        """
+        return self.describe(stream_id)
+
+    async def update_tags(self, stream_id: str, tags: Mapping[str, Any]) -> None:
+        """Merge tags into a stream's own.
+
+        Raises:
+            StreamNotFound: there is none.
+            ReservedTagNameError: a name is reserved.
+        """
+        stream = self._engine.catalogue.get(stream_id)
+        self._retag(stream_id, tagging.merge(stream.tags, tagging.check_tags(tags)))
+
+    async def remove_tag(self, stream_id: str, tag: str) -> None:
+        """Remove one tag; one that is not there is no error.
+
+        Raises:
+            StreamNotFound: there is none.
+            ReservedTagNameError: the name is reserved.
+        """
+        tagging.check_name(tag)
+        tags = dict(self._engine.catalogue.get(stream_id).tags)
+        tags.pop(tag, None)
+        self._retag(stream_id, tags)
+
+    async def clear_tags(self, stream_id: str) -> None:
+        """Remove all tags.
+
+        Raises:
+            StreamNotFound: there is none.
+        """
+        self._retag(stream_id, {})
+
+    def _retag(self, stream_id: str, tags: dict[str, Any]) -> None:
+        self._engine.check_writable()
+        stream = self._engine.catalogue.get(stream_id)
+        if self._engine.catalogue.retag(stream, tags):
+            self._engine.write_stream(stream)
