@@ -18,6 +18,8 @@ const RATE_WINDOW_S = 5;
 const SEED_POINTS = 150;
 const SMOOTHING = 1 / 12;
 const MIN_INTERVALS = 6;
+const GAP_INTERVALS = 3;
+const GAPS_IN_A_ROW = 3;
 
 /** One stream as the page knows it. */
 export class Stream {
@@ -27,6 +29,7 @@ export class Stream {
 
   #interval_s = 0;
   #intervals = 0;
+  #gaps = 0;
 
   /** @param {string} path */
   constructor(path) {
@@ -38,14 +41,20 @@ export class Stream {
     return this.#intervals < MIN_INTERVALS ? null : 1 / this.#interval_s;
   }
 
+  /** One gap is no slower rate, several in a row are one. @param {number} interval_s */
+  #measure(interval_s) {
+    const isGap = this.#intervals > 0 && interval_s > GAP_INTERVALS * this.#interval_s;
+    this.#gaps = isGap ? this.#gaps + 1 : 0;
+    if (this.#gaps >= GAPS_IN_A_ROW) this.#intervals = this.#gaps = 0;
+    else if (isGap) return;
+    this.#intervals += 1;
+    this.#interval_s += (interval_s - this.#interval_s) * Math.max(SMOOTHING, 1 / this.#intervals);
+  }
+
   /** @param {number} t @param {any} value @param {number} quality */
   take(t, value, quality) {
     const interval = t - (this.reading?.t ?? t);
-    const isGap = this.#interval_s > 0 && interval > 10 * this.#interval_s;
-    if (interval > 0 && !isGap) {
-      this.#intervals += 1;
-      this.#interval_s += (interval - this.#interval_s) * Math.max(SMOOTHING, 1 / this.#intervals);
-    }
+    if (interval > 0) this.#measure(interval);
     this.trace.add(t, typeof value === 'number' ? value : null);
     if (!this.reading || t >= this.reading.t) this.reading = { t, value, quality };
   }

@@ -83,6 +83,8 @@ test('the rate of a stream is measured as its readings come', () => {
   for (let i = 0; i < 20; i++) connection.handlers.readings([['a/d', NOW + i / 10, i, 0]]);
   connection.handlers.readings([['a/d', NOW + 60, 1, 0]]); // a gap is no slow rate
   assert.ok(Math.abs(Number(store.stream('a/d').rate_hz) - 10) < 0.01);
+  for (let i = 1; i < 20; i++) connection.handlers.readings([['a/d', NOW + 60 + i, i, 0]]);
+  assert.ok(Math.abs(Number(store.stream('a/d').rate_hz) - 1) < 0.01);
 });
 
 test('a device’s new state is taken over, an unknown device is fetched', async () => {
