@@ -6,7 +6,6 @@ come from the configuration and from instruments; they are printed as text, neve
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 import threading
@@ -52,13 +51,10 @@ def serve(
     path: Path, host: str | None, port: int | None, data_dir: Path | None, verbose: bool
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
-    from labmon import app, config
+    from labmon import app, config, logs
     from labmon.errors import LabmonError
 
-    logging.basicConfig(
-        level=logging.DEBUG if verbose else logging.INFO,
-        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
-    )
+    logs.set_up(is_verbose=verbose)
     try:
         app.run(config.load(path, host=host, port=port, data_dir=data_dir), _say_ready)
     except (LabmonError, OSError) as error:

@@ -19,14 +19,14 @@ from labmon.control.codes import (
     code_of,
     error_object,
 )
-from labmon.control.commands import Commands, Params
+from labmon.control.commands import Commands, Params, check_role
 from labmon.control.lease import Leases
 from labmon.control.methods import Methods
 from labmon.control.once import Once, Outcome
 from labmon.device.worker import DriverBugError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from labmon.control.audit import Audit
     from labmon.control.caller import Caller
@@ -65,7 +65,8 @@ class Rpc:
         self, devices: Mapping[str, Commanded], audit: Audit, leases: Leases | None = None
     ) -> None:
         self.leases = leases or Leases()
-        self._methods = Methods(devices, self.leases, Commands(devices, self.leases, audit))
+        self._commands = Commands(devices, self.leases, audit)
+        self._methods = Methods(devices, self.leases, self._commands)
         self._once = Once(_is_final)
 
     async def handle(self, request: object, caller: Caller) -> dict[str, Any] | list[Any] | None:
@@ -77,6 +78,24 @@ class Rpc:
             return _refused(None, InvalidRequestError(text))
         replies = [await self._reply(each, caller) for each in request]
         return [reply for reply in replies if reply is not None] or None
+
+    def act(self, device: str, action: str, do: Callable[[], object], caller: Caller) -> None:
+        """Do something with a device that is no command of its driver, under the same rules.
+
+        Args:
+            device: by name; there is one.
+            action: a word for the record: `reconnect`, `enable`, `disable`.
+            do: does it.
+            caller: an operator.
+
+        Raises:
+            NotPermittedError: the caller is only a viewer.
+            LeasedError: somebody else holds the lease.
+        """
+        with self._commands.audited(device, action, None, caller):
+            check_role(f"{device}.{action}", "operator", caller)
+            self.leases.check(device, caller)
+            do()
 
     def discover(self) -> dict[str, Any]:
         """The OpenRPC document of everything that can be called."""

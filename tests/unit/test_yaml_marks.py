@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from labmon.errors import ConfigError
 from labmon.yaml_marks import MAX_ALIASES, parse
@@ -148,3 +152,13 @@ def test_a_mapping_may_take_over_the_keys_of_another():
     assert document.marks["device", "p"].line == 1
     assert document.marks["device", "q"].line == 4
     assert texts("a: {<<: 5}") == ["FILE:1: '<<' takes a mapping, or a list of mappings"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet=" \n\t:-[]{},&*!|>'\"%@#?a0.~<ü\x85", max_size=60))
+def test_any_text_is_a_document_or_a_config_error_with_its_line(text):
+    try:
+        said = [str(problem) for problem in parse(text, "FILE").problems]
+    except ConfigError as error:
+        said = [str(error)]
+    assert all(re.match(r"FILE:[1-9]\d*: ", line) for line in said)

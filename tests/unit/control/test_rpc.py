@@ -5,12 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import orjson
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from labmon.control.caller import Caller
+from labmon.control.codes import MEANINGS
+from labmon.errors import LeasedError, NotPermittedError
 
 ANN = Caller("ann", "operator", "127.0.0.1")
 EVE = Caller("eve", "viewer", "192.0.2.1")
+METHODS = ["valve.open", "valve.say", "device.set", "lease.steal", "rpc.discover", "x.y"]
 
 
 async def test_a_command_is_carried_out_and_answered(call, valve):
@@ -286,3 +292,52 @@ async def test_a_wrong_parameter_name_says_which_there_are(call, method, params,
     error = (await call(method, params))["error"]
     assert error["code"] == -32602
     assert message in error["message"]
+
+
+async def test_acts_upon_a_device_follow_the_same_rules(rpc, call, records):
+    done: list[str] = []
+    rpc.act("valve", "reconnect", lambda: done.append("reconnect"), ANN)
+    assert done == ["reconnect"]
+    with pytest.raises(NotPermittedError):
+        rpc.act("valve", "disable", lambda: done.append("disable"), EVE)
+    await call("lease.acquire", ["valve"], who="bob")
+    with pytest.raises(LeasedError):
+        rpc.act("valve", "disable", lambda: done.append("disable"), ANN)
+    assert done == ["reconnect"]
+    acts = [(entry["command"], entry["who"], entry["ok"]) for _, entry in records]
+    assert acts == [
+        ("reconnect", "ann", True),
+        ("disable", "eve", False),
+        ("lease.acquire", "bob", True),
+        ("disable", "ann", False),
+    ]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+REQUESTS = st.fixed_dictionaries(
+    {"jsonrpc": st.just("2.0") | JSON, "method": st.sampled_from(METHODS) | st.text(max_size=20)},
+    optional={"id": JSON, "params": JSON, "idempotency_key": st.text(max_size=3) | JSON},
+)
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(request_=JSON | REQUESTS | st.lists(REQUESTS, max_size=4))
+async def test_whatever_is_sent_the_reply_is_one_of_json_rpc(rpc, request_):
+    given_replies = await rpc.handle(request_, ANN)
+    replies = given_replies if isinstance(given_replies, list) else [given_replies]
+    for reply in replies:
+        if reply is not None:
+            assert set(reply) - {"jsonrpc", "id"} in ({"result"}, {"error"})
+            assert reply["jsonrpc"] == "2.0"
+        if reply is not None and "error" in reply:
+            assert reply["error"]["code"] in set(MEANINGS) - {-32603}
+            assert len(reply["error"]["message"]) < 1000
+    orjson.dumps(given_replies, option=orjson.OPT_NON_STR_KEYS, default=repr)
