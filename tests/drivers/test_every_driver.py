@@ -19,6 +19,7 @@ from labmon.device.transport import Link
 from labmon.errors import InstrumentError
 from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
+from labmon_drivers.scpi import Scpi, ScpiChannel
 from labmon_drivers.serial_line import LineChannel, SerialLine
 
 FAST = {"reply_timeout_s": 0.2, "write_timeout_s": 0.5}
@@ -74,6 +75,19 @@ CASES = {
     ),
     "pfeiffer_rs485": Case(
         PfeifferRs485, "sim://pfeiffer_rs485", {"speed": 1000.0, "current": 0.34, "error": ""}
+    ),
+    "scpi": Case(
+        Scpi,
+        "sim://scpi",
+        {"voltage": 5.0, "current": 0.4, "power": 2.0},
+        settings={
+            "error_query": "SYST:ERR?",
+            "channels": {
+                "voltage": ScpiChannel(query="MEAS:ALL?", column=1),
+                "current": ScpiChannel(query="MEAS:CURR?"),
+                "power": ScpiChannel(query="MEAS:ALL?", column=3),
+            },
+        },
     ),
 }
 

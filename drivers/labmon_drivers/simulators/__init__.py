@@ -11,6 +11,7 @@ SIMULATORS: Final = {
     "gauge": "labmon_drivers.simulators.gauge:Gauge",
     "pfeiffer": "labmon_drivers.simulators.pfeiffer_tpg:PfeifferTpg",
     "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
+    "scpi": "labmon_drivers.simulators.scpi:Scpi",
 }
 
 for _name, _where in SIMULATORS.items():

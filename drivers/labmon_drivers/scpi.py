@@ -1,0 +1,261 @@
+"""`scpi`: bench instruments that are described in the configuration alone.
+
+Which query gives which channel, what is set by which command, what is sent after connecting. The
+trap: most instruments are silent when they refuse a command; `error_query` asks them after each.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated, Any, ClassVar, Literal, Unpack
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from labmon.device import (
+    InstrumentError,
+    LinkDriver,
+    LinkKeys,
+    LinkSettings,
+    Parameter,
+    Port,
+    Value,
+)
+from labmon.device.command import Command, Options
+from labmon.errors import BadRequestError
+from labmon_drivers._channels import ChannelSettings, StatusWords
+from labmon_drivers.protocols.scpi import MAX_ERRORS, column, filled, parse_error, parse_number
+
+
+class _Answer(ChannelSettings):
+    """A value within the answer to a query."""
+
+    query: str = Field(default="", description="What is asked; the same query is sent once a poll.")
+    column: Annotated[int, Field(ge=1)] = 1
+    pattern: str = Field(default="", description="A regular expression with one group, the value.")
+
+    def read(self, text: str, words: StatusWords) -> Value:
+        """The value in an answer.
+
+        Raises:
+            InstrumentError: it is not there.
+        """
+        if self.pattern:
+            match = re.search(self.pattern, text)
+            if match is None or match[1] is None:
+                raise InstrumentError(f"{text[:60]!r} does not match {self.pattern!r}")
+            text = match[1]
+        else:
+            text = column(text, self.column)
+        if self.kind == "nominal" or text in words:
+            return self.value(text, words)
+        number = parse_number(text)
+        return number if number.value is None else self.value(number.value)
+
+
+class ScpiChannel(_Answer):
+    """A channel that is asked for."""
+
+    every_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Least time between two queries; 0: with each poll."
+    )
+
+
+class ScpiParameter(_Answer):
+    """A quantity that can be set and is read back."""
+
+    write: str = Field(description="The command, with {value} or {value:.3f} in it.")
+    type: Literal["number", "integer", "boolean", "text"] = "number"
+    choices: list[str] = Field(default_factory=list, description="All that may be set.")
+    true_word: str = Field(default="1", description="How the instrument writes true.")
+    false_word: str = Field(default="0", description="How the instrument writes false.")
+    every_s: Annotated[float, Field(ge=0)] = Field(
+        default=10.0, description="Least time between two readings of the readback."
+    )
+    confirm: str = Field(default="", description="A question that the browser asks before.")
+
+
+class ScpiCommand(BaseModel):
+    """A named action: lines that are sent one after the other."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    send: list[str]
+    description: str = ""
+    confirm: str = ""
+
+
+class Scpi(LinkDriver):
+    """An instrument with queries and commands in lines of text, described in the configuration.
+
+    Args:
+        channels: by name: `query`, where in the answer (`column`, or `pattern` with one group),
+            how often (`every_s`), and as everywhere `unit`, `label`, `digits`, `scale`, `limits`.
+        parameters: what can be set, by name: `write`, `query`, `type`, `choices`, `limits`.
+        actions: further commands, by name: the lines to `send`.
+        start: lines that are sent after connecting.
+        idn_query: what asks who it is; empty: nothing.
+        error_query: what asks for the next error after each command; empty: nothing.
+        status_words: answers that are no numbers, and which quality each means.
+    """
+
+    link_settings: ClassVar = LinkSettings(
+        baud_rate=9600, terminator="\n", reply_timeout_s=2.0, tcp_port=5025
+    )
+    model = "SCPI instrument"
+
+    def __init__(
+        self,
+        port: Port,
+        channels: dict[str, ScpiChannel],
+        parameters: dict[str, ScpiParameter] | None = None,
+        actions: dict[str, ScpiCommand] | None = None,
+        start: list[str] | None = None,
+        idn_query: str = "*IDN?",
+        error_query: str = "",
+        status_words: StatusWords | None = None,
+        **link: Unpack[LinkKeys],
+    ) -> None:
+        super().__init__(port, **link)
+        self._described = channels
+        self._start = start or []
+        self._idn_query = idn_query
+        self._error_query = error_query
+        self._words = status_words or {}
+        self._due_s: dict[str, float] = {}
+        for each in [*channels.values(), *(parameters or {}).values()]:
+            _check_pattern(each.pattern)
+        if missing := [name for name, each in channels.items() if not each.query]:
+            raise ValueError(f"channels.{missing[0]}: query is missing")
+        self.channels = {name: channel.channel() for name, channel in channels.items()}
+        self.parameters = {n: self._parameter(n, p) for n, p in (parameters or {}).items()}
+        self.commands = {name: _action(name, each) for name, each in (actions or {}).items()}
+
+    def prepare(self) -> None:
+        """Send what the configuration wants to be sent first; everything is due."""
+        self._due_s = {}
+        if self._error_query:
+            self._errors()  # of somebody before us
+        for line in self._start:
+            self.send(line)
+
+    def identify(self) -> str:
+        """Maker and model, from the four fields of `*IDN?`."""
+        if not self._idn_query:
+            return ""
+        answer = self.link.query(self._idn_query)
+        return " ".join(field.strip() for field in answer.split(",")[:2])[:80]
+
+    def poll(self) -> dict[str, Value]:
+        """Ask what is due; a query that several channels share is sent once."""
+        now_s = time.monotonic()
+        answers: dict[str, str] = {}
+        values: dict[str, Value] = {}
+        for name, channel in self._described.items():
+            if now_s < self._due_s.get(name, now_s):
+                continue
+            if channel.query not in answers:
+                answers[channel.query] = self.link.query(channel.query)
+            values[name] = channel.read(answers[channel.query], self._words)
+            self._due_s[name] = now_s + channel.every_s
+        return values
+
+    def send(self, line: str) -> None:
+        """Send a command and ask whether it was understood.
+
+        Raises:
+            InstrumentError: it was not.
+        """
+        self.link.drop_input()
+        self.link.write_line(line)
+        if self._error_query and (said := self._errors()):
+            raise InstrumentError(f"{line} was refused: {'; '.join(said)}")
+
+    def _errors(self) -> list[str]:
+        """Empty the error queue."""
+        said: list[str] = []
+        while len(said) < MAX_ERRORS:
+            error = parse_error(self.link.query(self._error_query))
+            if not error or (said and error == said[-1]):  # a register, which gives it again
+                break
+            said.append(error)
+        return said
+
+    def _parameter(self, name: str, settings: ScpiParameter) -> Parameter[Any]:
+        def read(driver: Scpi) -> Any:
+            return driver.read_back(name, settings)
+
+        def write(driver: Scpi, value: Any) -> None:
+            driver.write_value(settings, value)
+
+        kinds: dict[str, Any] = {"number": float, "integer": int, "boolean": bool, "text": str}
+        kind = kinds[settings.type]
+        if settings.choices:
+            kind = Literal[tuple(settings.choices)]  # pyright: ignore[reportInvalidTypeForm]
+        return Parameter(
+            unit=settings.unit,
+            limits=settings.limits,
+            channel=settings.channel().described(tile=False),
+            every_s=settings.every_s,
+            confirm=settings.confirm,
+            read=read if settings.query else None,
+            write=write,
+            kind=kind,
+        )
+
+    def read_back(self, name: str, settings: ScpiParameter) -> Any:
+        """What the instrument says of a parameter.
+
+        Raises:
+            InstrumentError: it is no value of its type.
+        """
+        answer = self.link.query(settings.query)
+        if settings.type == "text" or settings.choices:
+            return column(answer, settings.column)
+        if settings.type != "boolean":
+            number = settings.read(answer, self._words).value
+            return (
+                int(number) if settings.type == "integer" and isinstance(number, float) else number
+            )
+        word = column(answer, settings.column)
+        if word not in {settings.true_word, settings.false_word}:
+            raise InstrumentError(f"{name} is {word[:40]!r}: neither true nor false")
+        return word == settings.true_word
+
+    def write_value(self, settings: ScpiParameter, value: Any) -> None:
+        """Set a parameter.
+
+        Raises:
+            BadRequestError: the value does not fit into the command.
+            InstrumentError: the instrument refused.
+        """
+        if settings.type == "boolean":
+            value = settings.true_word if value else settings.false_word
+        elif settings.type in {"number", "integer"}:
+            value = (value - settings.offset) / settings.scale
+            whole = settings.type == "integer" and abs(value - round(value)) < 1e-9
+            value = round(value) if whole else value
+        try:
+            line = filled(settings.write, value)
+        except ValueError as error:
+            raise BadRequestError(str(error)) from None
+        self.send(line)
+
+
+def _action(name: str, settings: ScpiCommand) -> Command:
+    def act(driver: Scpi) -> None:
+        for line in settings.send:
+            driver.send(line)
+
+    act.__doc__ = settings.description or f"Send {', '.join(settings.send)}."
+    act.__qualname__ = name
+    return Command(name, act, Options(confirm=settings.confirm))
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        groups = re.compile(pattern).groups
+    except re.error as error:
+        raise ValueError(f"pattern: {pattern!r} is no regular expression: {error}") from None
+    if pattern and groups != 1:
+        raise ValueError(f"pattern: {pattern!r} needs exactly one group: the value")
