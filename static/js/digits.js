@@ -78,13 +78,22 @@ export function plainNumber(element) {
 /** @param {HTMLElement} element @param {any} value */
 function paintText(element, value) {
   const isMissing = value === null || value === undefined || typeof value === 'number';
-  const text = isMissing ? MISSING : typeof value === 'string' ? value : JSON.stringify(value);
-  const shape = `text ${text}`;
+  const plain = isMissing ? MISSING : typeof value === 'string' ? value : JSON.stringify(value);
+  const shape = `text ${plain}`;
   if (painted.get(element)?.shape === shape) return;
-  painted.set(element, { shape, plain: '', runs: [], exponent: null, spoken: null });
-  element.textContent = text;
-  if (isMissing) element.setAttribute('aria-label', 'no value');
-  else element.removeAttribute('aria-label');
+  painted.set(element, { shape, plain, runs: [], exponent: null, spoken: null });
+  if (isMissing) element.replaceChildren(...silently(document.createTextNode(MISSING), 'no value'));
+  else element.textContent = plain;
+}
+
+/** What is drawn, and what is spoken in its place. @param {Node} drawn @param {string | Text} spoken */
+function silently(drawn, spoken) {
+  const [shown, said] = [document.createElement('span'), document.createElement('span')];
+  shown.setAttribute('aria-hidden', 'true');
+  shown.append(drawn);
+  said.className = 'vh';
+  said.append(spoken);
+  return [shown, said];
 }
 
 /**
@@ -94,7 +103,6 @@ function paintText(element, value) {
  * @returns {Painted}
  */
 function build(element, face, shape) {
-  element.removeAttribute('aria-label');
   const drawn = document.createElement('span');
   const runs = face.runs.map(({ gap, low }) => {
     const span = drawn.appendChild(document.createElement('span'));
@@ -105,15 +113,13 @@ function build(element, face, shape) {
     element.replaceChildren(drawn);
     return { shape, plain: '', runs, exponent: null, spoken: null };
   }
-  const [times, power, spokenBox] = [document.createElement('span'), document.createElement('sup'), document.createElement('span')];
+  const [times, power] = [document.createElement('span'), document.createElement('sup')];
   times.className = 'x';
   times.textContent = '×';
   const exponent = power.appendChild(document.createTextNode(''));
+  const spoken = document.createTextNode('');
   drawn.append(times, '10', power);
-  drawn.setAttribute('aria-hidden', 'true');
-  spokenBox.className = 'vh';
-  const spoken = spokenBox.appendChild(document.createTextNode(''));
-  element.replaceChildren(drawn, spokenBox);
+  element.replaceChildren(...silently(drawn, spoken));
   return { shape, plain: '', runs, exponent, spoken };
 }
 

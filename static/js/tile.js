@@ -97,7 +97,7 @@ export class Tile {
     setText(this.#unit, face.value === null ? '' : this.channel.unit);
     this.#paintAge(face, lostAt !== null);
     setText(this.#note, this.isCompact && !face.note ? face.age : footText(face, this.channel, this.#range));
-    if (face.state !== this.face.state) this.#note.classList.toggle('last', DEVICE_STATES.has(face.state));
+    this.#placeNote(DEVICE_STATES.has(face.state));
     this.face = face;
   }
 
@@ -121,6 +121,12 @@ export class Tile {
   #judge(now, lostAt) {
     const { stream, channel } = this;
     return tileFace({ channel, device: this.device(), reading: stream.reading, last: stream.trace.last }, now, lostAt);
+  }
+
+  /** Without a sparkline the note has the whole width. @param {boolean} isAlone */
+  #placeNote(isAlone) {
+    const classes = isAlone ? 'span last' : 'span';
+    if (this.#note.className !== classes) this.#note.className = classes;
   }
 
   /** @param {TileFace} face @param {boolean} isLost */

@@ -23,19 +23,28 @@ export default function Wall({ app, location }) {
   const devices = useDevices(app);
   const group = location.query.get('group') ?? '';
   const cards = cardsOf(devices, { group, search: location.query.get('q') ?? '' });
-  useEffect(leaveOnEscape, []);
+  const overview = overviewAddress(location.query);
+  useEffect(() => leaveOnEscape(overview), [overview]);
   useEffect(stayAwake, []);
   return html`
     <main class="wall" id="main">
       <${WallHead} app=${app} cards=${cards} group=${group} />
       <${Grid} app=${app} cards=${cards} />
-      <a class="leave" href="/">Leave the wall</a>
+      <a class="leave" href=${overview}>Leave the wall</a>
     </main>`;
 }
 
-function leaveOnEscape() {
+/** The overview with the same filters. @param {URLSearchParams} query */
+function overviewAddress(query) {
+  const rest = new URLSearchParams(query);
+  rest.delete('kiosk');
+  return rest.size ? `/?${rest}` : '/';
+}
+
+/** @param {string} overview */
+function leaveOnEscape(overview) {
   const leave = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === 'Escape') navigate('/');
+    if (event.key === 'Escape') navigate(overview);
   };
   addEventListener('keydown', leave);
   return () => removeEventListener('keydown', leave);
