@@ -1,0 +1,308 @@
+"""A whole node in this process, on a real port: store, hub, recorder, one device, web."""
+
+import asyncio
+import contextlib
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Annotated
+
+import msgpack
+import pytest
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest
+from tornado.websocket import websocket_connect
+
+from labmon import datastream
+from labmon.config import Config, DeviceConfig, ServerConfig
+from labmon.control.audit import Audit
+from labmon.control.rpc import Rpc
+from labmon.device.device import Device
+from labmon.device.driver import Channel, Driver, Limits, command
+from labmon.hub import Event, Hub
+from labmon.reading import Batch
+from labmon.recorder import Recorder
+from labmon.timestamps import Clock
+from labmon.web.limits import Limits as WebLimits
+from labmon.web.server import Server
+from labmon.web.services import Services
+
+
+class Oven(Driver):
+    """An oven that keeps its setpoint."""
+
+    model = "test oven"
+    simulated = True
+    temperature = Channel(unit="C", description="inside", digits=1)
+
+    def __init__(self):
+        self._celsius = 20.0
+
+    def connect(self):
+        pass
+
+    def poll(self):
+        return {"temperature": self._celsius}
+
+    def disconnect(self):
+        pass
+
+    @command
+    def heat(self, celsius: Annotated[float, Limits(0, 300, unit="C")]) -> float:
+        """Go to a temperature."""
+        self._celsius = celsius
+        return celsius
+
+
+class Node:
+    """One labmon server; `await start()`, `await stop()`, and again."""
+
+    def __init__(self, store="memory:", limits=None, **server):
+        self.config = Config(path=Path("config.yaml"), server=ServerConfig(port=0, **server))
+        self.limits = dataclasses.replace(WebLimits(), **(limits or {}))
+        self.store = store
+        self.port = 0
+        self.sockets = []
+        self.http = AsyncHTTPClient(force_instance=True, max_clients=100)
+
+    async def start(self):
+        clock = self.clock = Clock()
+        self.datastream = datastream.open(self.store, clock=clock.now_ns, commit_interval_s=0.02)
+        await self.datastream.start()
+        self.recorder = Recorder(self.datastream)
+        self.hub = Hub(self.datastream.node, self.datastream.epoch, self.recorder.record)
+        self.recorder.start()
+        self.devices = {}
+        self.devices = {"oven": self._oven()}
+        for device in self.devices.values():
+            await self.recorder.declare(device.name, device.channels, device.period_s)
+        audit = Audit(
+            lambda path, value: self.hub.publish(
+                Batch(path.split("/")[0], clock.now_ns(), (path,), (value,), b"\0")
+            )
+        )
+        self.services = Services(
+            self.config,
+            self.hub,
+            self.datastream,
+            self.devices,
+            Rpc(self.devices, audit),
+            self.recorder,
+            clock,
+            self.limits,
+        )
+        self.server = Server(self.services)
+        self.port = await self.server.start("127.0.0.1", self.port)
+
+    def _oven(self):
+        config = DeviceConfig(name="oven", driver="test", period_s=0.05)
+        return Device(
+            config,
+            Oven(),
+            clock=self.clock,
+            publish=self.hub.publish,
+            changed=self._changed,
+        )
+
+    def _changed(self, device):
+        if self.devices:  # not while it is being made
+            self.hub.announce(Event("device", device.status()))
+
+    async def stop(self):
+        await self.server.stop()
+        for device in self.devices.values():
+            await device.stop()
+        await self.recorder.stop()
+        await self.datastream.close()
+
+    async def restart(self):
+        await self.stop()
+        await self.start()
+
+    @property
+    def live(self):
+        return self.server.application.live
+
+    def publish(self, *readings, source="lab", time_ns=None, quality=0):
+        """One batch of ("lab/a", 1.0) pairs, now."""
+        paths, values = zip(*readings, strict=True)
+        time_ns = self.clock.now_ns() if time_ns is None else time_ns
+        return self.hub.publish(
+            Batch(source, time_ns, paths, values, bytes([quality] * len(paths)))
+        )
+
+    def url(self, path):
+        return f"http://127.0.0.1:{self.port}{path}"
+
+    async def fetch(self, path, method="GET", body=None, headers=None, **options):
+        headers = dict(headers or {})
+        if body is not None and not isinstance(body, bytes):
+            body = json.dumps(body).encode()
+            headers.setdefault("Content-Type", "application/json")
+        request = HTTPRequest(
+            self.url(path),
+            method,
+            headers,
+            body,
+            allow_nonstandard_methods=True,
+            follow_redirects=False,
+            **options,
+        )
+        return await self.http.fetch(request, raise_error=False)
+
+    async def get(self, path, **options):
+        """The decoded answer, which must be good."""
+        response = await self.fetch(path, **options)
+        assert response.code == 200, response.body
+        return json.loads(response.body)
+
+    async def refused(self, path, code, *args, **options):
+        """The error of an answer that must have this status."""
+        response = await self.fetch(path, *args, **options)
+        assert response.code == code, response.body
+        assert "Traceback" not in response.body.decode()
+        return json.loads(response.body)["error"]
+
+    async def append(self, *readings, **options):
+        response = await self.fetch("/api/v1/append", "POST", list(readings), **options)
+        return response.code, json.loads(response.body)
+
+    async def socket(self, protocol="labmon.v1.json", **options):
+        """A WebSocket that has said hello."""
+        socket = Socket(protocol)
+        self.sockets.append(socket)
+        await socket.connect(self.url("/api/v1/ws").replace("http", "ws"), **options)
+        return socket
+
+    async def raw(self, data):
+        """Everything that the server answers to these bytes until it closes."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            writer.write(data)
+            with contextlib.suppress(ConnectionError):
+                await writer.drain()
+            return await asyncio.wait_for(reader.read(), 10)
+        finally:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+class Socket:
+    """A test's end of a WebSocket: messages decoded, and what was received kept."""
+
+    def __init__(self, protocol):
+        self.protocol = protocol
+        self.hello = None
+        self.connection = None
+        self.is_closed = False
+
+    async def connect(self, url, **options):
+        request = HTTPRequest(url, headers=options.pop("headers", {}))
+        self.connection = await websocket_connect(
+            request, subprotocols=[self.protocol] if self.protocol else None, **options
+        )
+        self.hello = await self.receive()
+        assert self.hello["type"] == "hello"
+
+    async def send(self, message):
+        is_binary = self.protocol == "labmon.v1.msgpack"
+        data = msgpack.packb(message) if is_binary else json.dumps(message)
+        await self.connection.write_message(data, binary=is_binary)
+
+    async def receive(self, timeout_s=5):
+        """The next message; None once the connection is closed."""
+        data = await asyncio.wait_for(self.connection.read_message(), timeout_s)
+        if data is None:
+            self.is_closed = True
+            return None
+        if isinstance(data, bytes):
+            return msgpack.unpackb(data, strict_map_key=False)
+        return json.loads(data)
+
+    async def next(self, kind, timeout_s=5):
+        """The next message of a type; others are left out."""
+        while True:
+            message = await self.receive(timeout_s)
+            assert message is not None, "closed"
+            if message.get("type") == kind:
+                return message
+
+    async def subscribe(self, *streams, id=1, **fields):
+        await self.send({"type": "subscribe", "id": id, "streams": streams or ["**"], **fields})
+
+    async def values(self, count):
+        """The next so many readings, as (path, value)."""
+        found = []
+        while len(found) < count:
+            message = await self.next("readings")
+            found += [(path, value) for path, _t, value, _quality in message["readings"]]
+        return found
+
+    def close(self):
+        self.connection.close()
+
+    async def closed(self):
+        if self.connection is not None:
+            self.connection.close()
+            while not self.is_closed:
+                await self.receive()
+
+    @property
+    def close_code(self):
+        return self.connection.close_code
+
+
+@pytest.fixture
+async def make_node():
+    """A factory of started nodes, stopped at the end."""
+    nodes = []
+
+    async def make(*args, **kwargs):
+        node = Node(*args, **kwargs)
+        await node.start()
+        nodes.append(node)
+        return node
+
+    yield make
+    for node in nodes:
+        for socket in node.sockets:
+            await socket.closed()
+        node.http.close()
+        await node.stop()
+
+
+@pytest.fixture
+async def node(make_node):
+    return await make_node()
+
+
+@pytest.fixture(autouse=True)
+def no_complaints(caplog, request):
+    """A warning or an error in the log fails a test, unless it asks for `complaints`."""
+    yield
+    if "complaints" in request.fixturenames:
+        return
+    bad = [r for r in caplog.get_records("call") if r.levelno >= logging.WARNING]
+    assert not [record.getMessage() for record in bad]
+
+
+@pytest.fixture
+def complaints(caplog):
+    """Gives the messages that were logged; lets a test make them."""
+    return lambda: caplog.messages
+
+
+@pytest.fixture
+def eventually():
+    """Wait, on the event loop, until a condition is true."""
+
+    async def wait(condition, timeout_s=5):
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while not (result := condition()):
+            assert loop.time() < deadline, "it did not come"
+            await asyncio.sleep(0.005)
+        return result
+
+    return wait
