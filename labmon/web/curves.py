@@ -16,7 +16,7 @@ from labmon.timestamps import SECOND_NS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from labmon.datastream.api import Graph
+    from labmon.datastream.graph import Graph
 
 GAP_PERIODS: Final = 3
 EXACT_IN_FLOAT: Final = 1 << 53

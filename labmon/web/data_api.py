@@ -24,7 +24,7 @@ from labmon.web.operation import TEXT, TIME, Operation, Parameter
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from labmon.datastream.api import Graph
+    from labmon.datastream.graph import Graph
 
 LEVELS: Final = tuple(granularity.name.lower() for granularity in Granularity.values)
 DEFAULT_SPAN_NS: Final = 600 * SECOND_NS
@@ -218,6 +218,6 @@ def _columns(curve: Curve, fmt: wire.Format) -> dict[str, Any]:
         "unit": curve.unit,
         "granularity": curve.granularity,
         "bucket_s": curve.bucket_ns / SECOND_NS,
-        "t": times if fmt == "msgpack" else times / SECOND_NS,
+        "t": times if fmt == "msgpack" else times.astype(np.float64) / 1e9,
         **curve.columns,
     }

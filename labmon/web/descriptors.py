@@ -13,6 +13,7 @@ from labmon.errors import BadRequestError, NotFoundError, TooLargeError
 from labmon.paths import Selection
 from labmon.reading import quality_words
 from labmon.timestamps import SECOND_NS
+from labmon.web.wire import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,7 +56,7 @@ def edge_time(time_ns: int | None, format: Format) -> float | int | None:
     """A time as the format has it: seconds in JSON, nanoseconds in msgpack."""
     if time_ns is None or format == "msgpack":
         return time_ns
-    return time_ns / SECOND_NS
+    return seconds(time_ns)
 
 
 def descriptor(datastream: Datastream, stream_id: str, format: Format) -> dict[str, Any]:

@@ -76,6 +76,7 @@ class DeviceActionHandler(_OneDeviceHandler):
     async def post(self, name: str, action: str) -> None:
         """Do it, and leave a record of who did."""
         device = self.device(name)
+        await self.read_body()
         clock, hub = self.services.clock, self.services.hub
 
         def record(path: str, value: Value) -> None:

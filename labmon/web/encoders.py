@@ -10,8 +10,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from labmon.timestamps import SECOND_NS
-from labmon.web.wire import encode_json, encode_msgpack
+from labmon.web.wire import encode_json, encode_msgpack, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,7 +60,7 @@ class JsonEncoder:
 
     def time(self, time_ns: int) -> float:
         """Unix seconds."""
-        return time_ns / SECOND_NS
+        return seconds(time_ns)
 
     def readings(self, sent_ns: int, cursor: str, rows: list[Row]) -> bytes:
         """Everything behind the id, up to the closing brace."""
@@ -116,7 +115,7 @@ class SseEncoder:
 
     def time(self, time_ns: int) -> float:
         """Unix seconds."""
-        return time_ns / SECOND_NS
+        return seconds(time_ns)
 
     def readings(self, sent_ns: int, cursor: str, rows: list[Row]) -> bytes:
         """The whole event."""

@@ -30,7 +30,9 @@ class Gate:
         """
         if self.inside >= self._limit:
             raise ProblemError(
-                429, f"{self.inside} queries are under way: try again in a moment, or ask for less"
+                429,
+                f"{self.inside} queries are under way: try again in a moment, or ask for less",
+                headers={"Retry-After": "2"},
             )
         self.inside += 1
         try:

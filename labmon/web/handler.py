@@ -53,6 +53,8 @@ class GuardedHandler(RequestHandler):
         for name, value in HEADERS.items():
             self.set_header(name, value)
         self.set_header("Server", "labmon")
+        host = self.request.host if self.application.gatekeeper.knows(self.request) else ""
+        self.set_header("Content-Security-Policy", content_policy(host))
 
     def prepare(self) -> None:
         """Let the request in, or raise."""
@@ -67,7 +69,6 @@ class GuardedHandler(RequestHandler):
         gatekeeper = self.application.gatekeeper
         gatekeeper.check(self.request)
         self.caller = gatekeeper.caller(self.request)
-        self.set_header("Content-Security-Policy", content_policy(self.request.host))
 
     @property
     def answer_format(self) -> wire.Format:
@@ -81,6 +82,8 @@ class GuardedHandler(RequestHandler):
         self.set_status(status, _reason(status))
         self.set_header("Content-Type", wire.CONTENT_TYPES[self.answer_format])
         self.set_header("Cache-Control", "no-store")
+        for name, value in getattr(error, "headers", {}).items():
+            self.set_header(name, value)
         self.finish(wire.encode({"error": body}, self.answer_format))
 
     def log_exception(
@@ -138,6 +141,7 @@ class ApiHandler(GuardedHandler):
         """Tornado's constructor hook."""
         self._body = bytearray()
         self._body_format: wire.Format = "json"
+        self._is_too_large = False
 
     @property
     def body_limit(self) -> int:
@@ -166,6 +170,8 @@ class ApiHandler(GuardedHandler):
             BadRequestError: it is not what its content type says.
             TooLargeError: it is over a limit.
         """
+        if self._is_too_large:
+            raise self._too_large()
         data, limits = bytes(self._body), self.services.limits
         if len(data) <= OFF_LOOP_BYTES:
             return wire.decode(data, self._body_format, limits)
@@ -184,11 +190,16 @@ class ApiHandler(GuardedHandler):
         self.finish(wire.encode(value, self.answer_format))
 
     def data_received(self, chunk: bytes) -> None:
-        """Collect the body while it is within the limit; called by Tornado."""
-        self._body += chunk
-        if len(self._body) > self.body_limit and not self._finished:
+        """Collect the body while it is within the limit; called by Tornado.
+
+        The rest is read and thrown away: a client that is busy sending would see its connection
+        reset instead of the answer.
+        """
+        if len(self._body) + len(chunk) > self.body_limit:
+            self._is_too_large = True
             self._body.clear()
-            self._refuse_body()
+        if not self._is_too_large:
+            self._body += chunk
 
     def compute_etag(self) -> None:
         """None: answers change all the time."""
@@ -196,8 +207,8 @@ class ApiHandler(GuardedHandler):
     def _operation(self) -> Operation:
         operation = self.operations.get(self.request.method or "")
         if operation is None:
-            self.set_header("Allow", ", ".join(self.operations))
-            raise ProblemError(405, f"use {' or '.join(self.operations)} here")
+            allowed = {"Allow": ", ".join(self.operations)}
+            raise ProblemError(405, f"use {' or '.join(self.operations)} here", headers=allowed)
         return operation
 
     def _check_content_type(self) -> None:
@@ -209,17 +220,14 @@ class ApiHandler(GuardedHandler):
         self._body_format = body_format
 
     def _check_content_length(self) -> None:
-        # what is refused is still read and thrown away: otherwise the client, busy sending, would
-        # see its connection reset instead of the answer
+        drain_bytes = self.services.limits.drain_bytes
         if isinstance(self.request.connection, HTTP1Connection):
-            self.request.connection.set_max_body_size(self.services.limits.drain_bytes)
-        length = self.request.headers.get("Content-Length", "0")
-        if length.isascii() and length.isdigit() and int(length[:18]) > self.body_limit:
+            self.request.connection.set_max_body_size(drain_bytes)
+        text = self.request.headers.get("Content-Length", "0")
+        length = int(text[:18]) if text.isascii() and text.isdigit() else 0
+        waits = self.request.headers.get("Expect", "").lower() == "100-continue"
+        if length > drain_bytes or (waits and length > self.body_limit):
             raise self._too_large()
-
-    def _refuse_body(self) -> None:
-        error = self._too_large()
-        self.send_error(413, exc_info=(type(error), error, None))
 
     def _too_large(self) -> ProblemError:
         return ProblemError(413, f"a body here has at most {self.body_limit} bytes")

@@ -52,6 +52,12 @@ class Parameter:
             raise BadRequestError(f"{self.name} is given {len(texts)} times: give it once")
         return self._one(texts[0], now_ns)
 
+    def covers(self, name: str) -> bool:
+        """Whether a name in a query means this parameter."""
+        if self.name.endswith("."):
+            return name.startswith(self.name) and name != self.name
+        return name == self.name
+
     def _one(self, text: str, now_ns: int) -> Any:
         if self.schema.get("format") == "time":
             return self._time(text, now_ns)
@@ -134,11 +140,7 @@ class Operation:
 
     def _named(self, name: str) -> Parameter:
         for parameter in self.parameters:
-            if parameter.name == name or (
-                parameter.name.endswith(".")
-                and name.startswith(parameter.name)
-                and name != parameter.name
-            ):
+            if parameter.covers(name):
                 return parameter
         allowed = ", ".join(
             f"{p.name}KEY" if p.name.endswith(".") else p.name for p in self.parameters

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tornado.web import HTTPError
 
 from labmon import errors
 from labmon.datastream import exceptions as store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 CODES: Final = {
     400: "bad_request",
@@ -44,10 +47,17 @@ INTERNAL: Final = "this is a bug of labmon; its log says more"
 class ProblemError(HTTPError):
     """A request that the web itself refuses: said to the caller in these words."""
 
-    def __init__(self, status: int, message: str, details: Any = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        details: Any = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(status)
         self.message = message
         self.details = details
+        self.headers = headers or {}
 
 
 def describe(error: BaseException | None, status: int = 500) -> tuple[int, dict[str, Any]]:

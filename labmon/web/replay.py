@@ -17,7 +17,7 @@ from labmon.web.encoders import rows_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from labmon.datastream.api import JournalTail
+    from labmon.datastream.tail import JournalTail
     from labmon.paths import Selection
     from labmon.reading import Batch
     from labmon.web.encoders import Encoder, SubscriptionId

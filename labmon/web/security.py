@@ -53,7 +53,7 @@ class Gatekeeper:
         """
         if _CONTROL.search(request.uri or ""):
             raise ProblemError(400, "the address contains control characters")
-        self._check_host(request.headers)
+        self._check_host(request)
         self._check_origin(request.headers)
 
     def caller(self, request: HTTPServerRequest) -> Caller:
@@ -66,10 +66,14 @@ class Gatekeeper:
             )
         return Caller(who="anonymous", role="viewer", origin=request.remote_ip or "")
 
-    def _check_host(self, headers: HTTPHeaders) -> None:
-        hosts = headers.get_list("Host")
+    def knows(self, request: HTTPServerRequest) -> bool:
+        """Whether a request is addressed to one of the server's own names."""
+        hosts = request.headers.get_list("Host")
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        if match is None or match[1].lower() not in self._hosts:
+        return match is not None and match[1].lower() in self._hosts
+
+    def _check_host(self, request: HTTPServerRequest) -> None:
+        if not self.knows(request):
             raise ProblemError(
                 421,
                 "this server is not known under this name: add it to server.allowed_hosts"
@@ -130,9 +134,13 @@ def check_listening(config: ServerConfig, host: str) -> None:
 
 
 def content_policy(host: str) -> str:
-    """The Content-Security-Policy: own files only, no inline script, framed by nobody."""
+    """The Content-Security-Policy: own files only, no inline script, framed by nobody.
+
+    The WebSocket is named beside `'self'` for browsers that do not count it there.
+    """
+    sockets = f" ws://{host} wss://{host}" if host else ""
     return (
-        f"default-src 'self'; connect-src 'self' ws://{host} wss://{host};"
+        f"default-src 'self'; connect-src 'self'{sockets};"
         " img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self';"
         " frame-ancestors 'none'"
     )

@@ -60,6 +60,11 @@ _MSGPACK_BOMB: Final = (
 )
 
 
+def seconds(time_ns: int) -> float:
+    """Unix seconds as JSON has them; rounded as numpy does it for whole columns."""
+    return float(time_ns) / 1e9
+
+
 def accepted(accept: str) -> Format:
     """Which format an `Accept` header asks for: msgpack if it is named, else JSON."""
     for part in accept.split(","):
