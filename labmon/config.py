@@ -36,8 +36,10 @@ class _Section(BaseModel):
 DEVICE_NAME: Final = re.compile(r"[^\W_][\w.\-]{0,63}")
 RESERVED: Final = {"rpc", "device", "lease"}
 """First words of labmon's own methods, `rpc.discover`, where a device's name would stand."""
-STORE: Final = re.compile(r"memory:|sqlite:///(?P<file>[^?#]+)")
-STORE_WORDS: Final = "sqlite:///FILE (in the data folder, or an absolute path) or memory:"
+STORE: Final = re.compile(r"memory:|sqlite:///(?P<file>[^?#]+)|mongodb(\+srv)?://\S+")
+STORE_WORDS: Final = (
+    "sqlite:///FILE (in the data folder, or an absolute path), mongodb://HOST/DATABASE or memory:"
+)
 
 
 class ServerConfig(_Section):
@@ -167,7 +169,8 @@ class Config(_Section):
     )
     store: str = Field(
         default="sqlite:///labmon.db",
-        description="Where readings are kept: `sqlite:///FILE` (in the data folder) or `memory:`.",
+        description="Where readings are kept: `sqlite:///FILE` (in the data folder),"
+        " `mongodb://HOST/DATABASE` or `memory:`.",
     )
     recording: RecordingConfig = Field(default_factory=RecordingConfig)
     devices: list[DeviceConfig] = Field(default_factory=list)
@@ -253,6 +256,7 @@ class _Reader:
         given = {key: value for key, value in overrides.items() if value is not None}
         if given and isinstance(data.setdefault("server", {}), dict):
             data["server"] = data["server"] | given
+            self._marks |= {("server", key): Mark(f"--{key}", 0) for key in given}
         self._check_store(data.get("store", ""))
         self._check_access(data.get("server", {}))
         config = self._section(Config, data | {"path": self._path}, ())

@@ -139,6 +139,37 @@ class ServerProcess:
             self.end(signal.SIGKILL)
 
 
+@pytest.fixture(scope="session")
+def mongodb_server(tmp_path_factory):
+    """The address of a server that speaks MongoDB's protocol, over a real socket."""
+    if url := os.environ.get("LABMON_TEST_MONGO_URI"):
+        yield url.rstrip("/")
+        return
+    port = free_port()
+    process = subprocess.Popen(
+        [
+            *(Path(sys.executable).with_name("secantusd-py"), "--port", str(port)),
+            *("--storage-path", ":memory:", "--log-level", "WARNING"),
+        ],
+        cwd=tmp_path_factory.mktemp("mongodb"),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+
+    def answers():
+        assert process.poll() is None, "the MongoDB server ended"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return True
+        return False
+
+    try:
+        until(answers, 30, "the MongoDB server")
+        yield f"mongodb://127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait()
+
+
 @pytest.fixture
 def server_process(tmp_path):
     """A factory: `server_process(config_text)` gives a `ServerProcess` that is ended at the end."""

@@ -1,11 +1,13 @@
 """Stores for the contract suites: every test runs once for every backend."""
 
 import asyncio
+import uuid
 
 import pytest
 
 from labmon import datastream
 from labmon.datastream.backends.memory import MemoryBackend
+from labmon.datastream.backends.mongodb import MongodbBackend
 from labmon.datastream.backends.sqlite import SqliteBackend
 
 START_NS = 1_700_000_000 * 1_000_000_000
@@ -36,21 +38,27 @@ class SteppedClock:
         return self.now_ns
 
 
-def _memory(tmp_path):
+def _memory(request):
     backend = MemoryBackend()
     return Store(lambda: backend)
 
 
-def _sqlite(tmp_path):
-    return Store(lambda: SqliteBackend(tmp_path / "data" / "labmon.db"))
+def _sqlite(request):
+    path = request.getfixturevalue("tmp_path") / "data" / "labmon.db"
+    return Store(lambda: SqliteBackend(path))
 
 
-STORES = {"memory": _memory, "sqlite": _sqlite}
+def _mongodb(request):
+    url = f"{request.getfixturevalue('mongodb_server')}/test_{uuid.uuid4().hex}"
+    return Store(lambda: MongodbBackend(url))
 
 
-@pytest.fixture(params=sorted(STORES))
-def store(request, tmp_path):
-    return STORES[request.param](tmp_path)
+STORES = {"memory": _memory, "sqlite": _sqlite, "mongodb": _mongodb}
+
+
+@pytest.fixture(params=STORES)
+def store(request):
+    return STORES[request.param](request)
 
 
 @pytest.fixture

@@ -35,7 +35,11 @@ async def backend(store):
 
 async def reopened(store, backend):
     await backend.close()
-    return await store.backend().open()
+    again = store.backend()
+    try:
+        return await again.open()
+    finally:
+        await again.close()
 
 
 async def test_a_new_store_is_empty(store, backend):

@@ -16,6 +16,7 @@ from bson.errors import BSONError
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo import ASCENDING, DeleteMany, ReplaceOne
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
+from pymongo.uri_parser import parse_uri
 
 from labmon.datastream.backends import mongodb_documents as documents
 from labmon.datastream.backends.base import (
@@ -69,40 +70,44 @@ class MongodbBackend(Backend):
 
     def __init__(self, url: str) -> None:
         try:
-            self._client: Any = AsyncIOMotorClient(
-                url,
-                w="majority",
-                journal=True,
-                timeoutMS=TIMEOUT_MS,
-                serverSelectionTimeoutMS=TIMEOUT_MS,
-                maxPoolSize=IN_FLIGHT,
-                appname="labmon",
-                connect=False,
-            )
-            self._database: Any = self._client.get_default_database(DEFAULT_DATABASE)
+            self._name: str = parse_uri(url)["database"] or DEFAULT_DATABASE
         except (InvalidURI, ConfigurationError, ValueError) as error:
             raise ValueError(
                 f"{url!r} is no MongoDB address, such as mongodb://localhost/labmon: {error}"
             ) from None
-        self._place = f"the MongoDB database {self._database.name!r}"
-        self._lock = DatabaseLock(self._database.locks, self._place)
+        self._url = url
+        self._place = f"the MongoDB database {self._name!r}"
+        self._client: Any = None
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._turn = asyncio.Lock()
-        self._is_open = False
         self._is_read_only = False
 
     async def open(self, *, read_only: bool = False) -> Contents:
         """Open the database, make its indexes where they are missing, and return what is in it."""
         self._is_read_only = read_only
-        async with self._operation():
-            properties = await self._database.properties.find_one({"_id": "labmon"})
-            self._check(properties, await self._database.list_collection_names())
-        if not read_only:
+        self._client = AsyncIOMotorClient(
+            self._url,
+            w="majority",
+            journal=True,
+            timeoutMS=TIMEOUT_MS,
+            serverSelectionTimeoutMS=TIMEOUT_MS,
+            maxPoolSize=IN_FLIGHT,
+            appname="labmon",
+        )
+        self._database: Any = self._client[self._name]
+        self._lock = DatabaseLock(self._database.locks, self._place)
+        try:
             async with self._operation():
-                await self._lock.acquire()
-            await self._prepare(properties)
-        self._is_open = True
-        return await self._contents()
+                properties = await self._database.properties.find_one({"_id": "labmon"})
+                self._check(properties, await self._database.list_collection_names())
+            if not read_only:
+                async with self._operation():
+                    await self._lock.acquire()
+                await self._prepare(properties)
+            return await self._contents()
+        except BaseException:
+            await self.close()
+            raise
 
     def _check(self, properties: dict[str, Any] | None, collections: list[str]) -> None:
         if properties is None:
@@ -140,12 +145,14 @@ class MongodbBackend(Backend):
 
     async def close(self) -> None:
         """Give the lock back and close the connections."""
-        if self._is_open and not self._is_read_only:
+        if self._client is None:
+            return
+        if self._lock.is_held:
             # where it cannot be given back it expires, and this host may take it over at once
             with suppress(PyMongoError, TimeoutError):
                 await asyncio.wait_for(self._lock.release(), 1.0)
-        self._is_open = False
         self._client.close()
+        self._client = None
 
     async def apply(self, change: Change) -> None:
         """Write a change: parts in their order, removals last."""
@@ -244,6 +251,8 @@ class MongodbBackend(Backend):
     @asynccontextmanager
     async def _operation(self) -> AsyncIterator[None]:
         """One of the few operations under way; what MongoDB complains of is `StoreUnavailable`."""
+        if self._client is None:
+            raise StoreUnavailable(f"{self._place} is closed")
         async with self._slots:
             try:
                 yield

@@ -47,6 +47,7 @@ class DatabaseLock:
         self._monotonic_s = monotonic_s
         self._owner = uuid.uuid4().hex
         self._renewed_s = 0.0
+        self.is_held = False
 
     async def acquire(self) -> None:
         """Take the lock.
@@ -67,6 +68,7 @@ class DatabaseLock:
         except DuplicateKeyError:
             raise StoreLocked(f"{self._place} was taken by somebody else just now") from None
         self._renewed_s = self._monotonic_s()
+        self.is_held = True
 
     async def check(self) -> None:
         """Make sure that the lock is still ours, and renew it in time.
@@ -79,6 +81,7 @@ class DatabaseLock:
         ours = {"_id": "writer", "owner": self._owner}
         result = await self._collection.replace_one(ours, self._document())
         if result.matched_count == 0:
+            self.is_held = False
             raise LockExpiredMidMaintenance(
                 f"{self._place} was taken over by another labmon while this one did not answer"
             )
@@ -86,6 +89,7 @@ class DatabaseLock:
 
     async def release(self) -> None:
         """Give the lock back, if it is still ours."""
+        self.is_held = False
         await self._collection.delete_one({"_id": "writer", "owner": self._owner})
 
     def _document(self) -> dict[str, Any]:
