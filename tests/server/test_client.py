@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 import signal
 import socket
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from labmon.client import AsyncClient, Client, RequestError, RpcError
 from tests.conftest import ServerProcess
 
+PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 CONFIG = """
 devices:
   bench: {driver: "tests.server.bench_driver:Bench", period_s: 0.02}
@@ -229,6 +232,18 @@ def test_a_cursor_goes_on_where_another_client_stopped(client):
     last = event.readings()[-1].value
     with contextlib.closing(client.live("bench/count", cursor=event.cursor)) as live:
         assert next(live).value == last + 1
+
+
+def test_the_page_about_the_client_is_right(server_process, until, capsys):
+    server = server_process("devices: {wavemeter: {driver: simulated_wavemeter, period_s: 0.1}}")
+    server.start()
+    until(lambda: "wavemeter/ch1" in Client(server.address).latest("wavemeter/*"))
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    program = "\n".join(blocks).replace("http://127.0.0.1:8765", server.address)
+    exec(compile(program, "docs/client.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "wavemeter/ch1 " in printed
+    assert "-32006 " in printed
 
 
 async def test_the_async_client_does_the_same(shared_server):
