@@ -71,6 +71,7 @@ class ChannelRow {
     this.channel = channel;
     this.device = device;
     this.#number.className = 'num';
+    this.#quality.className = 'qual';
     const value = document.createElement('b');
     value.append(this.#prefix, this.#number);
     this.#age.className = 'n dim';
@@ -91,7 +92,7 @@ class ChannelRow {
     const shown = `${face.state} ${face.badge} ${face.isSimulated}`;
     if (shown !== this.#shown) {
       this.#shown = shown;
-      this.#quality.replaceChildren(...qualityOf(face));
+      this.#quality.replaceChildren(...qualityOf(face, this.device().simulated));
     }
     this.#isSilent = face.isSilent;
   }
@@ -125,20 +126,37 @@ function nameOf({ path, label, name, description, kind }) {
   return link;
 }
 
-/** @param {import('./tile_face.js').TileFace} face @returns {Node[]} */
-function qualityOf({ state, badge, isSimulated }) {
-  const states = [...(state === 'ok' || state === 'simulated' ? [] : [state]), ...(isSimulated ? [/** @type {const} */ ('simulated')] : [])];
-  if (states.length === 0) {
-    const ok = document.createElement('span');
-    ok.className = 'dim';
-    ok.textContent = 'ok';
-    return [ok];
-  }
-  return states.map((name) => {
-    const { icon, tone, word } = STATES[name];
-    const one = document.createElement('span');
-    one.className = `st badge c-${tone}`;
-    one.append(iconElement(icon), name === state && badge ? badge : word);
-    return one;
-  });
+/**
+ * Where the whole device is simulated, its head has the badge and each row the shape.
+ *
+ * @param {import('./tile_face.js').TileFace} face @param {boolean} isDeviceSimulated @returns {Node[]}
+ */
+function qualityOf({ state, badge, isSimulated }, isDeviceSimulated) {
+  const isFine = state === 'ok' || state === 'simulated';
+  /** @type {Node[]} */
+  const nodes = [];
+  if (!isFine) nodes.push(badgeOf(state, badge));
+  if (isSimulated && isDeviceSimulated) nodes.push(mark('st c-sim', iconElement('sim'), hidden(STATES.simulated.word)));
+  if (isSimulated && !isDeviceSimulated) nodes.push(badgeOf('simulated', ''));
+  if (isFine && (!isSimulated || isDeviceSimulated)) nodes.push(mark('dim', 'ok'));
+  return nodes;
+}
+
+/** @param {import('./states.js').StateName} name @param {string} words */
+function badgeOf(name, words) {
+  const { icon, tone, word } = STATES[name];
+  return mark(`st badge c-${tone}`, iconElement(icon), words || word);
+}
+
+/** @param {string} className @param {...(Node | string)} children */
+function mark(className, ...children) {
+  const span = document.createElement('span');
+  span.className = className;
+  span.append(...children);
+  return span;
+}
+
+/** @param {string} text for those who listen */
+function hidden(text) {
+  return mark('vh', text);
 }

@@ -10,6 +10,7 @@ import { html, useMemo, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Device} Device */
+/** @typedef {import('./shapes.js').Command & {confirm?: string}} Command a question to ask before, if any */
 /** @typedef {import('./forms.js').Field} Field */
 /** @typedef {{kind: 'running'} | {kind: 'done', result: any, duration_s: number} | {kind: 'failed', message: string}} Outcome */
 
@@ -30,7 +31,7 @@ export function CommandForm({ app, device }) {
   </div>`;
 }
 
-/** @param {{app: App, device: Device, command: import('./shapes.js').Command}} props */
+/** @param {{app: App, device: Device, command: Command}} props */
 function Parameters({ app, device, command }) {
   const fields = useMemo(() => fieldsOf(command.params), [command.params]);
   const [texts, setTexts] = useState(() => Object.fromEntries(fields.map((field) => [field.name, initialText(field)])));
@@ -39,16 +40,23 @@ function Parameters({ app, device, command }) {
   const status = useStatus(app);
   const { params, messages } = parseForm(fields, texts);
   const wrong = Object.keys(messages).filter((name) => touched.has(name));
-  const obstacle = obstacleOf(device, status.phase);
+  const [isAsking, setAsking] = useState(false);
+  const obstacle = status.phase === 'live' ? '' : 'Not connected';
   const change = (/** @type {string} */ name, /** @type {string} */ text) => {
     setTexts({ ...texts, [name]: text });
     setTouched(new Set([...touched, name]));
+    setAsking(false);
     if (outcome && outcome.kind !== 'running') setOutcome(null);
   };
   const run = async (/** @type {Event} */ event) => {
     event.preventDefault();
     setTouched(new Set(fields.map(({ name }) => name)));
     if (Object.keys(messages).length > 0 || obstacle || outcome?.kind === 'running') return;
+    if (command.confirm && !isAsking) {
+      setAsking(true);
+      return;
+    }
+    setAsking(false);
     setOutcome({ kind: 'running' });
     setOutcome(await call(app, `${device.name}.${command.name}`, params));
   };
@@ -56,8 +64,9 @@ function Parameters({ app, device, command }) {
   return html`<form onSubmit=${run} novalidate autocomplete="off">
     <div class="two">${fields.map((field) => html`<${FieldRow} key=${field.name} field=${field} text=${texts[field.name]} onText=${(/** @type {string} */ text) => change(field.name, text)}
       message=${touched.has(field.name) ? messages[field.name] : undefined} />`)}</div>
-    <div class="run1"><button type="submit" class="btn primary" disabled=${wrong.length > 0 || Boolean(obstacle) || isRunning}>${isRunning ? 'Running' : `Run ${command.name}`}</button>
-      <span class="mute">${obstacle || (wrong.length ? `${wrong.length} ${wrong.length === 1 ? 'field' : 'fields'} to correct` : '')}</span></div>
+    ${isAsking && html`<p class="ask" role="alert"><${Icon} name="warn" /><span>${command.confirm}</span></p>`}
+    <div class="run1"><button type="submit" class="btn primary" disabled=${wrong.length > 0 || Boolean(obstacle) || isRunning}>${isRunning ? 'Running' : isAsking ? `Yes, run ${command.name}` : `Run ${command.name}`}</button>
+      ${isAsking ? html`<button type="button" class="btn" onClick=${() => setAsking(false)}>No</button>` : html`<span class="mute">${noteOf(device, obstacle, wrong.length)}</span>`}</div>
     <div role="status">${outcome && html`<${OutcomeLine} outcome=${outcome} />`}</div>
   </form>`;
 }
@@ -82,9 +91,10 @@ async function call(app, method, params) {
   }
 }
 
-/** Why nothing can be sent now, in words. @param {Device} device @param {string} phase of the connection */
-function obstacleOf({ state }, phase) {
-  if (phase !== 'live') return 'Not connected';
+/** What stands beside the button. @param {Device} device @param {string} obstacle @param {number} wrong fields */
+function noteOf({ state }, obstacle, wrong) {
+  if (obstacle) return obstacle;
+  if (wrong > 0) return `${wrong} ${wrong === 1 ? 'field' : 'fields'} to correct`;
   return state === 'online' ? '' : `The device is ${STATES[deviceState(state)].word.toLowerCase()}`;
 }
 
@@ -92,24 +102,24 @@ function obstacleOf({ state }, phase) {
 function FieldRow({ field, text, message, onText }) {
   const id = `p-${field.name}`;
   const about = [field.description && `${id}-about`, message && `${id}-error`].filter(Boolean).join(' ') || undefined;
-  const isGroup = field.kind === 'boolean' || isSegmented(field);
+  const isGroup = isSegmented(field);
   return html`<div class=${`fr ${field.kind === 'json' || (field.kind === 'text' && !field.maxLength) ? 'wide' : ''}`}>
     ${isGroup ? html`<span class="lb" id=${`${id}-label`}>${field.label}</span>` : html`<label for=${id}>${field.label}</label>`}<span class="hint">${isGroup ? '' : hintOf(field)}</span>
     <${Control} field=${field} id=${id} text=${text} message=${message} about=${about} onText=${onText} />
     ${message && html`<p class="err" id=${`${id}-error`}><${Icon} name="warn" />${message}</p>`}
-    ${field.description && html`<p class="mute ds" id=${`${id}-about`}>${field.description}</p>`}
+    ${field.description && html`<p class="mute ds" id=${`${id}-about`}>${sentence(field.description)}</p>`}
   </div>`;
 }
 
-/** @param {Field} field */
+/** Few choices stand beside each other; a switch with a default is one of them. @param {Field} field */
 function isSegmented({ kind, choices, required, initial }) {
-  return kind === 'choice' && choices.length <= SEGMENTS && (required || initial !== undefined);
+  return kind === 'boolean' || (kind === 'choice' && choices.length <= SEGMENTS && (required || initial !== undefined));
 }
 
 /** @param {{field: Field, id: string, text: string, message: string | undefined, about: string | undefined, onText: (text: string) => void}} props */
 function Control({ field, id, text, message, about, onText }) {
   const typed = (/** @type {any} */ event) => onText(event.target.value);
-  if (field.kind === 'boolean') {
+  if (field.kind === 'boolean' && field.initial !== undefined) {
     return html`<button type="button" class="sw2" role="switch" aria-checked=${text} aria-labelledby=${`${id}-label`} aria-describedby=${about}
       onClick=${() => onText(text === 'true' ? 'false' : 'true')}><i></i>${text === 'true' ? 'On' : 'Off'}</button>`;
   }
@@ -127,7 +137,13 @@ function Control({ field, id, text, message, about, onText }) {
     field.unit && html`<span class="u">${field.unit}</span>`}</div>`;
 }
 
+/** Descriptions come from the middle of a docstring. @param {string} text */
+function sentence(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
 /** @param {any} choice */
 function choiceText(choice) {
+  if (typeof choice === 'boolean') return choice ? 'On' : 'Off';
   return typeof choice === 'string' ? labelOf(choice) : String(choice);
 }

@@ -1,14 +1,14 @@
 // @ts-check
 /** The page of one device: how it is, its channels, its commands. */
 
-import { actOnDevice, useFreshDevices } from './device_fresh.js';
+import { actOnDevice, plainHz, useFreshDevices } from './device_fresh.js';
 import { formatClock, formatDate, formatMinute, formatMoment, formatUtc } from './ages.js';
 import { stylesheet } from './assets.js';
 import { ConnectionBanner } from './banner.js';
 import { ChannelTable } from './channel_rows.js';
 import { CommandForm } from './command_form.js';
 import { RecentCommands } from './command_recent.js';
-import { DeviceBadge } from './device_card.js';
+import { DeviceBadge, StateBadge } from './device_card.js';
 import { graphAddress, MAX_STREAMS } from './graph/view.js';
 import { Icon } from './icons.js';
 import { countText, significantText } from './numbers.js';
@@ -65,7 +65,7 @@ function Head({ app, device }) {
   const isDisabled = device.state === 'disabled';
   return html`<div class="dh"><div class="id"><${Back} />
       <h1>${device.title} <span class="code dim">${device.name}</span></h1>
-      <p class="mute"><${DeviceBadge} app=${app} device=${device} /> ${sinceText(device.since, app.store.now())}
+      <p class="mute"><${DeviceBadge} app=${app} device=${device} /> ${sinceText(device.since, app.store.now())}${device.simulated && html` <${StateBadge} name="simulated" />`}
         <span class="dim inst">${[device.model || device.driver, device.group && `group ${device.group}`].filter(Boolean).join(', ')}</span></p>
       ${device.state !== 'online' && device.reason && html`<p class="reason">${device.reason}</p>`}</div>
     <div class="doing"><div class="acts">
@@ -84,15 +84,15 @@ function sinceText(since, now) {
 /** The counters of a device. @param {{app: App, device: Device}} props */
 function Health({ app, device }) {
   const isOnline = device.state === 'online';
-  const asked = `asked ${significantText(device.asked_hz || 1 / device.period_s, 3).replace(/\.?0+$/, '')} Hz`;
+  const asked = device.asked_hz ? `asked ${plainHz(device.asked_hz)}` : 'as the instrument sends';
   const { length } = device.channels;
   return html`<dl class="card health">
     <${Figure} name="Poll rate" unit="Hz" note=${asked}>${isOnline && device.rate_hz !== null ? significantText(device.rate_hz, 3) : '–'}<//>
-    <${Figure} name="Poll time" unit="ms" note=${`of ${periodText(device.period_s)}`}>${isOnline && device.poll_ms !== null ? significantText(device.poll_ms, 2) : '–'}<//>
+    <${Figure} name="Poll time" unit="ms" note=${device.asked_hz ? `of ${periodText(1 / device.asked_hz)}` : ''}>${isOnline && device.poll_ms !== null ? significantText(device.poll_ms, 2) : '–'}<//>
     <${Figure} name="Polls" note=${`${length} ${length === 1 ? 'channel' : 'channels'}`}>${countText(device.polls)}<//>
     <${Figure} name="Missed polls" note=${`${countText(device.errors)} ${device.errors === 1 ? 'error' : 'errors'}`}>${countText(device.missed)}<//>
     <${Figure} name="Reconnects" note="since labmon started">${countText(device.reconnects)}<//>
-    <${Figure} name="Last error" note=${device.last_error_time ? formatMoment(device.last_error_time, app.store.now()) : ''}><span class="tx" title=${device.last_error ?? undefined}>${device.last_error ?? 'none'}</span><//>
+    <${Figure} name="Last error" note=${device.last_error_time ? formatMoment(device.last_error_time, app.store.now()) : ''}><span class="tx" title=${device.last_error || undefined}>${device.last_error || 'none'}</span><//>
   </dl>`;
 }
 

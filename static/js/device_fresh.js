@@ -64,3 +64,8 @@ export function actOnDevice(name, action) {
     method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}',
   });
 }
+
+/** `10 Hz`, `0.5 Hz` @param {number} rate_hz */
+export function plainHz(rate_hz) {
+  return `${Number(rate_hz.toPrecision(3))} Hz`;
+}

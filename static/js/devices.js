@@ -4,8 +4,8 @@
 import { formatMoment, formatUtc } from './ages.js';
 import { stylesheet } from './assets.js';
 import { ConnectionBanner } from './banner.js';
-import { useFreshDevices } from './device_fresh.js';
-import { DeviceBadge } from './device_card.js';
+import { plainHz, useFreshDevices } from './device_fresh.js';
+import { DeviceBadge, StateBadge } from './device_card.js';
 import { countText, significantText } from './numbers.js';
 import { html } from './vendor.js';
 
@@ -41,11 +41,11 @@ function Row({ app, device }) {
   const isOnline = device.state === 'online';
   return html`<tr>
     <td class="who"><a href=${`/devices/${encodeURIComponent(device.name)}`}><b>${device.title}</b> <span class="code dim">${device.name}</span></a>
-      <span class="dim sub">${[device.model || device.driver, device.group].filter(Boolean).join(', ')}</span></td>
+      ${device.simulated && html` <${StateBadge} name="simulated" />`}<span class="dim sub">${[device.model || device.driver, device.group].filter(Boolean).join(', ')}</span></td>
     <td class="how"><${DeviceBadge} app=${app} device=${device} />${!isOnline && device.reason && html`<span class="reason">${device.reason}</span>`}</td>
     <td class="mute since" title=${formatUtc(device.since)}>${formatMoment(device.since, now)}</td>
     <td class="n rate">${isOnline && device.rate_hz !== null ? html`${significantText(device.rate_hz, 3)} <span class="mute">Hz</span>` : '–'}</td>
-    <td class="n dim asked">${significantText(device.asked_hz || 1 / device.period_s, 3).replace(/\.?0+$/, '')} Hz</td>
+    <td class="n dim asked">${device.asked_hz ? plainHz(device.asked_hz) : 'as sent'}</td>
     <td class="n cnt" data-word="errors">${countText(device.errors)}</td>
     <td class="n cnt" data-word="missed">${countText(device.missed)}</td>
     <td class="last">${device.last_error ? html`<span class="what">${device.last_error}</span>${device.last_error_time && html` <span class="dim">${formatMoment(device.last_error_time, now)}</span>`}` : html`<span class="dim">none</span>`}</td>

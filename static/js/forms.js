@@ -52,10 +52,11 @@ function fieldOf(name, schema, required) {
   };
 }
 
-/** @param {any} schema @returns {{type: Field['kind'], choices: any[], nullable: boolean}} */
+/** A boolean without a default is two choices and none taken: nobody switches something off by not looking. @param {any} schema @returns {{type: Field['kind'], choices: any[], nullable: boolean}} */
 function kindOf(schema) {
   const types = [schema.type ?? []].flat();
   const nullable = types.includes('null');
+  if (types.includes('boolean')) return { type: 'boolean', choices: [true, false], nullable };
   const choices = (schema.enum ?? ('const' in schema ? [schema.const] : [])).filter((/** @type {any} */ choice) => choice !== null);
   const type = types.find((word) => word !== 'null');
   if (choices.length > 0) return { type: 'choice', choices, nullable };
@@ -83,7 +84,7 @@ export function hintOf({ kind, low, high, isLowOpen, isHighOpen, unit, required,
 /** What the field holds before anybody typed. @param {Field} field @returns {string} */
 export function initialText({ kind, initial, choices, required }) {
   if (kind === 'choice') return initial === undefined && (!required || choices.length > 4) ? '' : JSON.stringify(initial ?? choices[0]);
-  if (initial === undefined || initial === null) return kind === 'boolean' ? 'false' : '';
+  if (initial === undefined || initial === null) return '';
   return kind === 'json' ? JSON.stringify(initial) : String(initial);
 }
 
@@ -98,7 +99,7 @@ export function parseField(field, text) {
   switch (field.kind) {
     case 'number':
     case 'integer': return parseNumber(field, text.trim());
-    case 'boolean': return { value: text === 'true' };
+    case 'boolean':
     case 'choice': return parseChoice(field, text);
     case 'text': return parseText(field, text);
     default: return parseJson(text);
@@ -106,10 +107,10 @@ export function parseField(field, text) {
 }
 
 /** @param {Field} field @returns {Parsed} */
-function parseEmpty({ required, nullable, choices, kind }) {
+function parseEmpty({ required, nullable, choices }) {
   if (!required) return { omitted: true };
   if (nullable) return { value: null };
-  return { message: kind === 'choice' && choices.length ? 'choose one' : 'must be filled in' };
+  return { message: choices.length ? 'choose one' : 'must be filled in' };
 }
 
 /** @param {Field} field @param {string} text @returns {Parsed} */

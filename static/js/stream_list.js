@@ -52,7 +52,7 @@ export function entryOf(stream) {
 
 /** Whether a stream of this type can be drawn as a line. @param {string | null | undefined} valueType */
 export function isNumeric(valueType) {
-  return !['nominal', 'string', 'json'].includes(valueType ?? '');
+  return (valueType ?? 'numeric') === 'numeric';
 }
 
 /** Numbers within names are sorted as numbers. */

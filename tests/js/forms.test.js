@@ -52,6 +52,13 @@ test('empty optional fields are left out, text keeps its spaces', () => {
   assert.ok('message' in parseField(fields.points, '[1, 2'));
 });
 
+test('a switch without a default is not off, it is not chosen', () => {
+  const [active] = fieldsOf({ properties: { active: { type: 'boolean' } }, required: ['active'] });
+  assert.equal(initialText(active), '');
+  assert.deepEqual(parseField(active, ''), { message: 'choose one' });
+  assert.deepEqual([parseField(active, 'true'), parseField(active, 'false')], [{ value: true }, { value: false }]);
+});
+
 test('a form gives parameters, or a message for each wrong field', () => {
   const texts = { start: '20', channel: '', shape: '"saw"', active: 'false', comment: '', delay: '0.5', points: '[]' };
   assert.deepEqual(parseForm(fieldsOf(SCHEMA), texts), { params: { start: 20, shape: 'saw', active: false, delay: 0.5, points: [] }, messages: {} });

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Columns, columnsOf } from '../../static/js/graph/columns.js';
+import { qualityWord, stateWord } from '../../static/js/graph/gap_reasons.js';
 import { gapsOf, rowsOf, sharedGaps } from '../../static/js/graph/gaps.js';
 import { slopeUnit, statistics } from '../../static/js/graph/statistics.js';
 import { appendReading, dropAfter } from '../../static/js/graph/tail.js';
@@ -131,4 +132,13 @@ test('the same gap of several streams is told once, others get rows of their own
   const shared = sharedGaps([{ owner: 'a', gaps: [gap] }, { owner: 'b', gaps: [{ ...gap, to_s: 20.1 }, { from_s: 12, to_s: 30, why: 'no signal' }] }], 0.5);
   assert.deepEqual(shared.map(({ owners }) => owners), [['a', 'b'], ['b']]);
   assert.deepEqual(rowsOf([...shared, { from_s: 25, to_s: 26 }], 1), [0, 1, 0]);
+});
+
+test('a gap without a cause asks the qualities of the readings, then the state of the device', () => {
+  /** @type {any} */
+  const readings = { v: [1, null, null], quality: [0x10, 0x10, 0x11] };
+  assert.equal(qualityWord(readings), 'no signal');
+  assert.equal(qualityWord({ ...readings, quality: [0x10, 0x10, 0x10] }), null);
+  assert.equal(stateWord(/** @type {any} */ ({ v: ['online', 'offline', 'connecting'] })), 'offline');
+  assert.equal(stateWord(undefined), null);
 });

@@ -42,7 +42,7 @@ test('points and times are as fine as the range', () => {
 test('values are written as the axis shows them, without an axis as the channel says', () => {
   const [offset] = axesFor([{ unit: 'THz', low: 384.230482, high: 384.230495, log: false }], 378);
   const printer = printerOf({ unit: 'THz', digits: 9, scientific: false }, offset);
-  assert.deepEqual([printer.unit, printer.value(384.230484), printer.difference(13.02e-6), printer.rate(-1.36e-6), printer.rate(0.5e-6)], ['MHz', '4.00', '13.02', '−1.36', '+0.50']);
+  assert.deepEqual([printer.unit, printer.value(384.230484), printer.difference(13.02e-6), printer.rate(-1.36e-6, 1), printer.rate(0.5e-6, 365)], ['MHz', '4.00', '13.02', '−1.36', '+0.5000']);
   assert.equal(printer.value(NaN), '–');
   const channel = printerOf({ unit: 'THz', digits: 3, scientific: false }, undefined);
   assert.deepEqual([channel.unit, channel.value(384.2304)], ['THz', '384.230']);

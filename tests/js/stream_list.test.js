@@ -4,8 +4,8 @@ import { test } from 'node:test';
 import { byDevice, entryOf, isInternal, isNumeric, search } from '../../static/js/stream_list.js';
 
 const ENTRIES = [
-  { id: '1', path: 'wavemeter/ch1', device: 'wavemeter', label: 'Rb cooling', unit: 'THz', value_type: 'number', earliest: 1795356247000000000, latest: 1795356248.5, tags: { node: 'lab', path: 'wavemeter/ch1', laser: 'ecdl' } },
-  { id: '2', path: 'room/temperature', label: '', channel: 'temperature', unit: '°C', value_type: 'number', earliest: null, latest: null, description: 'lab air' },
+  { id: '1', path: 'wavemeter/ch1', device: 'wavemeter', label: 'Rb cooling', unit: 'THz', value_type: 'numeric', earliest: 1795356247000000000, latest: 1795356248.5, tags: { node: 'lab', path: 'wavemeter/ch1', laser: 'ecdl' } },
+  { id: '2', path: 'room/temperature', label: '', channel: 'temperature', unit: '°C', value_type: 'numeric', earliest: null, latest: null, description: 'lab air' },
   { id: '3', path: 'wavemeter/_state', value_type: 'nominal' },
 ].map(entryOf);
 

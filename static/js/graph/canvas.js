@@ -22,7 +22,7 @@ export function Canvas({ model, label, onPlot }) {
     let isOver = false;
     loading.then((uPlot) => {
       if (isOver) return;
-      const plot = new Plot(uPlot, element);
+      const plot = new Plot(uPlot, element, model.reasons);
       onPlot(plot);
       end = run(model, plot, element);
     });
@@ -56,6 +56,7 @@ function run(model, plot, element) {
   measure.observe(element);
   const ends = [
     model.on('draw', draw),
+    model.reasons.on('found', () => model.requestDraw()),
     model.on('cursor', () => overlay.showCursor(plot, model.drawn(), model.cursor_s)),
     onThemeChange(() => plot.recolour()),
     watchGestures(element, actionsOf(model, plot, overlay)),

@@ -7,6 +7,7 @@
  */
 
 import { request } from '../api.js';
+import { isNumeric } from '../stream_list.js';
 
 /**
  * @typedef {object} Descriptor
@@ -57,6 +58,6 @@ function descriptorOf(stream) {
   return {
     path: stream.path, label: stream.label || stream.channel || stream.path, unit: stream.unit ?? '',
     digits: typeof stream.digits === 'number' ? stream.digits : ANY_DIGITS, scientific: stream.scientific === true,
-    isNumeric: !['nominal', 'string', 'json'].includes(stream.value_type), period_s: stream.period_s || Infinity,
+    isNumeric: isNumeric(stream.value_type), period_s: stream.period_s || Infinity,
   };
 }

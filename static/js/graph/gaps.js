@@ -11,7 +11,7 @@ import { QUALITY_CODE_MASK } from './columns.js';
 /** @typedef {{from_s: number, to_s: number, why: string}} Gap */
 
 /** What a missing value's quality code says in words; 0 is a gap without a cause in the data. */
-const WHY = ['no data', 'no signal', 'over range', 'under range', 'at limit', 'fault'];
+export const WHY = ['no data', 'no signal', 'over range', 'under range', 'at limit', 'fault'];
 
 /**
  * The gaps that touch a range, oldest first. One at the newest end reaches to `end_s`.

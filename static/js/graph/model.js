@@ -8,6 +8,7 @@
 
 import { Emitter } from '../emitter.js';
 import { describe } from '../router.js';
+import { GapReasons } from './gap_reasons.js';
 import { Loader } from './loader.js';
 import { Palette } from './palette.js';
 import { isSameRange, resolve, spanOf, zoom } from './range.js';
@@ -19,6 +20,8 @@ import { formatView } from './view.js';
 
 /** Free space at the right of the live end. */
 const LIVE_ROOM = 0.015;
+/** Over longer ranges a second moves nothing that could be seen. */
+const CALM_FROM_S = 6 * 3600;
 const BURST_MS = 300;
 const GESTURE_FETCH_MS = 70;
 
@@ -44,6 +47,7 @@ export class GraphModel extends Emitter {
     this.app = app;
     this.view = view;
     this.loader = new Loader(app);
+    this.reasons = new GapReasons(app.store);
     this.palette.assign(view.streams);
   }
 
@@ -144,7 +148,8 @@ export class GraphModel extends Emitter {
   requestLiveDraw() {
     const now_ms = performance.now();
     const perPixel_ms = (spanOf(this.view.range) / this.width_px) * 1000;
-    if (now_ms - this.#lastLive_ms < Math.min(1000, Math.max(50, perPixel_ms))) return;
+    const most_ms = spanOf(this.view.range) <= CALM_FROM_S ? 1000 : 5000;
+    if (now_ms - this.#lastLive_ms < Math.min(most_ms, Math.max(50, perPixel_ms))) return;
     this.#lastLive_ms = now_ms;
     this.requestDraw();
   }

@@ -54,12 +54,18 @@ export class Plot {
   /** @type {{splits: number[], labels: string[]}} */
   #ticks = { splits: [], labels: [] };
 
-  /** @param {UPlotClass} uPlot @param {HTMLElement} root whose size the plot takes */
-  constructor(uPlot, root) {
+  /**
+   * @param {UPlotClass} uPlot
+   * @param {HTMLElement} root whose size the plot takes
+   * @param {import('./gap_reasons.js').GapReasons} reasons
+   */
+  constructor(uPlot, root, reasons) {
+    this.#reasons = reasons;
     this.#UPlot = uPlot;
     this.root = root;
   }
   #UPlot;
+  #reasons;
 
   get isNarrow() {
     return this.root.clientWidth < NARROW_PX;
@@ -237,6 +243,6 @@ export class Plot {
   /** @param {UPlot} u */
   #drawGaps(u) {
     const { streams, start_s, end_s } = this.#scene;
-    drawStrips(u.ctx, { ...u.bbox, start_s, end_s, min: 0, max: 1, log: false }, streams, this.#ink);
+    drawStrips(u.ctx, { ...u.bbox, start_s, end_s, min: 0, max: 1, log: false }, streams, this.#ink, (stream, gap) => this.#reasons.why(stream, gap));
   }
 }

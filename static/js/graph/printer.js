@@ -14,7 +14,7 @@ import { asPrinted, digitsFor, fixed } from './axis.js';
  * @property {string} unit
  * @property {(value: number) => string} value
  * @property {(difference: number) => string} difference of two values
- * @property {(rate: number) => string} rate a difference with its sign
+ * @property {(rate: number, steps: number) => string} rate a difference per unit of time with its sign, finer where the range has many such units
  */
 
 /**
@@ -31,7 +31,8 @@ export function printerOf(stream, axis) {
 function ofChannel({ unit, digits, scientific }) {
   const format = { digits: Math.min(digits, 9), scientific };
   const text = (/** @type {number} */ value) => numberText(value, format);
-  return { unit, value: text, difference: text, rate: (rate) => signed(rate, text(rate)) };
+  const fine = (/** @type {number} */ rate, /** @type {number} */ steps) => numberText(rate, scientific ? format : { digits: format.digits + moreDigits(steps) });
+  return { unit, value: text, difference: text, rate: (rate, steps) => signed(rate, fine(rate, steps)) };
 }
 
 /** @param {{digits: number, scientific: boolean}} stream @param {import('./axis.js').Axis} axis @returns {Printer} */
@@ -41,9 +42,14 @@ function ofAxis({ digits, scientific }, axis) {
   return {
     unit: axis.shownUnit,
     value: (value) => orMissing(value, fixed(asPrinted(axis, value), shown)),
-    difference,
-    rate: (rate) => signed(rate, difference(rate)),
+    difference: (value) => difference(value),
+    rate: (rate, steps) => signed(rate, difference(rate, moreDigits(steps))),
   };
+}
+
+/** A slope per day is small where the range is a year. @param {number} steps units of time in the range */
+function moreDigits(steps) {
+  return Math.max(0, Math.floor(Math.log10(steps)));
 }
 
 /** @param {number} value @param {string} text */

@@ -15,13 +15,19 @@ const LABEL_FROM_PX = 14;
  * @param {import('./paths.js').Frame} frame in pixels of the canvas
  * @param {import('./extents.js').Drawn[]} streams
  * @param {import('./ink.js').Ink} ink
+ * @param {(stream: import('./extents.js').Drawn, gap: import('./gaps.js').Gap) => string} why
  */
-export function drawStrips(ctx, frame, streams, ink) {
+export function drawStrips(ctx, frame, streams, ink, why) {
   const scale = devicePixelRatio || 1;
   const { start_s, end_s, width } = frame;
   const perPixel_s = ((end_s - start_s) / Math.max(width, 1)) * scale;
-  const own = streams.map((stream) => ({ owner: stream, gaps: gapsOf(stream.columns, start_s, end_s) }));
-  const gaps = sharedGaps(own, 3 * perPixel_s).filter(({ from_s, to_s }) => to_s - from_s >= LEAST_PX * perPixel_s);
+  const own = streams.map((stream) => ({
+    owner: stream,
+    gaps: gapsOf(stream.columns, start_s, end_s)
+      .filter(({ from_s, to_s }) => to_s - from_s >= LEAST_PX * perPixel_s)
+      .map((gap) => ({ ...gap, why: why(stream, gap) })),
+  }));
+  const gaps = sharedGaps(own, 3 * perPixel_s);
   const rows = rowsOf(gaps, 4 * perPixel_s);
   const many = Math.max(0, ...rows) > 0;
   const height = (many ? HEIGHT_PX - 6 : HEIGHT_PX) * scale;

@@ -55,7 +55,7 @@ function Numbers({ model, stream: { path, period_s, columns }, printer, slope_s 
     found ? printer.value(found.mean) : MISSING,
     found && found.readings > 1 ? printer.difference(found.std) : MISSING,
     found ? printer.difference(found.max - found.min) : MISSING,
-    found && Number.isFinite(found.slope_per_s) ? printer.rate(found.slope_per_s * slope_s) : MISSING,
+    found && Number.isFinite(found.slope_per_s) ? printer.rate(found.slope_per_s * slope_s, (end_s - start_s) / slope_s) : MISSING,
     found ? countText(found.readings) : '0',
   ];
   return html`${cells.map((cell, i) => html`<td class=${i === 1 ? 'n now' : 'n'}>${cell}</td>`)}<td class="mute">${printer.unit}</td>`;
