@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 STOP_S: Final = {"web": 1.5, "devices": 1.0, "recorder": 1.5, "datastream": 0.8}
 """How long each part may take to stop: less than 5 s together."""
-NOMINAL: Final = Channel(kind="nominal")
+RECORDS: Final = Channel(kind="nominal", description="commands, who gave them and what came of it")
 
 
 class App:
@@ -167,7 +167,7 @@ class App:
         channels = dict(device.channels)
         self._declared[device.name] = channels
         await self.recorder.declare(device.name, channels, device.period_s)
-        await self.recorder.declare(device.name, {"_state": NOMINAL, "_commands": NOMINAL})
+        await self.recorder.declare(device.name, {**device.own_channels, "_commands": RECORDS})
 
 
 async def _within(part: str, stop: Callable[[], Awaitable[object]]) -> None:

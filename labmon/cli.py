@@ -202,7 +202,7 @@ def _polled(driver: Driver, timeout_s: float) -> Polled:
     timer.start()
     try:
         driver.connect()
-        if type(driver).poll is Driver.poll:  # it pushes instead
+        if type(driver).stream is not Driver.stream:  # it pushes
             return next(polled for polled in driver.stream() if polled is not None)
         return driver.poll()
     finally:
