@@ -115,6 +115,11 @@ class Blocks:
         """Keep the table of a block that was just written, so that nobody has to decode it."""
         self._keep((key, None), table, table.nbytes + 200)
 
+    def clear(self) -> None:
+        """Forget all decoded tables; nothing but time is lost."""
+        self._tables.clear()
+        self._held = 0
+
     def forget_stream(self, number: int) -> None:
         """Forget everything about a stream."""
         for place in [place for place in self._lists if place[0] == number]:

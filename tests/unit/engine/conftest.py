@@ -1,0 +1,67 @@
+"""An engine in memory with a clock that stands still, and a store that can be made to fail."""
+
+import asyncio
+
+import pytest
+
+from labmon import datastream
+from labmon.datastream.backends.memory import MemoryBackend
+from labmon.datastream.exceptions import StoreUnavailable
+
+START_NS = 1_700_000_000 * 1_000_000_000
+
+
+class SteppedClock:
+    def __init__(self):
+        self.now_ns = START_NS
+
+    def __call__(self):
+        return self.now_ns
+
+    def step(self, seconds):
+        self.now_ns += round(seconds * 1e9)
+        return self.now_ns
+
+
+class FailingBackend(MemoryBackend):
+    """A store in memory that refuses writes while `refuse` is set, and keeps what it was asked."""
+
+    def __init__(self):
+        super().__init__()
+        self.refuse = False
+        self.asked = []
+
+    async def apply(self, change):
+        self.asked.append(change)
+        if self.refuse:
+            raise StoreUnavailable("disk is full")
+        await super().apply(change)
+
+
+@pytest.fixture
+def clock():
+    return SteppedClock()
+
+
+@pytest.fixture
+def backend():
+    return FailingBackend()
+
+
+@pytest.fixture
+async def streams(backend, clock):
+    async with datastream.open(backend, clock=clock, seal_datapoints=64) as opened:
+        yield opened
+        backend.refuse = False
+
+
+@pytest.fixture
+def until():
+    """Wait for a condition while the loop goes on."""
+
+    async def wait(condition, timeout_s=5.0):
+        async with asyncio.timeout(timeout_s):
+            while not condition():
+                await asyncio.sleep(0.005)
+
+    return wait
