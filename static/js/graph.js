@@ -55,7 +55,7 @@ function Empty({ model }) {
 function Filled({ model }) {
   const [plot, setPlot] = useState(/** @type {Plot | null} */ (null));
   const [isPicking, setPicking] = useState(false);
-  const printer = (/** @type {Drawn} */ stream) => printerOf(stream, plot?.axes[plot.units.indexOf(stream.unit)]);
+  const printer = (/** @type {Drawn} */ stream) => printerOf(stream, plot?.axisOf(stream.path));
   const labels = model.view.streams.map((path) => model.loader.descriptors.get(path)?.label ?? path);
   const heading = titleOf(labels);
   const choose = (/** @type {string[]} */ streams) => model.setView({ streams }, 'replace');
@@ -95,7 +95,7 @@ function PlotBar({ model, plot }) {
 /** @param {{model: GraphModel, plot: Plot | null}} props */
 function Titles({ model, plot }) {
   useModel(model, ['view', 'data', 'draw'], 100);
-  return html`<${AxisTitles} axes=${plot?.axes ?? []} streams=${model.drawn()} shownAxes=${plot?.shownAxes ?? 0} />`;
+  return html`<${AxisTitles} axes=${plot?.axes ?? []} groups=${plot?.groups ?? []} shownAxes=${plot?.shownAxes ?? 0} />`;
 }
 
 /** What could not be fetched; the old picture stays. @param {{model: GraphModel}} props */

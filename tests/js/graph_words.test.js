@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { axesFor } from '../../static/js/graph/axis.js';
 import { columnsOf } from '../../static/js/graph/columns.js';
-import { extentOf, unitsOf } from '../../static/js/graph/extents.js';
+import { extentOf, groupsOf } from '../../static/js/graph/extents.js';
 import { horizontal, verticalOf } from '../../static/js/graph/paths.js';
 import { printerOf } from '../../static/js/graph/printer.js';
 import { bucketText, cursorText, fieldText, fineClock, finenessText, rangeText, titleOf } from '../../static/js/graph/words.js';
@@ -52,19 +52,28 @@ test('values are written as the axis shows them, without an axis as the channel 
 
 test('streams of one unit share an axis that shows all of them', () => {
   const streams = [drawn('a', 'V', [1, 5]), drawn('b', '°C', [20, NaN]), drawn('c', 'V', [-3, 2])];
-  assert.deepEqual(unitsOf(streams), ['V', '°C']);
-  assert.deepEqual(extentOf(streams, 'V', VIEW), { unit: 'V', low: -3, high: 5, log: false, resolution: 0.01 });
-  assert.equal(extentOf([drawn('a', 'V', [NaN])], 'V', VIEW), null);
+  const groups = groupsOf(streams, VIEW);
+  assert.deepEqual(groups.map(({ key, streams: own }) => [key, own.length]), [['V', 2], ['°C', 1]]);
+  assert.deepEqual(extentOf(groups[0].streams, VIEW), { unit: 'V', low: -3, high: 5, log: false, resolution: 0.01 });
+  assert.equal(extentOf([drawn('a', 'V', [NaN])], VIEW), null);
+});
+
+test('streams that would be flat lines on a common axis get one each', () => {
+  const lasers = [drawn('rb', 'THz', [384.230484, 384.230494]), drawn('hene', 'THz', [473.612353, 473.612354])];
+  const keys = groupsOf(lasers, VIEW).map(({ key }) => key);
+  assert.deepEqual(keys, ['THz rb', 'THz hene']);
+  const near = [drawn('a', '°C', [20, 21]), drawn('b', '°C', [23, 23.001])];
+  assert.deepEqual(groupsOf(near, VIEW).map(({ key }) => key), ['°C']);
 });
 
 test('an axis becomes logarithmic when asked, or when its channels span decades', () => {
   const decades = [drawn('p', 'mbar', [1e-9, 1e-3], { scientific: true })];
   const flat = [drawn('p', 'mbar', [2e-9, 3e-9], { scientific: true })];
-  assert.equal(extentOf(decades, 'mbar', VIEW)?.log, true);
-  assert.equal(extentOf(flat, 'mbar', VIEW)?.log, false);
-  assert.equal(extentOf(flat, 'mbar', { ...VIEW, log: true })?.log, true);
-  assert.equal(extentOf(decades, 'mbar', { ...VIEW, log: false })?.log, false);
-  assert.deepEqual(extentOf([drawn('z', 'V', [0, 0.5, 2])], 'V', { ...VIEW, log: true }), { unit: 'V', low: 0.5, high: 2, log: true, resolution: 0.01 });
+  assert.equal(extentOf(decades, VIEW)?.log, true);
+  assert.equal(extentOf(flat, VIEW)?.log, false);
+  assert.equal(extentOf(flat, { ...VIEW, log: true })?.log, true);
+  assert.equal(extentOf(decades, { ...VIEW, log: false })?.log, false);
+  assert.deepEqual(extentOf([drawn('z', 'V', [0, 0.5, 2])], { ...VIEW, log: true }), { unit: 'V', low: 0.5, high: 2, log: true, resolution: 0.01 });
 });
 
 test('values find their place, on a logarithmic axis only those above zero', () => {

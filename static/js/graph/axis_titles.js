@@ -6,16 +6,15 @@ import { html } from '../vendor.js';
 import { Swatch } from './swatch.js';
 
 /** @typedef {import('./axis.js').Axis} Axis */
-/** @typedef {import('./extents.js').Drawn} Drawn */
 
-/** @param {{axes: Axis[], streams: Drawn[], shownAxes: number}} props */
-export function AxisTitles({ axes, streams, shownAxes }) {
-  return html`<div class="axn">${axes.map((axis, i) => {
-    const own = streams.filter(({ unit }) => unit === axis.unit);
+/** @param {{axes: Axis[], groups: import('./extents.js').AxisGroup[], shownAxes: number}} props */
+export function AxisTitles({ axes, groups, shownAxes }) {
+  return html`<div class="axn">${groups.map(({ key, streams: own }, i) => {
+    const axis = axes[i];
     const swatches = own.map(({ pen, path }) => html`<${Swatch} key=${path} pen=${pen} />`);
     const words = html`<span class="what">${own.length <= 2 && html`<span class="hide-s">${own.map(({ label }) => label).join(', ')}${unitText(axis) && ','} </span>`}
       ${unitText(axis)}${i >= shownAxes && ' (no axis here)'}</span>`;
-    return html`<span key=${axis.unit}>${i === 0 ? [swatches, words] : [words, swatches]}</span>`;
+    return html`<span key=${key}>${i === 0 ? [swatches, words] : [words, swatches]}</span>`;
   })}</div>`;
 }
 

@@ -6,6 +6,8 @@
 
 /** A channel in powers of ten gets a logarithmic axis when its values differ by this factor. */
 const LOG_FROM = 4;
+/** A line is flat when it spans less than this part of its axis, or of its value. */
+const FLAT_BELOW = 1e-3;
 
 /**
  * @typedef {object} Drawn one stream as it is on the plot
@@ -19,22 +21,55 @@ const LOG_FROM = 4;
  * @property {Columns} columns
  */
 
-/** The units in the order in which their first stream comes. @param {Drawn[]} streams */
-export function unitsOf(streams) {
-  return [...new Set(streams.map(({ unit }) => unit))];
+/**
+ * @typedef {object} AxisGroup the streams of one axis
+ * @property {string} key the unit, or with a path where a stream of that unit has an axis of its own
+ * @property {string} unit
+ * @property {Drawn[]} streams
+ */
+
+/** @typedef {{start_s: number, end_s: number, band: boolean, log: boolean | null}} View */
+
+/**
+ * One axis per unit; but streams that would all be flat lines on a common one (two lasers at 384 and 473 THz) get one each.
+ *
+ * @param {Drawn[]} streams @param {View} view @param {string[]} before the keys as they were drawn last
+ * @returns {AxisGroup[]} in the order in which their first stream comes
+ */
+export function groupsOf(streams, view, before = []) {
+  const units = [...new Set(streams.map(({ unit }) => unit))];
+  return units.flatMap((unit) => {
+    const own = streams.filter((stream) => stream.unit === unit);
+    if (own.length < 2 || !isFarApart(own, view, before.includes(keyOf(own[0])))) return [{ key: unit, unit, streams: own }];
+    return own.map((stream) => ({ key: keyOf(stream), unit, streams: [stream] }));
+  });
+}
+
+/** @param {Drawn} stream */
+function keyOf({ unit, path }) {
+  return `${unit} ${path}`;
+}
+
+/** @param {Drawn[]} streams of one unit @param {View} view @param {boolean} wasApart so that axes do not come and go */
+function isFarApart(streams, view, wasApart) {
+  const linear = { ...view, log: false };
+  const extents = streams.map((stream) => extentOf([stream], linear)).filter((extent) => extent !== null);
+  if (extents.length < 2 || (view.log ?? streams.every(({ scientific }) => scientific))) return false;
+  const widest = Math.max(...extents.map(({ low, high }) => high - low));
+  const whole = Math.max(...extents.map(({ high }) => high)) - Math.min(...extents.map(({ low }) => low));
+  return whole * FLAT_BELOW * (wasApart ? 3 : 1) > widest && extents.every(({ low, high }) => high - low < FLAT_BELOW * Math.abs(high));
 }
 
 /**
- * @param {Drawn[]} streams @param {string} unit
- * @param {{start_s: number, end_s: number, band: boolean, log: boolean | null}} view
+ * @param {Drawn[]} streams of one axis
+ * @param {View} view
  * @returns {Extent | null} null if the streams have no value in the range
  */
-export function extentOf(streams, unit, { start_s, end_s, band, log }) {
-  const own = streams.filter((stream) => stream.unit === unit);
-  const isLog = log ?? own.every(({ scientific }) => scientific);
+export function extentOf(streams, { start_s, end_s, band, log }) {
+  const isLog = log ?? streams.every(({ scientific }) => scientific);
   let low = Infinity;
   let high = -Infinity;
-  for (const { columns } of own) {
+  for (const { columns } of streams) {
     const [from, to] = visibleRows(columns, start_s, end_s);
     const [lows, highs] = band ? [columns.min, columns.max] : [columns.mean, columns.mean];
     for (let i = from; i < to; i += 1) {
@@ -43,10 +78,10 @@ export function extentOf(streams, unit, { start_s, end_s, band, log }) {
     }
   }
   if (low === Infinity || high === -Infinity) return null;
-  const resolution = Math.min(...own.map(({ digits, scientific }) => (scientific ? 0 : 10 ** -digits)));
+  const resolution = Math.min(...streams.map(({ digits, scientific }) => (scientific ? 0 : 10 ** -digits)));
   // nobody asked for it, and it would show nothing that a linear axis does not: stay linear
   const isNeeded = log === true || high > LOG_FROM * low;
-  return { unit, low: Math.min(low, high), high, log: isLog && isNeeded && high > 0, resolution };
+  return { unit: streams[0].unit, low: Math.min(low, high), high, log: isLog && isNeeded && high > 0, resolution };
 }
 
 /**

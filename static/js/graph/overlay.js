@@ -34,21 +34,21 @@ export class Overlay {
     this.#cursor.hidden = !isSeen;
     if (isSeen) place(this.#cursor, Math.round(x), top, undefined, height);
     this.#reconcile(this.#rings, streams, 'gring');
-    for (const { path, unit, columns } of streams) {
+    for (const { path, columns } of streams) {
       const ring = /** @type {HTMLElement} */ (this.#rings.get(path));
       const row = isSeen && time_s !== null ? columns.nearest(time_s) : -1;
-      put(ring, isSeen ? x : NaN, row < 0 ? NaN : plot.yAt(unit, columns.mean[row]), plot);
+      put(ring, isSeen ? x : NaN, row < 0 ? NaN : plot.yAt(path, columns.mean[row]), plot);
     }
   }
 
   /** The newest values, while live. @param {Plot} plot @param {Drawn[]} streams @param {boolean} isLive */
   showEnds(plot, streams, isLive) {
     this.#reconcile(this.#ends, streams, 'gend');
-    for (const { path, unit, columns, period_s } of streams) {
+    for (const { path, columns, period_s } of streams) {
       const end = /** @type {HTMLElement} */ (this.#ends.get(path));
       const row = columns.length - 1;
       const isThere = isLive && row >= 0 && !Number.isNaN(columns.mean[row]) && isFresh(columns, period_s);
-      put(end, isThere ? plot.xAt(columns.x(row)) : NaN, isThere ? plot.yAt(unit, columns.mean[row]) : NaN, plot);
+      put(end, isThere ? plot.xAt(columns.x(row)) : NaN, isThere ? plot.yAt(path, columns.mean[row]) : NaN, plot);
     }
   }
 

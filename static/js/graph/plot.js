@@ -8,7 +8,7 @@
  */
 
 import { axesFor } from './axis.js';
-import { extentOf, unitsOf } from './extents.js';
+import { extentOf, groupsOf } from './extents.js';
 import { horizontal, pathsOf, verticalOf } from './paths.js';
 import { drawStrips } from './strips.js';
 import { inks } from './ink.js';
@@ -31,8 +31,9 @@ import { timeTicks } from './time_axis.js';
 const NARROW_PX = 600;
 const TOP_PX = 10;
 const BOTTOM_PX = 34;
-/** Axes beyond these have no room on a phone; the readout still tells their values. */
+/** Axes beyond these have no room; the readout still tells their values. */
 const NARROW_AXES = 2;
+const WIDE_AXES = 4;
 
 /** Steps, so that axes do not move with every label. @param {Array<string | number | null> | null} labels */
 function roomFor(labels) {
@@ -46,10 +47,10 @@ export class Plot {
   #key = '';
   /** @type {Scene} */
   #scene = { start_s: 0, end_s: 1, streams: [], band: true, log: null };
-  /** @type {Axis[]} of each unit */
+  /** @type {Axis[]} of each group */
   axes = [];
-  /** @type {string[]} */
-  units = [];
+  /** @type {import('./extents.js').AxisGroup[]} */
+  groups = [];
   #ink = inks([]);
   /** @type {{splits: number[], labels: string[]}} */
   #ticks = { splits: [], labels: [] };
@@ -73,18 +74,19 @@ export class Plot {
 
   /** How many axes have room; the others' titles say so. */
   get shownAxes() {
-    return this.isNarrow ? NARROW_AXES : this.units.length;
+    return this.isNarrow ? NARROW_AXES : WIDE_AXES;
   }
 
   /** Draws a scene, before the next frame. @param {Scene} scene */
   draw(scene) {
     this.#scene = scene;
     const { start_s, end_s } = scene;
-    const extents = unitsOf(scene.streams).map((unit) => extentOf(scene.streams, unit, scene));
-    const known = extents.filter((extent) => extent !== null);
-    const before = known.map(({ unit }) => this.axes[this.units.indexOf(unit)]);
-    this.axes = axesFor(known, this.root.clientHeight - TOP_PX - BOTTOM_PX, before);
-    this.units = known.map(({ unit }) => unit);
+    const keys = this.groups.map(({ key }) => key);
+    const all = groupsOf(scene.streams, scene, keys).map((group) => ({ group, extent: extentOf(group.streams, scene) }));
+    const known = all.flatMap(({ group, extent }) => (extent ? [{ group, extent }] : []));
+    const before = known.map(({ group }) => this.axes[keys.indexOf(group.key)]);
+    this.axes = axesFor(known.map(({ extent }) => extent), this.root.clientHeight - TOP_PX - BOTTOM_PX, before);
+    this.groups = known.map(({ group }) => group);
     this.#ticks = timeTicks(start_s, end_s, this.root.clientWidth - 96);
     this.#ensure();
     this.#uplot?.setScale('x', { min: start_s, max: end_s });
@@ -132,16 +134,26 @@ export class Plot {
     return start_s + ((x - left) / Math.max(width, 1)) * (end_s - start_s);
   }
 
-  /** Where a value is, NaN if it has no place. @param {string} unit @param {number} value */
-  yAt(unit, value) {
-    const axis = this.axes[this.units.indexOf(unit)];
+  /** The axis of a stream; undefined where it has no values. @param {string} path @returns {Axis | undefined} */
+  axisOf(path) {
+    return this.axes[this.#indexOf(path)];
+  }
+
+  /** @param {string} path */
+  #indexOf(path) {
+    return this.groups.findIndex(({ streams }) => streams.some((stream) => stream.path === path));
+  }
+
+  /** Where a value of a stream is, NaN if it has no place. @param {string} path @param {number} value */
+  yAt(path, value) {
+    const axis = this.axisOf(path);
     return axis ? verticalOf({ ...this.#scene, ...axis, ...this.area })(value) : NaN;
   }
 
   #ensure() {
     const { streams } = this.#scene;
-    const drawn = streams.filter(({ unit }) => this.units.includes(unit));
-    const key = JSON.stringify([drawn.map(({ path, unit, pen }) => [path, unit, pen.slot]), this.axes.map(({ log }) => log), this.isNarrow]);
+    const drawn = streams.filter(({ path }) => this.#indexOf(path) >= 0);
+    const key = JSON.stringify([drawn.map(({ path, pen }) => [path, this.#indexOf(path), pen.slot]), this.axes.map(({ log }) => log), this.isNarrow]);
     if (key === this.#key && this.#uplot) return;
     this.#ink = inks(streams.map(({ pen }) => pen.colour));
     this.#uplot?.destroy();
@@ -163,7 +175,7 @@ export class Plot {
       select: /** @type {any} */ ({ show: false }),
       scales: this.#scales(),
       axes: [this.#timeAxis(), ...this.axes.map((_, i) => this.#valueAxis(i))],
-      series: [{}, ...drawn.map(({ path, unit, pen }) => this.#series(path, this.units.indexOf(unit), pen))],
+      series: [{}, ...drawn.map(({ path, pen }) => this.#series(path, this.#indexOf(path), pen))],
       hooks: { drawAxes: [(u) => this.#drawGaps(u)] },
     };
   }
