@@ -85,13 +85,17 @@ function showTiles({ store, connection }, box, name, channels, isCompact) {
   const draws = tiles.map((tile) => () => {
     tile.paintSpark(lostAt() ?? store.now());
     tile.paint(store.now(), lostAt());
+    tile.fit();
   });
   const drawAll = () => draws.forEach((draw) => drawings.ask(draw));
   let turn = 0;
   box.replaceChildren(...tiles.map((tile) => tile.element));
   paintAll();
   drawAll();
+  const resize = new ResizeObserver(drawAll);
+  resize.observe(box);
   const stops = [
+    () => resize.disconnect(),
     store.on('readings', (streams) => {
       const now = store.now();
       for (const stream of streams) byStream.get(stream)?.paint(now, lostAt());

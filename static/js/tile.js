@@ -17,6 +17,7 @@ import { footText, tileFace } from './tile_face.js';
 /** @typedef {import('./tile_face.js').TileFace} TileFace */
 
 const OFF = new Set(['no_signal', 'no_value', 'offline', 'connecting', 'disabled']);
+const SMALLEST_FIT = 0.45; // longer ones end in an ellipsis
 const DEVICE_STATES = new Set(['offline', 'connecting', 'stuck', 'disabled']);
 
 /** @param {string} tag @param {string} name @param {...(Node | string)} children */
@@ -47,6 +48,8 @@ function simulatedMark() {
 
 export class Tile {
   #number = make('span', 'num');
+  #value;
+  #fitted = '';
   #prefix = document.createTextNode('');
   #unit = make('span', 'unit');
   #age = make('span', 'age');
@@ -70,12 +73,13 @@ export class Tile {
     this.stream = stream;
     this.channel = channel;
     this.device = device;
+    this.#value = make('span', 'val', this.#prefix, this.#number, this.#unit);
     this.element = /** @type {HTMLAnchorElement} */ (make(
       'a',
       'tile',
       make('span', 'name', channel.label || channel.name),
       this.#age,
-      make('span', 'val', this.#prefix, this.#number, this.#unit),
+      this.#value,
       make('span', 'foot', this.#spark.element, this.#note),
     ));
     this.element.href = `/graph?streams=${encodeURIComponent(channel.path).replaceAll('%2F', '/')}`;
@@ -99,6 +103,21 @@ export class Tile {
     setText(this.#note, this.isCompact && !face.note ? face.age : footText(face, this.channel, this.#range));
     this.#placeNote(DEVICE_STATES.has(face.state));
     this.face = face;
+  }
+
+  /**
+   * Makes a value that is too long for its tile smaller, because digits that are cut off are another number.
+   * It measures only when the length has changed, or the tile.
+   */
+  fit() {
+    const key = `${this.#number.textContent?.length} ${this.#unit.textContent} ${this.#prefix.data} ${this.element.clientWidth}`;
+    if (key === this.#fitted) return;
+    this.#fitted = key;
+    this.#value.style.removeProperty('--fit');
+    const { clientWidth } = this.#value;
+    const excess = this.#number.scrollWidth - this.#number.clientWidth;
+    const fit = Math.max(SMALLEST_FIT, clientWidth / (clientWidth + excess) - 0.01);
+    if (excess > 0) this.#value.style.setProperty('--fit', fit.toFixed(3));
   }
 
   /**
