@@ -52,7 +52,7 @@ class Audit:
         """Record one command, carried out or refused."""
         entry: dict[str, Any] = {
             "command": command,
-            "params": short(params),
+            "params": short({} if params is None else params),
             "who": caller.who,
             "role": caller.role,
             "from": caller.origin,

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from labmon.control.audit import Audit
 from labmon.errors import NotFoundError
-from labmon.reading import Batch
 from labmon.web.descriptors import edge_time
 from labmon.web.handler import ApiHandler
 from labmon.web.operation import Operation
@@ -15,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from labmon.device.device import Device
-    from labmon.reading import Value
 
 ACTIONS: Final = ("reconnect", "enable", "disable")
 """What `POST devices/NAME/ACTION` knows; methods of `Device` of the same names."""
@@ -74,16 +71,9 @@ class DeviceActionHandler(_OneDeviceHandler):
     }
 
     async def post(self, name: str, action: str) -> None:
-        """Do it, and leave a record of who did."""
+        """Do it as any command: where nobody else holds the lease, and recorded."""
         device = self.device(name)
         await self.read_body()
-        clock, hub = self.services.clock, self.services.hub
-
-        def record(path: str, value: Value) -> None:
-            hub.publish(Batch(name, clock.now_ns(), (path,), (value,), b"\0"))
-
-        {"reconnect": device.reconnect, "enable": device.enable, "disable": device.disable}[
-            action
-        ]()
-        Audit(record).leave(name, action, {}, self.caller, 0.0)
+        acts = {"reconnect": device.reconnect, "enable": device.enable, "disable": device.disable}
+        self.services.rpc.act(name, action, acts[action], self.caller)
         self.reply(device.status())

@@ -226,3 +226,18 @@ async def test_a_slow_command_of_one_device_holds_up_no_other_request(call, comp
     assert "openrpc" in (await call("rpc.discover"))["result"]
     assert (await slow)["error"]["code"] == -32003
     assert any("stuck" in message for message in complaints())
+
+
+async def test_a_device_that_somebody_leases_is_not_disabled_by_another(app, post):
+    ann = Caller("ann", "operator")
+    lease = {"jsonrpc": "2.0", "id": 1, "method": "lease.acquire", "params": ["bench"]}
+    await app.rpc.handle(lease, ann)
+    status, _, reply = await post({}, path="/api/v1/devices/bench/disable")
+    assert (status, reply["error"]["code"]) == (409, "leased")
+    assert app.devices["bench"].state == "online"
+    await app.rpc.handle(lease | {"method": "lease.release"}, ann)
+    status, _, reply = await post({}, path="/api/v1/devices/bench/reconnect")
+    assert status == 200
+    await app.recorder.flush()
+    _, record, _ = app.datastream.latest(app.datastream.stream_id("bench/_commands"))
+    assert (record["command"], record["who"], record["ok"]) == ("reconnect", "local", True)
