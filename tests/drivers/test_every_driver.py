@@ -17,6 +17,7 @@ from labmon.device import LinkDriver, Value
 from labmon.device.simulator import make_simulator
 from labmon.device.transport import Link
 from labmon.errors import InstrumentError
+from labmon_drivers.lakeshore import LakeShore
 from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
 from labmon_drivers.scpi import Scpi, ScpiChannel
@@ -88,6 +89,12 @@ CASES = {
                 "power": ScpiChannel(query="MEAS:ALL?", column=3),
             },
         },
+    ),
+    "lakeshore": Case(
+        LakeShore,
+        "sim://lakeshore?status=0,0,1,0",
+        {"temperature_a": 4.213, "temperature_b": 77.352, "temperature_c": None},
+        settings={"gap_s": 0.0},
     ),
 }
 

@@ -11,6 +11,7 @@ SIMULATORS: Final = {
     "gauge": "labmon_drivers.simulators.gauge:Gauge",
     "pfeiffer": "labmon_drivers.simulators.pfeiffer_tpg:PfeifferTpg",
     "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
+    "lakeshore": "labmon_drivers.simulators.lakeshore:LakeShore",
     "scpi": "labmon_drivers.simulators.scpi:Scpi",
 }
 

@@ -1,0 +1,248 @@
+"""`lakeshore`: temperature monitors and controllers by Lake Shore: 218, 331, 335, 336, 340, 350.
+
+Manuals: Lake Shore Model 218, 331, 336 and 350 User's Manual, chapter Computer Interface Operation.
+The trap: the controller says nothing when it refuses a command; `*ESR?` is asked after each.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal, Unpack
+
+from labmon.device import (
+    Channel,
+    InstrumentError,
+    Limits,
+    LinkDriver,
+    LinkKeys,
+    LinkSettings,
+    Parameter,
+    Port,
+    Quality,
+    Value,
+    as_number,
+)
+
+COMMAND_ERROR: Final = 32
+EXECUTION_ERROR: Final = 16
+HEATER_PROBLEMS: Final = {"1": "open load", "2": "short circuit"}
+ModelName = Literal["218", "331", "335", "336", "340", "350"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What one model has.
+
+    Attributes:
+        keys: how its serial or USB line is set up ex works.
+        heaters: how many it reports; the older ones take no number with `HTR?` and `RANGE?`.
+    """
+
+    inputs: tuple[str, ...]
+    keys: LinkKeys
+    heaters: int = 0
+    has_numbered_heaters: bool = True
+    has_names: bool = True
+    ranges: int = 3
+
+
+USB: Final = LinkKeys(baud_rate=57600, data_bits=7, parity="odd")
+RS232: Final = LinkKeys(baud_rate=9600, data_bits=7, parity="odd")
+MODELS: Final[dict[str, Model]] = {
+    "218": Model(
+        tuple("12345678"), LinkKeys(baud_rate=9600, data_bits=7, parity="even"), has_names=False
+    ),
+    "331": Model(("A", "B"), RS232, 1, has_numbered_heaters=False, has_names=False),
+    "340": Model(("A", "B"), RS232, 1, has_numbered_heaters=False, has_names=False, ranges=5),
+    "335": Model(("A", "B"), USB, 2),
+    "336": Model(("A", "B", "C", "D"), USB, 2),
+    "350": Model(("A", "B", "C", "D"), USB, 2, ranges=5),
+}
+
+
+class LakeShore(LinkDriver):
+    """A temperature monitor or controller by Lake Shore.
+
+    Args:
+        model: `218`, `331`, `335`, `336`, `340` or `350`, in quotes.
+        inputs: those to read, such as [A, B]; all by default.
+        labels: what stands on their tiles, in the same order; else the names in the instrument.
+        unit: of the temperatures.
+        highest: no setpoint above this can be asked for, in `unit`.
+    """
+
+    link_settings: ClassVar = LinkSettings(
+        terminator="\r\n", reply_timeout_s=1.0, gap_s=0.05, tcp_port=7777
+    )
+
+    def __init__(
+        self,
+        port: Port,
+        model: ModelName = "336",
+        inputs: list[str] | None = None,
+        labels: list[str] | None = None,
+        unit: Literal["K", "°C"] = "K",
+        highest: Annotated[float, Limits(0, 2000)] = 400.0,
+        **link: Unpack[LinkKeys],
+    ) -> None:
+        self._has = MODELS[model]
+        keys: LinkKeys = {**self._has.keys, **link}
+        super().__init__(port, **keys)
+        self.model = f"Lake Shore {model}"
+        self._inputs = [each.upper() for each in inputs or self._has.inputs]
+        if unknown := set(self._inputs) - set(self._has.inputs):
+            raise ValueError(
+                f"inputs: {', '.join(unknown)}: there are {', '.join(self._has.inputs)}"
+            )
+        self._labels = labels or []
+        self._unit = unit
+        self.channels = self._channels({})
+        self.parameters = {}
+        for output in range(1, self._has.heaters + 1):
+            self.parameters[f"setpoint_{output}"] = _setpoint(output, unit, highest)
+            self.parameters[f"range_{output}"] = _range(output, self._has)
+
+    def prepare(self) -> None:
+        """Clear the error register, which says 128 after power-up; learn the inputs' names."""
+        self.link.query("*ESR?")
+        names = {}
+        if self._has.has_names:
+            names = {each: self.link.query(f"INNAME? {each}") for each in self._inputs}
+        self.channels = self._channels(names)
+
+    def identify(self) -> str:
+        """Model and serial number, from `LSCI,MODEL336,LSA1234/#######,1.3`."""
+        fields = [field.strip() for field in self.link.query("*IDN?").split(",")]
+        if len(fields) < 3 or fields[0] != "LSCI":
+            raise InstrumentError(f"{','.join(fields)[:60]!r} is no Lake Shore")
+        return f"Lake Shore {fields[1].removeprefix('MODEL')}, serial {fields[2]}"
+
+    def poll(self) -> dict[str, Value]:
+        """The temperature of each input, and the power of each heater."""
+        query = "KRDG?" if self._unit == "K" else "CRDG?"
+        values: dict[str, Value] = {}
+        if self._has.inputs == MODELS["218"].inputs:
+            cells = self.link.query(f"{query} 0").split(",")
+            if len(cells) != len(self._has.inputs):
+                raise InstrumentError(f"{len(cells)} temperatures came, not 8")
+            texts = dict(zip(self._has.inputs, cells, strict=True))
+        else:
+            texts = {each: self.link.query(f"{query} {each}") for each in self._inputs}
+        for each in self._inputs:
+            quality = parse_status(self.link.query(f"RDGST? {each}"))
+            number = as_number(texts[each])
+            values[_name(each)] = Value(number if quality == Quality.OK else None, quality)
+        for output in range(1, self._has.heaters + 1):
+            values[f"heater_{output}"] = self._heater(output)
+        return values
+
+    def _heater(self, output: int) -> Value:
+        number = f" {output}" if self._has.has_numbered_heaters else ""
+        percent = self.link.query_number(f"HTR?{number}")
+        status = self.link.query(f"HTRST?{number}")
+        return Value(percent, Quality.FAULT if status in HEATER_PROBLEMS else Quality.OK)
+
+    def send(self, text: str) -> None:
+        """Send a command, and ask whether it was understood.
+
+        Raises:
+            InstrumentError: it was not.
+        """
+        self.link.write_line(text)
+        status = int(self.link.query_number("*ESR?"))
+        if status & (COMMAND_ERROR | EXECUTION_ERROR):
+            raise InstrumentError(f"{text} was refused: error register {status}")
+
+    def ask(self, query: str, output: int) -> str:
+        """The answer to a query of an output; the older models take no number with some."""
+        numbered = self._has.has_numbered_heaters or query == "SETP?"
+        return self.link.query(f"{query} {output}" if numbered else query)
+
+    def set_range(self, output: int, value: int) -> None:
+        """Choose the range of a heater."""
+        number = f"{output}," if self._has.has_numbered_heaters else ""
+        self.send(f"RANGE {number}{value}")
+
+    def _channels(self, names: dict[str, str]) -> dict[str, Channel]:
+        channels = {}
+        for place, each in enumerate(self._inputs):
+            said = names.get(each, "") or f"Input {each}"
+            channels[_name(each)] = Channel(
+                unit=self._unit,
+                description=f"temperature at input {each}",
+                label=self._labels[place] if place < len(self._labels) else said,
+                digits=3,
+            )
+        for output in range(1, self._has.heaters + 1):
+            channels[f"heater_{output}"] = Channel(
+                unit="%",
+                description=f"power of heater {output}, of the present range",
+                label=f"Heater {output}",
+                digits=1,
+                limits=(0, 100),
+            )
+        return channels
+
+
+def parse_status(text: str) -> int:
+    """The quality that the reading status means: bits 1 invalid, 16 and 64 under, 32 and 128 over.
+
+    Raises:
+        InstrumentError: it is no number of eight bits.
+    """
+    bits = int(as_number(text)) if text.strip().isdecimal() else -1
+    if not 0 <= bits <= 255:
+        raise InstrumentError(f"{text[:20]!r} is no reading status")
+    if bits & 1:
+        return Quality.NO_SIGNAL
+    if bits & (32 | 128):
+        return Quality.OVER_RANGE
+    if bits & (16 | 64):
+        return Quality.UNDER_RANGE
+    return Quality.FAULT if bits else Quality.OK
+
+
+def _name(name: str) -> str:
+    return f"temperature_{name.lower()}"
+
+
+def _setpoint(output: int, unit: str, highest: float) -> Parameter[Any]:
+    def read(driver: LakeShore) -> float:
+        return as_number(driver.ask("SETP?", output))
+
+    def write(driver: LakeShore, value: float) -> None:
+        driver.send(f"SETP {output},{value:.4f}")
+
+    channel = Channel(
+        label=f"Setpoint {output}",
+        description=f"temperature that loop {output} holds, in its own unit",
+        digits=3,
+        tile=False,
+    )
+    return Parameter(
+        unit=unit, limits=(0.0, highest), channel=channel, every_s=5.0, read=read, write=write
+    )
+
+
+def _range(output: int, model: Model) -> Parameter[Any]:
+    def read(driver: LakeShore) -> int:
+        return int(as_number(driver.ask("RANGE?", output)))
+
+    def write(driver: LakeShore, value: int) -> None:
+        driver.set_range(output, value)
+
+    channel = Channel(
+        label=f"Heater range {output}",
+        description=f"range of heater {output}; 0 is off",
+        digits=0,
+        tile=False,
+    )
+    return Parameter(
+        limits=(0, model.ranges),
+        channel=channel,
+        every_s=10.0,
+        confirm="Switch the heater?",
+        read=read,
+        write=write,
+        kind=int,
+    )

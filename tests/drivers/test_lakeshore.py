@@ -1,0 +1,104 @@
+"""`lakeshore`: statuses that decide, commands that are refused in silence, models that differ."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from labmon.device import InstrumentError, Quality, Value
+from labmon.device.transport import open_link
+from labmon_drivers.lakeshore import LakeShore, parse_status
+from labmon_drivers.simulators.lakeshore import LakeShore as Simulated
+
+
+def connected(bench, simulator, **settings):
+    port = bench.serve("tcp", simulator).port
+    driver = bench.use(LakeShore(port, gap_s=0.0, reply_timeout_s=0.5, **settings))
+    driver.connect()
+    return driver
+
+
+@pytest.mark.parametrize(
+    ("text", "quality"),
+    [
+        ("000", Quality.OK),
+        ("001", Quality.NO_SIGNAL),
+        ("016", Quality.UNDER_RANGE),
+        ("064", Quality.UNDER_RANGE),
+        ("032", Quality.OVER_RANGE),
+        ("128", Quality.OVER_RANGE),
+        ("033", Quality.NO_SIGNAL),
+        ("004", Quality.FAULT),
+    ],
+)
+def test_the_status_of_a_reading(text, quality):
+    assert parse_status(text) == quality
+
+
+@given(st.text(max_size=8))
+def test_any_other_status_is_an_instrument_error(text):
+    try:
+        assert parse_status(text) in range(6)
+    except InstrumentError:
+        return
+
+
+def test_the_status_decides_and_not_the_number(bench):
+    driver = connected(bench, Simulated(status="0,1,16,128", noise=0.0))
+    readings = driver.poll()
+    assert readings["temperature_a"] == Value(4.213)
+    assert readings["temperature_b"] == Value(None, Quality.NO_SIGNAL)
+    assert readings["temperature_c"] == Value(None, Quality.UNDER_RANGE)
+    assert readings["temperature_d"] == Value(None, Quality.OVER_RANGE)
+    assert readings["heater_1"] == Value(25.0)
+
+
+def test_names_and_model_come_from_the_instrument(bench):
+    driver = connected(bench, Simulated(), inputs=["b", "a"], labels=["Shield"])
+    assert [channel.label for channel in driver.channels.values()][:2] == ["Shield", "Stage A"]
+    assert list(driver.poll())[:2] == ["temperature_b", "temperature_a"]
+    assert driver.identify() == "Lake Shore 336, serial LSA22AB/#######"
+
+
+def test_the_monitor_218_reads_eight_at_once_and_in_celsius(bench):
+    driver = connected(bench, Simulated(model="218", noise=0.0), model="218", unit="°C")
+    readings = driver.poll()
+    assert len(readings) == 8
+    assert readings["temperature_8"] == Value(pytest.approx(21.65))  # pyright: ignore[reportArgumentType]
+    assert driver.settings.parity == "even"
+    assert not driver.parameters
+
+
+def test_the_controller_331_has_one_heater_without_number(bench):
+    driver = connected(bench, Simulated(model="331"), model="331")
+    assert driver.poll()["heater_1"] == Value(25.0)
+    driver.parameters["range_1"].write(driver, 3)
+    assert driver.parameters["range_1"].read(driver) == 3
+    assert (driver.settings.baud_rate, driver.settings.parity) == (9600, "odd")
+
+
+def test_a_setpoint_is_written_and_read_back_and_a_refusal_is_noticed(bench):
+    simulator = Simulated()
+    driver = connected(bench, simulator)
+    setpoint = driver.parameters["setpoint_2"]
+    setpoint.write(driver, 80.5)
+    assert setpoint.read(driver) == 80.5
+    with pytest.raises(InstrumentError, match="refused"):
+        driver.send("SETP 2,900")
+    with pytest.raises(InstrumentError, match="refused"):
+        driver.send("NONSENSE")
+    assert simulator.setpoints["2"] == 80.5
+
+
+def test_a_wrong_input_or_instrument_is_said():
+    with pytest.raises(ValueError, match="there are A, B"):
+        LakeShore("sim://lakeshore", model="335", inputs=["C"])
+
+
+def test_another_maker_s_instrument_is_noticed():
+    driver = LakeShore("sim://scpi", terminator="\n", reply_timeout_s=0.2)
+    driver._link = open_link("sim://scpi", driver.settings)
+    with pytest.raises(InstrumentError, match="no Lake Shore"):
+        driver.identify()
+    driver.disconnect()
