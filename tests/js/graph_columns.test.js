@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Columns, columnsOf } from '../../static/js/graph/columns.js';
 import { qualityWord, stateWord } from '../../static/js/graph/gap_reasons.js';
-import { gapsOf, rowsOf, sharedGaps } from '../../static/js/graph/gaps.js';
+import { gapsOf, rowsOf, sharedGaps, silenceOf } from '../../static/js/graph/gaps.js';
 import { slopeUnit, statistics } from '../../static/js/graph/statistics.js';
 import { appendReading, dropAfter } from '../../static/js/graph/tail.js';
 
@@ -120,6 +120,14 @@ test('gaps reach from the last value to the next and say why', () => {
   assert.deepEqual(gapsOf(columns, 0, 9), [{ from_s: 0, to_s: 3, why: 'no signal' }, { from_s: 4, to_s: 9, why: 'no data' }]);
   assert.deepEqual(gapsOf(columns, 1.5, 2), [{ from_s: 0, to_s: 3, why: 'no signal' }]);
   assert.deepEqual(gapsOf(columns, 3, 3.5), []);
+});
+
+test('a stream that falls silent has a gap from its last value until now', () => {
+  const columns = raw([0, 1, 2], [1, 2, 3]);
+  assert.deepEqual(silenceOf(columns, 1, 4), []);
+  assert.deepEqual(silenceOf(columns, 1, 9), [{ from_s: 2, to_s: 9, why: 'no data' }]);
+  assert.deepEqual(silenceOf(columns, Infinity, 9), []);
+  assert.deepEqual(silenceOf(raw([0, 1], [1, null]), 1, 9), []);
 });
 
 test('before the first value there is no gap', () => {

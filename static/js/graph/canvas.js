@@ -44,7 +44,7 @@ function run(model, plot, element) {
   const draw = () => {
     const [start_s, end_s] = model.ends();
     const streams = model.drawn();
-    plot.draw({ start_s, end_s, streams, band: model.view.band, log: model.view.log });
+    plot.draw({ start_s, end_s, streams, band: model.view.band, log: model.view.log, now_s: model.now() });
     overlay.showCursor(plot, streams, model.cursor_s);
     overlay.showEnds(plot, streams, model.view.range.live && model.app.connection.status.phase === 'live');
   };

@@ -23,12 +23,17 @@ export class GapReasons extends Emitter {
   /** @type {Set<string>} */
   #asked = new Set();
   #running = 0;
-  #store;
+  #app;
 
-  /** @param {import('../store.js').Store} store */
-  constructor(store) {
+  /** @param {import('../shapes.js').App} app */
+  constructor(app) {
     super();
-    this.#store = store;
+    this.#app = app;
+  }
+
+  /** Ask again for what could not be answered: the connection is back. */
+  askAgain() {
+    this.#asked.clear();
   }
 
   /** The words for a gap: what is known now; what is not is asked for. @param {Subject} subject @param {Gap} gap @returns {string} */
@@ -37,7 +42,8 @@ export class GapReasons extends Emitter {
     const key = `${subject.path} ${Math.round(gap.from_s)} ${subject.columns.bucket_s}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    if (!this.#asked.has(key) && this.#running < MOST_AT_ONCE && isWorthIt(subject)) this.#ask(key, subject, gap);
+    const canAsk = this.#app.connection.status.phase === 'live' && this.#running < MOST_AT_ONCE;
+    if (canAsk && !this.#asked.has(key) && isWorthIt(subject)) this.#ask(key, subject, gap);
     return gap.why;
   }
 
@@ -51,8 +57,7 @@ export class GapReasons extends Emitter {
       this.#known.set(key, why);
       this.emit('found', null);
     } catch (error) {
-      if (!(error instanceof Error)) throw error;
-      this.#asked.delete(key); // not known yet: the connection may be away
+      if (!(error instanceof Error)) throw error; // else: not known, and asked again after the next reconnection
     } finally {
       this.#running -= 1;
     }
@@ -63,7 +68,7 @@ export class GapReasons extends Emitter {
     const reach_s = columns.bucket_s + 4 * period_s;
     const span = { start: from_s - reach_s, end: from_s + reach_s, granularity: 'raw' };
     const [device] = path.split('/');
-    const stream = this.#store.devices.has(device) ? [path, `${device}/_state`] : [path];
+    const stream = this.#app.store.devices.has(device) ? [path, `${device}/_state`] : [path];
     const reply = await fetchData({ ...span, stream });
     const own = reply.streams.find((one) => one.path === path);
     const states = reply.streams.find((one) => one.path !== path);

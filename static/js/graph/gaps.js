@@ -13,6 +13,9 @@ import { QUALITY_CODE_MASK } from './columns.js';
 /** What a missing value's quality code says in words; 0 is a gap without a cause in the data. */
 export const WHY = ['no data', 'no signal', 'over range', 'under range', 'at limit', 'fault'];
 
+const SILENT_PERIODS = 3;
+const SILENT_S = 3;
+
 /**
  * The gaps that touch a range, oldest first. One at the newest end reaches to `end_s`.
  *
@@ -40,6 +43,20 @@ export function gapsOf(columns, start_s, end_s) {
     if (to_s > start_s && from_s < end_s) gaps.push({ from_s, to_s, why: reason(columns, first, i) });
   }
   return gaps;
+}
+
+/**
+ * The silence after the newest reading, if it is one: a stream that just ends has no row that says so.
+ *
+ * @param {Columns} columns @param {number} period_s @param {number} now_s
+ * @returns {Gap[]}
+ */
+export function silenceOf(columns, period_s, now_s) {
+  const last = columns.length - 1;
+  if (last < 0 || !Number.isFinite(period_s) || Number.isNaN(columns.mean[last])) return [];
+  const from_s = Math.min(columns.newest_s, columns.t[last] + columns.bucket_s);
+  const isSilent = now_s - from_s > Math.max(SILENT_S, SILENT_PERIODS * period_s) + columns.bucket_s;
+  return isSilent ? [{ from_s: columns.x(last), to_s: now_s, why: WHY[0] }] : [];
 }
 
 /** The first cause that the missing readings name. @param {Columns} columns @param {number} first @param {number} end */

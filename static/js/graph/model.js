@@ -47,7 +47,7 @@ export class GraphModel extends Emitter {
     this.app = app;
     this.view = view;
     this.loader = new Loader(app);
-    this.reasons = new GapReasons(app.store);
+    this.reasons = new GapReasons(app);
     this.palette.assign(view.streams);
   }
 
@@ -55,7 +55,7 @@ export class GraphModel extends Emitter {
     this.#ends = [
       this.loader.on('changed', () => this.#changed()),
       this.loader.on('tail', () => this.requestLiveDraw()),
-      this.app.connection.on('hello', () => this.loader.reload()),
+      this.app.connection.on('hello', () => this.#reconnected()),
       this.app.store.on('tick', () => this.#tick()),
     ];
     if (this.view.streams.length) this.#describe('replace'); // what was left out of a link is in the address, too
@@ -162,6 +162,11 @@ export class GraphModel extends Emitter {
   #changed() {
     this.emit('data', null);
     this.requestDraw();
+  }
+
+  #reconnected() {
+    this.reasons.askAgain();
+    this.loader.reload();
   }
 
   #tick() {

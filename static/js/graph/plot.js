@@ -26,6 +26,7 @@ import { timeTicks } from './time_axis.js';
  * @property {Drawn[]} streams
  * @property {boolean} band
  * @property {boolean | null} log
+ * @property {number} now_s
  */
 
 const NARROW_PX = 600;
@@ -46,7 +47,7 @@ export class Plot {
   #uplot = null;
   #key = '';
   /** @type {Scene} */
-  #scene = { start_s: 0, end_s: 1, streams: [], band: true, log: null };
+  #scene = { start_s: 0, end_s: 1, streams: [], band: true, log: null, now_s: 0 };
   /** @type {Axis[]} of each group */
   axes = [];
   /** @type {import('./extents.js').AxisGroup[]} */
@@ -254,7 +255,7 @@ export class Plot {
 
   /** @param {UPlot} u */
   #drawGaps(u) {
-    const { streams, start_s, end_s } = this.#scene;
-    drawStrips(u.ctx, { ...u.bbox, start_s, end_s, min: 0, max: 1, log: false }, streams, this.#ink, (stream, gap) => this.#reasons.why(stream, gap));
+    const { streams, start_s, end_s, now_s } = this.#scene;
+    drawStrips(u.ctx, { ...u.bbox, start_s, end_s, min: 0, max: 1, log: false }, streams, this.#ink, (stream, gap) => this.#reasons.why(stream, gap), now_s);
   }
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** The hatched strips on the time axis: from when to when a stream had no value, whose it is, and why. */
 
-import { gapsOf, rowsOf, sharedGaps } from './gaps.js';
+import { gapsOf, rowsOf, sharedGaps, silenceOf } from './gaps.js';
 import { faded } from './ink.js';
 import { horizontal } from './paths.js';
 
@@ -16,14 +16,15 @@ const LABEL_FROM_PX = 14;
  * @param {import('./extents.js').Drawn[]} streams
  * @param {import('./ink.js').Ink} ink
  * @param {(stream: import('./extents.js').Drawn, gap: import('./gaps.js').Gap) => string} why
+ * @param {number} now_s
  */
-export function drawStrips(ctx, frame, streams, ink, why) {
+export function drawStrips(ctx, frame, streams, ink, why, now_s) {
   const scale = devicePixelRatio || 1;
   const { start_s, end_s, width } = frame;
   const perPixel_s = ((end_s - start_s) / Math.max(width, 1)) * scale;
   const own = streams.map((stream) => ({
     owner: stream,
-    gaps: gapsOf(stream.columns, start_s, end_s)
+    gaps: [...gapsOf(stream.columns, start_s, end_s), ...(now_s <= end_s ? silenceOf(stream.columns, stream.period_s, now_s) : [])]
       .filter(({ from_s, to_s }) => to_s - from_s >= LEAST_PX * perPixel_s)
       .map((gap) => ({ ...gap, why: why(stream, gap) })),
   }));
