@@ -6,7 +6,7 @@ import dataclasses
 import json
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgpack
 import pytest
@@ -76,23 +76,19 @@ class Node:
         self.devices = {"oven": self._oven()}
         for device in self.devices.values():
             await self.recorder.declare(device.name, device.channels, device.period_s)
-        audit = Audit(
-            lambda path, value: self.hub.publish(
-                Batch(path.split("/")[0], clock.now_ns(), (path,), (value,), b"\0")
-            )
-        )
         self.services = Services(
             self.config,
             self.hub,
             self.datastream,
             self.devices,
-            Rpc(self.devices, audit),
+            Rpc(self.devices, Audit(self._record)),
             self.recorder,
             clock,
             self.limits,
         )
         self.server = Server(self.services)
         self.port = await self.server.start("127.0.0.1", self.port)
+        self.is_running = True
 
     def _oven(self):
         config = DeviceConfig(name="oven", driver="test", period_s=0.05)
@@ -104,11 +100,15 @@ class Node:
             changed=self._changed,
         )
 
+    def _record(self, path, value):
+        self.hub.publish(Batch(path.split("/")[0], self.clock.now_ns(), (path,), (value,), b"\0"))
+
     def _changed(self, device):
         if self.devices:  # not while it is being made
             self.hub.announce(Event("device", device.status()))
 
     async def stop(self):
+        self.is_running = False
         await self.server.stop()
         for device in self.devices.values():
             await device.stop()
@@ -174,6 +174,10 @@ class Node:
         await socket.connect(self.url("/api/v1/ws").replace("http", "ws"), **options)
         return socket
 
+    async def events(self, query="", headers=None):
+        """An SSE connection, its head read."""
+        return await Events.open(self, query, headers)
+
     async def raw(self, data):
         """Everything that the server answers to these bytes until it closes."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -191,10 +195,11 @@ class Node:
 class Socket:
     """A test's end of a WebSocket: messages decoded, and what was received kept."""
 
+    hello: Any = None
+    connection: Any = None
+
     def __init__(self, protocol):
         self.protocol = protocol
-        self.hello = None
-        self.connection = None
         self.is_closed = False
 
     async def connect(self, url, **options):
@@ -217,7 +222,7 @@ class Socket:
             self.is_closed = True
             return None
         if isinstance(data, bytes):
-            return msgpack.unpackb(data, strict_map_key=False)
+            return msgpack.unpackb(data)
         return json.loads(data)
 
     async def next(self, kind, timeout_s=5):
@@ -253,9 +258,74 @@ class Socket:
         return self.connection.close_code
 
 
+class Events:
+    """A test's end of an SSE connection."""
+
+    reader: Any
+    writer: Any
+    headers: Any
+
+    @classmethod
+    async def open(cls, node, query="", headers=None):
+        events = cls()
+        events.reader, events.writer = await asyncio.open_connection("127.0.0.1", node.port)
+        lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
+        events.writer.write(
+            f"GET /api/v1/live?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n".encode()
+        )
+        head = (await events.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+        assert head[0] == "HTTP/1.1 200 OK", head
+        events.headers = {
+            line.partition(": ")[0].lower(): line.partition(": ")[2] for line in head[1:] if line
+        }
+        events.retry = None
+        events.id = None
+        return events
+
+    async def line_with(self, prefix):
+        while True:
+            line = await asyncio.wait_for(self.reader.readline(), 5)
+            assert line, "closed"
+            if line.startswith(prefix):
+                return line
+
+    async def event(self):
+        """The next event; None once the connection is closed."""
+        event = {}
+        while True:
+            line = (await asyncio.wait_for(self.reader.readline(), 5)).decode()
+            if not line:
+                return None
+            name, _, value = line.rstrip("\n").partition(": ")
+            if name == "retry":
+                self.retry = value
+            elif name == "id":
+                self.id = event["id"] = value
+            elif name in {"event", "data"}:
+                event[name] = event.get(name, "") + value
+            elif line == "\n":
+                if "data" in event:
+                    return event | {"data": json.loads(event["data"])}
+                event = {}
+
+    async def next(self, kind):
+        while True:
+            event = await self.event()
+            assert event is not None, "closed"
+            if event["event"] == kind:
+                return event
+
+    async def close(self):
+        self.writer.close()
+        await self.writer.wait_closed()
+
+
 @pytest.fixture
-async def make_node():
-    """A factory of started nodes, stopped at the end."""
+async def make_node(caplog, request):
+    """A factory of started nodes, stopped at the end.
+
+    A warning or an error in the log fails the test, unless it asks for `complaints`.
+    """
     nodes = []
 
     async def make(*args, **kwargs):
@@ -269,22 +339,15 @@ async def make_node():
         for socket in node.sockets:
             await socket.closed()
         node.http.close()
-        await node.stop()
+        if node.is_running:
+            await node.stop()
+    bad = [r for r in caplog.get_records("call") if r.levelno >= logging.WARNING]
+    assert "complaints" in request.fixturenames or not [r.getMessage() for r in bad]
 
 
 @pytest.fixture
 async def node(make_node):
     return await make_node()
-
-
-@pytest.fixture(autouse=True)
-def no_complaints(caplog, request):
-    """A warning or an error in the log fails a test, unless it asks for `complaints`."""
-    yield
-    if "complaints" in request.fixturenames:
-        return
-    bad = [r for r in caplog.get_records("call") if r.levelno >= logging.WARNING]
-    assert not [record.getMessage() for record in bad]
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ async def test_json_and_msgpack_say_the_same(filled):
 
 async def test_csv_has_one_time_column_and_text_that_is_no_formula(filled):
     filled.publish(("lab/note", "=HYPERLINK(1)"), time_ns=START)
-    filled.publish(("lab/note", "a,\"b\"\n"), time_ns=START + SECOND)
+    filled.publish(("lab/note", 'a,"b"\n'), time_ns=START + SECOND)
     await filled.recorder.flush()
     response = await filled.fetch(query(stream="lab/*", format="csv"))
     assert response.headers["Content-Type"] == "text/csv; charset=utf-8"
@@ -169,9 +169,7 @@ async def test_nominal_streams_give_their_values(filled):
 
 async def test_exact_integers_stay_exact(filled):
     big = 2**60 + 1
-    await filled.append(
-        {"stream": "lab/n", "value": big}, {"stream": "lab/n", "value": big + 1}
-    )
+    await filled.append({"stream": "lab/n", "value": big}, {"stream": "lab/n", "value": big + 1})
     curve = (await filled.get("/api/v1/data?stream=lab/n"))["streams"][0]
     assert curve["v"] == [big, big + 1]
     headers = {"Accept": "application/msgpack"}

@@ -1,5 +1,4 @@
 import asyncio
-import json
 
 import pytest
 from tornado.httpclient import HTTPClientError
@@ -128,7 +127,7 @@ async def test_the_same_id_replaces_the_subscription(node, eventually):
 
 async def test_device_events_reach_everybody(node):
     socket = await node.socket()
-    sse = await Events.open(node, "stream=lab/*")
+    sse = await node.events("stream=lab/*")
     node.hub.announce(Event("device", {"name": "oven", "state": "offline"}))
     assert (await socket.next("device"))["device"]["state"] == "offline"
     event = await sse.next("device")
@@ -258,7 +257,7 @@ async def test_dead_peers_are_found(make_node, eventually):
 async def test_stopping_says_bye(make_node):
     node = await make_node()
     socket = await node.socket()
-    sse = await Events.open(node, "stream=lab/*")
+    sse = await node.events("stream=lab/*")
     await socket.subscribe("lab/*")
     await until_subscribed(node, 2)
     node.publish(("lab/a", 1.0))
@@ -302,7 +301,7 @@ async def test_stopping_waits_for_nobody_who_does_not_read(make_node, eventually
 
 
 async def test_sse_has_its_headers_and_its_events(node):
-    sse = await Events.open(node, "stream=lab/*&stream=other/x")
+    sse = await node.events("stream=lab/*&stream=other/x")
     assert sse.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert sse.headers["cache-control"] == "no-cache, no-transform"
     assert sse.headers["x-accel-buffering"] == "no"
@@ -317,7 +316,7 @@ async def test_sse_has_its_headers_and_its_events(node):
 
 
 async def test_text_cannot_forge_an_event(node):
-    sse = await Events.open(node, "stream=lab/*")
+    sse = await node.events("stream=lab/*")
     node.publish(("lab/a", "x\n\nevent: evil\rdata: y\r\n"))
     event = await sse.event()
     assert event["event"] == "readings"
@@ -327,7 +326,7 @@ async def test_text_cannot_forge_an_event(node):
 
 async def test_sse_is_commented_on_and_quiet_topics_get_new_cursors(make_node):
     node = await make_node(limits={"comment_s": 0.05, "stall_s": 0.2})
-    sse = await Events.open(node, "stream=lab/*")
+    sse = await node.events("stream=lab/*")
     first = await sse.line_with(b"id: ")
     node.publish(("other/b", 1.0))
     await sse.line_with(b": ")
@@ -337,7 +336,7 @@ async def test_sse_is_commented_on_and_quiet_topics_get_new_cursors(make_node):
 
 
 async def test_gone_sse_clients_are_noticed(node, eventually):
-    sse = await Events.open(node, "stream=lab/*")
+    sse = await node.events("stream=lab/*")
     await eventually(lambda: node.live.clients)
     await sse.close()
     await eventually(lambda: not node.live.clients and not node.live.topics)
@@ -349,61 +348,3 @@ async def until_subscribed(node, count=1):
             return
         await asyncio.sleep(0.002)
     raise AssertionError("nobody subscribed")
-
-
-class Events:
-    """A test's end of an SSE connection."""
-
-    @classmethod
-    async def open(cls, node, query="", headers=None):
-        events = cls()
-        events.reader, events.writer = await asyncio.open_connection("127.0.0.1", node.port)
-        lines = "".join(f"{name}: {value}\r\n" for name, value in (headers or {}).items())
-        events.writer.write(
-            f"GET /api/v1/live?{query} HTTP/1.1\r\nHost: 127.0.0.1\r\n{lines}\r\n".encode()
-        )
-        head = (await events.reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-        assert head[0] == "HTTP/1.1 200 OK", head
-        events.headers = {
-            line.partition(": ")[0].lower(): line.partition(": ")[2] for line in head[1:] if line
-        }
-        events.retry = None
-        events.id = None
-        return events
-
-    async def line_with(self, prefix):
-        while True:
-            line = await asyncio.wait_for(self.reader.readline(), 5)
-            assert line, "closed"
-            if line.startswith(prefix):
-                return line
-
-    async def event(self):
-        """The next event; None once the connection is closed."""
-        event = {}
-        while True:
-            line = (await asyncio.wait_for(self.reader.readline(), 5)).decode()
-            if not line:
-                return None
-            name, _, value = line.rstrip("\n").partition(": ")
-            if name == "retry":
-                self.retry = value
-            elif name == "id":
-                self.id = event["id"] = value
-            elif name in {"event", "data"}:
-                event[name] = event.get(name, "") + value
-            elif line == "\n":
-                if "data" in event:
-                    return event | {"data": json.loads(event["data"])}
-                event = {}
-
-    async def next(self, kind):
-        while True:
-            event = await self.event()
-            assert event is not None, "closed"
-            if event["event"] == kind:
-                return event
-
-    async def close(self):
-        self.writer.close()
-        await self.writer.wait_closed()

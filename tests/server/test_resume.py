@@ -1,0 +1,292 @@
+"""Cursors: nothing is missing and nothing comes twice, whatever is cut and restarted."""
+
+import asyncio
+import random
+import shutil
+import time
+
+import pytest
+
+from labmon import hub as hub_module
+from labmon.web.cursor import Cursor
+from labmon.web.wire import seconds
+
+
+@pytest.fixture
+async def stored(make_node, tmp_path):
+    """A node on SQLite."""
+    return await make_node(f"sqlite:///{tmp_path}/labmon.db")
+
+
+async def receive_until(socket, last, got):
+    """Collect lab/a until a value; returns the newest cursor."""
+    cursor = None
+    while not got or got[-1] != last:
+        message = await socket.receive()
+        assert message is not None
+        assert message["type"] in {"readings", "device"}, message
+        if message["type"] == "readings":
+            got += [value for path, _, value, _ in message["readings"] if path == "lab/a"]
+            cursor = message["cursor"]
+    return cursor
+
+
+async def test_resumes_from_memory(node):
+    cursor = str(node.live.cursor())
+    for number in range(100):
+        node.publish(("lab/a", number), ("other/b", number))
+    socket = await node.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    got = []
+    await receive_until(socket, 99, got)
+    node.publish(("lab/a", 100))
+    cursor = await receive_until(socket, 100, got)
+    assert got == list(range(101))
+    await socket.subscribe("lab/*", id=2, after=cursor)
+    node.publish(("lab/a", 101))
+    await socket.values(2)
+    socket.close()
+
+
+async def test_resumes_in_the_middle_of_a_batch(node):
+    batch = node.publish(("lab/a", 1), ("lab/b", 2), ("lab/c", 3))
+    cursor = Cursor(node.hub.node, node.hub.epoch, batch.seq, 0)
+    socket = await node.socket()
+    await socket.subscribe("lab/*", after=str(cursor))
+    assert await socket.values(2) == [("lab/b", 2), ("lab/c", 3)]
+    socket.close()
+
+
+async def test_resumes_from_the_journal_where_memory_is_too_short(stored, monkeypatch):
+    monkeypatch.setattr(hub_module, "RECENT_READINGS", 50)
+    cursor = str(stored.live.cursor())
+    for number in range(1000):
+        stored.publish(("lab/a", number))
+    await stored.recorder.flush()
+    for number in range(1000, 1020):
+        stored.publish(("lab/a", number))
+    socket = await stored.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    got = []
+    await receive_until(socket, 1019, got)
+    assert got == list(range(1020))
+    socket.close()
+
+
+async def test_a_long_replay_comes_in_pieces_that_can_be_resumed_themselves(make_node, tmp_path):
+    node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"replay_readings": 30})
+    cursor = str(node.live.cursor())
+    for number in range(100):
+        node.publish(("lab/a", number), ("lab/b", number))
+    await node.restart()
+    for number in range(100, 200):
+        node.publish(("lab/a", number))
+    got = []
+    for _ in range(4):
+        socket = await node.socket()
+        await socket.subscribe("lab/a", after=cursor)
+        message = await socket.next("readings")
+        got += [value for _, _, value, _ in message["readings"]]
+        cursor = message["cursor"]
+        socket.close()
+    assert got == list(range(len(got)))
+    socket = await node.socket()
+    await socket.subscribe("lab/a", after=cursor)
+    await receive_until(socket, 199, got)
+    assert got == list(range(200))
+
+
+async def test_resumes_across_a_restart(stored):
+    for number in range(10):
+        stored.publish(("lab/a", number))
+    socket = await stored.socket()
+    cursor = socket.hello["cursor"]
+    for number in range(10, 20):
+        stored.publish(("lab/a", number))
+    await socket.closed()
+    await stored.restart()
+    stored.publish(("lab/a", 20))
+    socket = await stored.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    got = []
+    await receive_until(socket, 20, got)
+    assert got == list(range(10, 21))
+    socket.close()
+
+
+@pytest.mark.parametrize("transport", ["json", "msgpack", "sse"])
+async def test_exactly_once_whatever_is_cut(stored, transport):
+    """1,000 readings a second, cut at random, the server restarted three times in between."""
+    rng = random.Random(7)
+    client = {"sse": SseClient}.get(transport, WsClient)(stored, transport)
+    stop = asyncio.Event()
+    published = []
+
+    async def publish():
+        while not stop.is_set():
+            for _ in range(rng.randrange(1, 40)):
+                published.append(len(published))
+                stored.publish(("lab/a", published[-1]), ("lab/other", 0.0))
+            await asyncio.sleep(0.01)
+
+    for _ in range(4):
+        stop.clear()
+        publisher = asyncio.create_task(publish())
+        for _ in range(12):
+            await client.connect()
+            await client.receive(rng.randrange(1, 6))
+            await client.cut()
+        stop.set()
+        await publisher
+        await stored.restart()
+    stored.publish(("lab/a", len(published)))
+    published.append(len(published))
+    await client.connect()
+    while not client.got or client.got[-1] != published[-1]:
+        await client.receive(1)
+    await client.cut()
+    assert client.got == published
+    assert client.odd == []
+    await stored.recorder.flush()
+    stream_id = stored.datastream.stream_id("lab/a")
+    arrays = await stored.datastream.get_arrays(stream_id, "raw", 0, time.time_ns() + 10**9)
+    assert arrays["v"].tolist() == published
+
+
+class WsClient:
+    """Receives lab/a over a WebSocket and remembers its cursor."""
+
+    def __init__(self, node, transport):
+        self.node, self.protocol = node, f"labmon.v1.{transport}"
+        self.cursor = str(node.live.cursor())
+        self.got, self.odd = [], []
+
+    async def connect(self):
+        self.socket = await self.node.socket(self.protocol)
+        await self.socket.subscribe("lab/a", after=self.cursor)
+
+    async def receive(self, messages):
+        for _ in range(messages):
+            message = await self.socket.receive()
+            if message["type"] != "readings":
+                self.odd.append(message)
+                continue
+            self.got += [value for _, _, value, _ in message["readings"]]
+            self.cursor = message["cursor"]
+
+    async def cut(self):
+        await self.socket.closed()
+
+
+class SseClient:
+    """The same over SSE."""
+
+    def __init__(self, node, _transport):
+        self.node = node
+        self.id = str(node.live.cursor())
+        self.got, self.odd = [], []
+
+    async def connect(self):
+        self.events = await self.node.events("stream=lab/a", {"Last-Event-ID": self.id})
+
+    async def receive(self, messages):
+        for _ in range(messages):
+            event = await self.events.event()
+            if event["event"] != "readings":
+                self.odd.append(event)
+                continue
+            self.got += [value for _, _, value, _ in event["data"]["readings"]]
+            self.id = event["id"]
+
+    async def cut(self):
+        await self.events.close()
+
+
+@pytest.mark.parametrize("which", ["another node", "another epoch", "the future"])
+async def test_a_cursor_that_leads_nowhere_gives_a_gap(node, which):
+    node.publish(("lab/a", 1))
+    hub, now = node.hub, node.clock.now_ns()
+    cursor = {
+        "another node": Cursor("deadbeef", 1, 1, now),
+        "another epoch": Cursor(hub.node, 77, 1, now),
+        "the future": Cursor(hub.node, hub.epoch, 10**6, now),
+    }[which]
+    socket = await node.socket()
+    await socket.subscribe("lab/*", after=str(cursor))
+    gap = await socket.receive()
+    assert (gap["type"], gap["id"], gap["from"]) == ("gap", 1, None)
+    assert abs(gap["to"] - time.time()) < 5
+    node.publish(("lab/a", 2))
+    assert await socket.values(1) == [("lab/a", 2)]
+    socket.close()
+
+
+async def test_a_cursor_older_than_the_journal_gives_a_gap_with_its_times(stored, monkeypatch):
+    monkeypatch.setattr(hub_module, "RECENT_READINGS", 50)
+    cursor = stored.live.cursor()
+    for number in range(200):
+        stored.publish(("lab/a", number))
+    await stored.recorder.flush()
+    real = stored.datastream.journal_since
+
+    async def trimmed(epoch, seq):
+        tail = await real(epoch, max(seq, 100))
+        tail.complete = seq >= 100
+        return tail
+
+    monkeypatch.setattr(stored.datastream, "journal_since", trimmed)
+    socket = await stored.socket()
+    await socket.subscribe("lab/*", after=str(cursor))
+    gap = await socket.receive()
+    assert gap["type"] == "gap"
+    assert gap["from"] == pytest.approx(seconds(cursor.time_ns) - 10)
+    assert gap["to"] >= gap["from"]
+    got = []
+    await receive_until(socket, 199, got)
+    assert got == list(range(100, 200))
+    socket.close()
+
+
+async def test_what_never_became_durable_is_taken_back(make_node, tmp_path, eventually):
+    """The files as a crash leaves them: without the last readings, which were shown."""
+    folder = tmp_path / "crashed"
+    folder.mkdir()
+    node = await make_node(f"sqlite:///{tmp_path}/labmon.db")
+    for number in range(10):
+        node.publish(("lab/a", number))
+    last = node.publish(("lab/a", 10), ("lab/b", 0))
+    await node.recorder.flush()
+    for file in tmp_path.glob("labmon.db*"):
+        if "lock" not in file.name:
+            shutil.copy(file, folder / file.name)
+    socket = await node.socket()
+    await socket.subscribe("lab/*")
+    await eventually(lambda: node.live.topics)
+    node.publish(("lab/a", 11), ("lab/b", 1), ("lab/new", 2))
+    cursor = (await socket.next("readings"))["cursor"]
+    await node.stop()
+
+    crashed = await make_node(f"sqlite:///{folder}/labmon.db")
+    after = crashed.publish(("lab/a", 12))
+    await crashed.recorder.flush()
+    socket = await crashed.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    lost = await socket.receive()
+    assert lost["type"] == "lost"
+    assert lost["streams"] == {
+        "lab/a": seconds(last.time_ns),
+        "lab/b": seconds(last.time_ns),
+    }
+    message = await socket.next("readings")
+    assert message["readings"] == [["lab/a", seconds(after.time_ns), 12, 0]]
+    assert "lab/new" not in lost["streams"]
+    socket.close()
+
+
+async def test_subscriptions_by_glob_see_streams_that_come_later(node, eventually):
+    socket = await node.socket()
+    await socket.subscribe("**")
+    await eventually(lambda: node.live.topics)
+    node.publish(("new/x", 1))
+    assert await socket.values(1) == [("new/x", 1)]
+    socket.close()
