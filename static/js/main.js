@@ -10,13 +10,9 @@ import { Store } from './store.js';
 const isWall = () => new URLSearchParams(location.search).get('kiosk') === '1';
 
 route('/', () => (isWall() ? import('./wall.js') : import('./overview.js')));
-// @ts-ignore
 route('/graph', () => import('./graph.js'));
-// @ts-ignore
 route('/devices', () => import('./devices.js'));
-// @ts-ignore
 route('/devices/:name', () => import('./device.js'));
-// @ts-ignore
 route('/streams', () => import('./streams.js'));
 
 const connection = new Connection(`${location.origin.replace(/^http/, 'ws')}/api/v1/ws`);
