@@ -7,7 +7,7 @@ import { significantText } from './numbers.js';
 const PREFIXES = {
   f: -15, p: -12, n: -9, µ: -6, m: -3, '': 0, k: 3, M: 6, G: 9, T: 12,
 };
-const BASES = ['Hz', 'V', 'A', 'W', 'm', 's', 'g', 'Pa', 'bar', 'T', 'Ω', 'F', 'N', 'J', 'eV', 'dBm'];
+const BASES = ['Hz', 'V', 'A', 'W', 'm', 's', 'g', 'Pa', 'bar', 'T', 'Ω', 'F', 'N', 'J', 'eV', 'B/s'];
 const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 
 /**
@@ -18,7 +18,7 @@ const BINARY = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
 export function splitUnit(unit) {
   for (const [prefix, power] of Object.entries(PREFIXES)) {
     const base = unit.slice(prefix.length);
-    if (unit.startsWith(prefix) && BASES.includes(base) && base !== 'dBm') return { base, power };
+    if (unit.startsWith(prefix) && BASES.includes(base)) return { base, power };
   }
   return null;
 }

@@ -16,6 +16,7 @@ test('a small difference gets the prefix that suits it', () => {
   assert.ok(Math.abs(value - 1.8) < 1e-9);
   assert.deepEqual(scaledDifference(0.5, '°C'), [0.5, '°C']);
   assert.deepEqual(scaledDifference(0.5, 'GiB'), [512, 'MiB']);
+  assert.equal(peakToPeakText(0, 41_933, { unit: 'kB/s' }), '42 MB/s p-p');
 });
 
 test('the scale of a sparkline', () => {
