@@ -64,6 +64,7 @@ def bench() -> Iterator[Bench]:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses that real instruments need are shorter here."""
     monkeypatch.setattr("labmon_drivers.pfeiffer.QUIET_S", 0.03)
+    monkeypatch.setattr("labmon_drivers.toptica.SETTLE_S", 0.03)
 
 
 @pytest.fixture(params=KINDS)

@@ -22,6 +22,7 @@ from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
 from labmon_drivers.scpi import Scpi, ScpiChannel
 from labmon_drivers.serial_line import LineChannel, SerialLine
+from labmon_drivers.toptica import Toptica
 
 FAST = {"reply_timeout_s": 0.2, "write_timeout_s": 0.5}
 long = pytest.mark.long
@@ -95,6 +96,11 @@ CASES = {
         "sim://lakeshore?status=0,0,1,0",
         {"temperature_a": 4.213, "temperature_b": 77.352, "temperature_c": None},
         settings={"gap_s": 0.0},
+    ),
+    "toptica": Case(
+        Toptica,
+        "sim://toptica",
+        {"current": 120.5, "temperature": 21.347, "piezo": 55.1, "wavelength": 780.2412},
     ),
 }
 

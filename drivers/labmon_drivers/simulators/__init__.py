@@ -13,6 +13,7 @@ SIMULATORS: Final = {
     "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
     "lakeshore": "labmon_drivers.simulators.lakeshore:LakeShore",
     "scpi": "labmon_drivers.simulators.scpi:Scpi",
+    "toptica": "labmon_drivers.simulators.decof:Decof",
 }
 
 for _name, _where in SIMULATORS.items():
