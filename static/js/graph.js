@@ -80,7 +80,7 @@ function Head({ model, title: heading, plot, onPick }) {
   useModel(model, ['draw'], 500);
   const [start_s, end_s] = model.ends();
   const range = rangeText(start_s, model.view.range.live ? model.now() : end_s);
-  const fineness = finenessText(model.drawn().map(({ columns }) => columns));
+  const fineness = finenessText(model.drawn().flatMap(({ columns }) => (columns.length ? [columns] : [])));
   return html`<div class="gh"><div class="ttl"><h1>${heading}</h1><p class="mute">${range}${fineness && html` <span class="dim hide-s">· ${fineness}</span>`}</p></div>
     <${Actions} model=${model} plot=${plot} title=${heading} range=${range} onPick=${onPick} /></div>`;
 }
@@ -112,10 +112,6 @@ function Nothing({ model }) {
   if (loader.isLoading || loader.problem) return null;
   const drawn = model.drawn();
   const [start_s, end_s] = model.ends();
-  const isSomething = drawn.some(({ columns }) => {
-    const from = columns.firstFrom(start_s);
-    return columns.length > 0 && from <= columns.length && columns.x(Math.min(from, columns.length - 1)) >= start_s && columns.x(Math.max(0, Math.min(from, columns.length - 1))) <= end_s;
-  });
-  if (isSomething) return null;
+  if (drawn.some(({ columns }) => columns.hasRows(start_s, end_s))) return null;
   return html`<p class="nothing mute">${drawn.length ? 'No readings in this range' : 'No stream is shown'}</p>`;
 }

@@ -33,6 +33,7 @@ test('null is a gap, and rows are found by where they are drawn', () => {
   assert.equal(columns.nearest(-50), 0);
   assert.equal(columns.nearest(1e9), 3);
   assert.equal(raw([], []).nearest(0), -1);
+  assert.deepEqual([columns.hasRows(12, 14), columns.hasRows(36, 99), columns.hasRows(-9, 4), raw([], []).hasRows(0, 9)], [true, false, false, false]);
 });
 
 test('raw readings go to the end, old ones are left out', () => {

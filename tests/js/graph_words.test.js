@@ -37,6 +37,7 @@ test('points and times are as fine as the range', () => {
   assert.equal(cursorText(NOW, 365 * 86400), '22 Nov 15:04');
   assert.equal(fieldText(NOW - 3600, NOW, 3600), '14:04:07');
   assert.equal(fieldText(NOW - 86400, NOW, 3600), '2026-11-21 15:04:07');
+  assert.equal(fieldText(NOW - 7 * 86400, NOW, 7 * 86400), '2026-11-15 15:04');
 });
 
 test('values are written as the axis shows them, without an axis as the channel says', () => {

@@ -82,6 +82,11 @@ export class Columns {
     return low;
   }
 
+  /** Whether anything is drawn between two times, be it a line that crosses. @param {number} start_s @param {number} end_s */
+  hasRows(start_s, end_s) {
+    return this.length > 0 && this.x(this.length - 1) >= start_s && this.x(0) <= end_s;
+  }
+
   /** The row drawn nearest to a time, -1 if there are none. @param {number} time_s */
   nearest(time_s) {
     const after = this.firstFrom(time_s);

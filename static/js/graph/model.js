@@ -38,6 +38,7 @@ export class GraphModel extends Emitter {
   /** @type {any} */
   #fetchTimer = 0;
   #isDrawDue = false;
+  #lastLive_ms = 0;
   /** @type {Array<() => void>} */
   #ends = [];
 
@@ -143,7 +144,6 @@ export class GraphModel extends Emitter {
     });
   }
 
-  #lastLive_ms = 0;
   /** Draw when a live reading can be seen to have moved something: about a pixel. */
   requestLiveDraw() {
     const now_ms = performance.now();

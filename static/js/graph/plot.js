@@ -53,6 +53,8 @@ export class Plot {
   /** @type {import('./extents.js').AxisGroup[]} */
   groups = [];
   #ink = inks([]);
+  #UPlot;
+  #reasons;
   /** @type {{splits: number[], labels: string[]}} */
   #ticks = { splits: [], labels: [] };
 
@@ -66,8 +68,6 @@ export class Plot {
     this.#UPlot = uPlot;
     this.root = root;
   }
-  #UPlot;
-  #reasons;
 
   get isNarrow() {
     return this.root.clientWidth < NARROW_PX;

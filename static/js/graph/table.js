@@ -3,7 +3,7 @@
 
 import { Icon } from '../icons.js';
 import { countText, MISSING } from '../numbers.js';
-import { staleAfter } from '../states.js';
+import { isSimulated, staleAfter } from '../states.js';
 import { html } from '../vendor.js';
 import { useModel } from './hooks.js';
 import { slopeUnit, statistics } from './statistics.js';
@@ -37,7 +37,7 @@ function Row({ model, path, printer, slope_s }) {
   const toggle = () => model.setView({ hidden: isShown ? [...model.view.hidden, path] : model.view.hidden.filter((other) => other !== path) }, 'replace');
   return html`<tr class=${isShown ? '' : 'off'}>
     <td><label class="leg"><input type="checkbox" checked=${isShown} onChange=${toggle} /><span class="box"></span><${Swatch} pen=${model.palette.pen(path)} />
-      <span class="nm">${label}</span>${label !== path && html` <span class="dim path">${path}</span>`}</label></td>
+      <span class="nm">${label}</span>${isMadeUp(model, path) && html`<span class="st c-sim" title="Simulated"><${Icon} name="sim" /><span class="vh">Simulated</span></span>`}${label !== path && html` <span class="dim path">${path}</span>`}</label></td>
     ${stream ? html`<${Numbers} model=${model} stream=${stream} printer=${printer(stream)} slope_s=${slope_s} />` : html`<td class="dim why" colspan="8">${reasonOf(model, path)}</td>`}
     <td class="rm"><button type="button" class="iconbtn" title="Remove from the graph" aria-label=${`Remove ${label} from the graph`} onClick=${() => model.setView({
       streams: model.view.streams.filter((other) => other !== path), hidden: model.view.hidden.filter((other) => other !== path) })}><${Icon} name="x" /></button></td>
@@ -59,6 +59,12 @@ function Numbers({ model, stream: { path, period_s, columns }, printer, slope_s 
     found ? countText(found.readings) : '0',
   ];
   return html`${cells.map((cell, i) => html`<td class=${i === 1 ? 'n now' : 'n'}>${cell}</td>`)}<td class="mute">${printer.unit}</td>`;
+}
+
+/** Whether the stream is simulated now: that is said wherever its values are. @param {GraphModel} model @param {string} path */
+function isMadeUp({ app }, path) {
+  const { reading } = app.store.stream(path);
+  return reading !== null && isSimulated(reading.quality);
 }
 
 /** The newest reading, unless it is old. @param {GraphModel} model @param {string} path @param {number} period_s @param {Printer} printer */

@@ -38,7 +38,7 @@ export function Toolbar({ model, isLog }) {
 /** @param {{model: GraphModel}} props */
 function RangeFields({ model }) {
   useModel(model, ['draw'], 500);
-  const [typed, setTyped] = useState(/** @type {{from: string, to: string} | null} */ (null));
+  const [typed, setTyped] = useState(/** @type {{from: string, to: string, isEdited: boolean} | null} */ (null));
   const [wrong, setWrong] = useState(/** @type {{field: 'from' | 'to', message: string} | null} */ (null));
   const { range } = model.view;
   const now_s = model.now();
@@ -52,7 +52,7 @@ function RangeFields({ model }) {
     setWrong(null);
   };
   const apply = () => {
-    if (!typed || (typed.from === shown.from && typed.to === shown.to)) return reset();
+    if (!typed?.isEdited) return reset(); // only looked at: a live range must not become another by that
     const parsed = parseRange(typed.from, typed.to, model.now());
     if ('field' in parsed) return setWrong(parsed);
     reset();
@@ -62,11 +62,11 @@ function RangeFields({ model }) {
     <label class=${`field ${wrong?.field === name ? 'bad' : ''} ${shown[name].length > 8 ? 'long' : ''}`}><span class="vh">${label}</span>
       <input size="8" value=${typed?.[name] ?? shown[name]} spellcheck=${false} autocomplete="off" aria-invalid=${wrong?.field === name ? 'true' : undefined}
         aria-describedby=${wrong?.field === name ? 'range-error' : undefined}
-        onFocus=${() => setTyped(typed ?? shown)} onInput=${(/** @type {any} */ event) => setTyped({ ...(typed ?? shown), [name]: event.target.value })}
+        onFocus=${() => setTyped(typed ?? { ...shown, isEdited: false })} onInput=${(/** @type {any} */ event) => setTyped({ ...(typed ?? shown), isEdited: true, [name]: event.target.value })}
         onKeyDown=${(/** @type {KeyboardEvent} */ event) => (event.key === 'Enter' ? apply() : event.key === 'Escape' && reset())} /></label>`;
   const left = (/** @type {FocusEvent & {currentTarget: HTMLElement}} */ event) => {
     if (!event.currentTarget.contains(/** @type {Node | null} */ (event.relatedTarget))) apply();
   };
-  return html`<div class="rng" onFocusOut=${left}>${field('from', 'From')}<span class="dim">to</span>${field('to', 'To')}
+  return html`<div class="rng" onfocusout=${left}>${field('from', 'From')}<span class="dim">to</span>${field('to', 'To')}
     ${wrong && html`<p class="err" id="range-error" role="alert"><${Icon} name="warn" />${wrong.message}</p>`}</div>`;
 }

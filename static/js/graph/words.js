@@ -51,7 +51,7 @@ export function cursorText(time_s, span_s) {
 
 /** How an end of the range stands in its field. @param {number} time_s @param {number} now_s @param {number} span_s */
 export function fieldText(time_s, now_s, span_s) {
-  const clock = span_s < 20 ? fineClock(time_s) : formatClock(time_s);
+  const clock = span_s < 20 ? fineClock(time_s) : formatClock(time_s).slice(0, span_s > 2 * 86400 ? 5 : 8);
   if (formatDate(time_s) === formatDate(now_s) && time_s <= now_s) return clock;
   const date = new Date(time_s * 1000);
   const two = (/** @type {number} */ part) => String(part).padStart(2, '0');
