@@ -17,6 +17,8 @@ from labmon.device import LinkDriver, Value
 from labmon.device.simulator import make_simulator
 from labmon.device.transport import Link
 from labmon.errors import InstrumentError
+from labmon_drivers.agilent_pump import AgilentPump
+from labmon_drivers.gamma import Gamma
 from labmon_drivers.lakeshore import LakeShore
 from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
@@ -101,6 +103,19 @@ CASES = {
         Toptica,
         "sim://toptica",
         {"current": 120.5, "temperature": 21.347, "piezo": 55.1, "wavelength": 780.2412},
+    ),
+    "gamma": Case(
+        Gamma,
+        "sim://gamma",
+        {"pressure": 1.733e-9, "current": 2.6e-7, "voltage": 6950.0, "status": "RUNNING"},
+        tolerance=1e-3,
+        settings={"gap_s": 0.0},
+    ),
+    "agilent_pump": Case(
+        AgilentPump,
+        "sim://agilent_pump",
+        {"pressure_1": 2.4e-9, "current_1": 2.6e-7, "voltage_1": 7000.0},
+        tolerance=1e-6,
     ),
 }
 

@@ -8,6 +8,8 @@ from typing import Final
 from labmon.device.simulator import register_simulator
 
 SIMULATORS: Final = {
+    "agilent_pump": "labmon_drivers.simulators.agilent_window:AgilentWindow",
+    "gamma": "labmon_drivers.simulators.gamma:Gamma",
     "gauge": "labmon_drivers.simulators.gauge:Gauge",
     "pfeiffer": "labmon_drivers.simulators.pfeiffer_tpg:PfeifferTpg",
     "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
