@@ -115,6 +115,11 @@ class OpenStore:
         """Why the store did not take the last write; None: it did."""
         return self._engine.journal.last_error
 
+    @property
+    def damage(self) -> list[str]:
+        """What was found damaged since the start; it is left out of every answer."""
+        return [*self._engine.recovery.reasons, *self._engine.blocks.damaged.values()]
+
     def stream_id(self, path: str) -> str | None:
         """The id of the stream of a path, or None."""
         stream = self._engine.catalogue.at(path)
@@ -144,6 +149,9 @@ class OpenStore:
         """The last durable sequence number of an epoch; None: there was no such epoch."""
         return self.durable_seq if epoch == self.epoch else self._engine.ends.get(epoch)
 
-    async def journal_since(self, epoch: int, seq: int) -> JournalTail:
-        """The durable readings after a position, as far as the journal reaches back."""
-        return await journal_since(self._engine, epoch, seq)
+    async def journal_since(self, epoch: int, seq: int, limit: int | None = None) -> JournalTail:
+        """The durable readings after a position, as far as the journal reaches back.
+
+        About `limit` of them at a time; `JournalTail.is_cut` says whether there are more.
+        """
+        return await journal_since(self._engine, epoch, seq, limit)

@@ -6,6 +6,7 @@ were refused, so a missing number says nothing; how far the journal was trimmed 
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ class JournalTail:
         complete: whether these are all; else the journal does not reach back so far.
         from_ns: when the oldest entry was committed from which on all is there; None: no entry.
         epoch, seq: the position behind the last batch: the later epochs are told too.
+        is_cut: there is more, from that position on.
     """
 
     batches: list[Batch] = field(default_factory=list[Batch])
@@ -39,10 +41,17 @@ class JournalTail:
     from_ns: int | None = None
     epoch: int = 0
     seq: int = 0
+    is_cut: bool = False
 
 
-async def journal_since(engine: Engine, epoch: int, seq: int) -> JournalTail:
-    """The durable readings after a position, of this epoch and of later ones."""
+async def journal_since(
+    engine: Engine, epoch: int, seq: int, limit: int | None = None
+) -> JournalTail:
+    """The durable readings after a position, of this epoch and of later ones.
+
+    At least `limit` of them, to the end of an entry, if there are so many; others run between two
+    entries.
+    """
     tail = JournalTail(complete=(epoch, seq) >= engine.trimmed, epoch=epoch, seq=seq)
     if epoch != engine.epoch and epoch not in engine.ends:
         tail.complete = False
@@ -65,6 +74,10 @@ async def journal_since(engine: Engine, epoch: int, seq: int) -> JournalTail:
         tail.epochs.extend([row.key.epoch] * (len(tail.batches) - len(tail.epochs)))
         if row.last_seq:
             tail.epoch, tail.seq = row.key.epoch, row.last_seq
+        if limit is not None and sum(map(len, tail.batches)) >= limit:
+            tail.is_cut = True
+            break
+        await asyncio.sleep(0)
     return tail
 
 

@@ -83,9 +83,10 @@ def with_gaps(curve: Curve, period_s: object) -> Curve:
     """The same curve with a null row in each gap; without a known period there are none."""
     if not isinstance(period_s, int | float) or period_s <= 0 or len(curve) < 2:
         return curve
-    period_ns = int(period_s * SECOND_NS)
-    limit_ns = curve.bucket_ns + GAP_PERIODS * period_ns
-    before = np.flatnonzero(np.diff(curve.time_ns) > limit_ns)
+    steps_ns = np.diff(curve.time_ns)
+    # a channel may be read only at every tenth poll of its device, say: then that is its period
+    period_ns = max(int(period_s * SECOND_NS), int(np.median(steps_ns)) - curve.bucket_ns)
+    before = np.flatnonzero(steps_ns > curve.bucket_ns + GAP_PERIODS * period_ns)
     if not len(before):
         return curve
     step_ns = curve.bucket_ns or period_ns

@@ -41,6 +41,7 @@ class Mailbox:
         "_loop",
         "_on_room",
         "_queued_bytes",
+        "_socket_send",
         "_waiters",
         "blocked_since",
         "sent_frames",
@@ -58,8 +59,9 @@ class Mailbox:
         self.sent_frames = 0
         self.blocked_since: float | None = None
         """Loop time since which the client takes nothing; None while nothing waits for it."""
-        self._is_direct = not isinstance(stream, SSLIOStream)
         self._is_ended = False
+        self._is_direct = stream.socket is not None and not isinstance(stream, SSLIOStream)
+        self._socket_send = stream.socket.send if stream.socket is not None else _closed
         self._limit_bytes = limit_bytes
         self._on_room = on_room
         self._blocked = blocked
@@ -113,6 +115,7 @@ class Mailbox:
         """Take no more frames: a goodbye follows, which somebody else writes."""
         self.clear()
         self._is_ended = True
+        self._is_direct = False
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -132,22 +135,21 @@ class Mailbox:
         self._queued_bytes += len(frame)
 
     def _send(self, frame: bytes) -> None:
-        stream = self.stream
-        if self._is_ended or stream.closed():
-            return
-        sent = 0
-        socket = stream.socket
-        if self._is_direct and socket is not None and not stream.writing():
+        """The way of nearly every frame: kept short, because it is run for every client."""
+        if self._is_direct and not self.stream.writing():
             try:
-                sent = socket.send(frame)
+                sent = self._socket_send(frame)
             except BlockingIOError:
-                pass
-            except OSError:
+                sent = 0
+            except OSError:  # closed by either side, perhaps by us: then there is no descriptor
                 self.close()
                 return
-        self.sent_frames += 1
-        if sent < len(frame):
-            self._hand_over(memoryview(frame)[sent:])
+            self.sent_frames += 1
+            if sent < len(frame):
+                self._hand_over(memoryview(frame)[sent:])
+        elif not self._is_ended:
+            self.sent_frames += 1
+            self._hand_over(memoryview(frame))
 
     def _hand_over(self, rest: memoryview) -> None:
         """Let Tornado write what the kernel did not take: all of it, or a ping could cut it."""
@@ -190,3 +192,7 @@ class Mailbox:
                 waiter.set_result(None)
             else:
                 waiter.set_exception(error)
+
+
+def _closed(_frame: bytes) -> int:
+    raise BrokenPipeError

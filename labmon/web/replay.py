@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.granularity import Granularity
-from labmon.timestamps import MAX_NS, SECOND_NS
+from labmon.timestamps import SECOND_NS
 from labmon.web.cursor import Cursor
 from labmon.web.encoders import rows_of
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from labmon.web.mailbox import Mailbox
     from labmon.web.services import Services
 
+TAIL_READINGS: Final = 20_000
+"""Read from the journal at a time."""
 MARGIN_NS: Final = 10 * SECOND_NS
 """Readings may be this much older than the cursor under which they arrived: a poll takes time."""
 
@@ -94,7 +96,7 @@ class Replay:
     async def _through_journal(self, after: Cursor) -> Cursor | None:
         """Send from the journal until memory goes on; None where there is a gap up to now."""
         while after.epoch < self._hub.epoch or self._hub.since(after.seq) is None:
-            tail = await self._datastream.journal_since(after.epoch, after.seq)
+            tail = await self._datastream.journal_since(after.epoch, after.seq, TAIL_READINGS)
             if after.epoch < self._hub.epoch:
                 await self._take_back(after, tail)
             if not tail.complete:
@@ -122,6 +124,8 @@ class Replay:
             reached = self._at(epoch, run[-1].last_seq)
             self._send(run, reached, floor)
             start += len(run)
+        if tail.is_cut:
+            return self._at(tail.epoch, tail.seq)
         if reached.epoch < self._hub.epoch:
             reached = self._at(self._hub.epoch, 0)
         return reached
@@ -148,17 +152,22 @@ class Replay:
         end = await self._datastream.epoch_end(after.epoch)
         if end is None or after.seq <= end:
             return
-        first = self._first_times(tail)
         streams: dict[str, float | int | None] = {}
+        boundary_ns = self._goes_on(tail)
         for path in self._datastream.paths():
             if path in self._selection:
-                time_ns = await self._last_before(path, first.get(path))
+                time_ns = await self._last_before(path, boundary_ns)
                 streams[path] = None if time_ns is None else self._encoder.time(time_ns)
         fields = {"id": self._id, "streams": streams}
         self._mailbox.put(self._encoder.message("lost", fields))
 
+    def _goes_on(self, tail: JournalTail) -> int | None:
+        """The time of the first reading behind the crash; None where there is none yet."""
+        batches = tail.batches or self._hub.since(0) or []
+        return min((batch.time_ns for batch in batches), default=None)
+
     async def _last_before(self, path: str, before_ns: int | None) -> int | None:
-        """Time of the newest stored reading of a stream before the first one that will follow."""
+        """Time of the newest stored reading of a stream, of those before a time."""
         stream_id = self._datastream.stream_id(path)
         if stream_id is None:
             return None
@@ -170,16 +179,6 @@ class Replay:
         )
         newest = await stored.fetch(slice(0, 1))
         return newest[0]["t"] if newest else None
-
-    @staticmethod
-    def _first_times(tail: JournalTail) -> dict[str, int]:
-        """When each stream goes on behind the cursor."""
-        first: dict[str, int] = {}
-        for batch in tail.batches:
-            for path in batch.paths:
-                if batch.time_ns < first.get(path, MAX_NS):
-                    first[path] = batch.time_ns
-        return first
 
     def _send(self, batches: Iterable[Batch], cursor: Cursor, after_seq: int) -> None:
         rows = rows_of(batches, self._selection, self._encoder, after_seq)

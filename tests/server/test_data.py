@@ -51,6 +51,18 @@ async def test_raw_columns_have_null_rows_in_gaps(filled):
     np.testing.assert_array_equal(values, filled.v)
 
 
+async def test_a_channel_that_is_read_at_every_tenth_poll_has_no_gaps(filled):
+    stream_id = await filled.datastream.ensure_stream(
+        {"path": "lab/slow"}, {"period_s": 0.1}, ["mean"], "raw"
+    )
+    t = START + np.arange(100, dtype=np.int64) * SECOND
+    await filled.datastream.append_array(stream_id, np.delete(t, range(50, 60)), np.ones(90))
+    for level in ("raw", "seconds"):
+        curve = (await filled.get(query(stream="lab/slow", granularity=level)))["streams"][0]
+        column = curve["v"] if level == "raw" else curve["mean"]
+        assert [i for i, value in enumerate(column) if value is None] == [50]
+
+
 async def test_rollups_are_equal_to_numpy_and_have_gaps(filled):
     answer = await filled.get(query(stream="lab/a", granularity="seconds10"))
     curve = answer["streams"][0]

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from labmon import hub as hub_module
+from labmon.web import replay as replay_module
 from labmon.web.cursor import Cursor
 from labmon.web.wire import seconds
 
@@ -59,6 +60,7 @@ async def test_resumes_in_the_middle_of_a_batch(node):
 
 async def test_resumes_from_the_journal_where_memory_is_too_short(stored, monkeypatch):
     monkeypatch.setattr(hub_module, "RECENT_READINGS", 50)
+    monkeypatch.setattr(replay_module, "TAIL_READINGS", 100)
     cursor = str(stored.live.cursor())
     for number in range(1000):
         stored.publish(("lab/a", number))
@@ -229,8 +231,8 @@ async def test_a_cursor_older_than_the_journal_gives_a_gap_with_its_times(stored
     await stored.recorder.flush()
     real = stored.datastream.journal_since
 
-    async def trimmed(epoch, seq):
-        tail = await real(epoch, max(seq, 100))
+    async def trimmed(epoch, seq, limit):
+        tail = await real(epoch, max(seq, 100), limit)
         tail.complete = seq >= 100
         return tail
 
