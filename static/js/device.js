@@ -17,7 +17,7 @@ import { html, useState } from './vendor.js';
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Device} Device */
 
-await stylesheet('/static/css/device.css');
+await Promise.all(['controls', 'device', 'commands'].map((name) => stylesheet(`/static/css/${name}.css`)));
 
 /** @param {import('./shapes.js').PageLocation} location */
 export const title = ({ params }) => params.name;

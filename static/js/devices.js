@@ -12,7 +12,7 @@ import { html } from './vendor.js';
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Device} Device */
 
-await stylesheet('/static/css/device.css');
+await Promise.all(['controls', 'device'].map((name) => stylesheet(`/static/css/${name}.css`)));
 
 export const title = () => 'Devices';
 
@@ -44,10 +44,10 @@ function Row({ app, device }) {
       ${device.simulated && html` <${StateBadge} name="simulated" />`}<span class="dim sub">${[device.model || device.driver, device.group].filter(Boolean).join(', ')}</span></td>
     <td class="how"><${DeviceBadge} app=${app} device=${device} />${!isOnline && device.reason && html`<span class="reason">${device.reason}</span>`}</td>
     <td class="mute since" title=${formatUtc(device.since)}>${formatMoment(device.since, now)}</td>
-    <td class="n rate">${isOnline && device.rate_hz !== null ? html`${significantText(device.rate_hz, 3)} <span class="mute">Hz</span>` : '–'}</td>
+    <td class="n hz">${isOnline && device.rate_hz !== null ? html`${significantText(device.rate_hz, 3)} <span class="mute">Hz</span>` : '–'}</td>
     <td class="n dim asked">${device.asked_hz ? plainHz(device.asked_hz) : 'as sent'}</td>
     <td class="n cnt" data-word="errors">${countText(device.errors)}</td>
     <td class="n cnt" data-word="missed">${countText(device.missed)}</td>
-    <td class="last">${device.last_error ? html`<span class="what">${device.last_error}</span>${device.last_error_time && html` <span class="dim">${formatMoment(device.last_error_time, now)}</span>`}` : html`<span class="dim">none</span>`}</td>
+    <td class=${`last ${device.last_error ? '' : 'is-none'}`}>${device.last_error ? html`<span class="what">${device.last_error}</span>${device.last_error_time && html` <span class="dim">${formatMoment(device.last_error_time, now)}</span>`}` : html`<span class="dim">none</span>`}</td>
   </tr>`;
 }

@@ -21,7 +21,7 @@ import { html, useEffect, useMemo, useState } from './vendor.js';
 /** @typedef {import('./graph/plot.js').Plot} Plot */
 /** @typedef {import('./graph/extents.js').Drawn} Drawn */
 
-await stylesheet('/static/css/graph.css');
+await Promise.all(['controls', 'graph', 'picker'].map((name) => stylesheet(`/static/css/${name}.css`)));
 
 export const title = () => 'Graph';
 

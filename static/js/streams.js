@@ -17,7 +17,7 @@ import { html, useEffect, useState } from './vendor.js';
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./stream_list.js').StreamEntry} StreamEntry */
 
-await stylesheet('/static/css/streams.css');
+await Promise.all(['controls', 'streams'].map((name) => stylesheet(`/static/css/${name}.css`)));
 
 export const title = () => 'Streams';
 
