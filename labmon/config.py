@@ -45,6 +45,11 @@ STORE_WORDS: Final = (
 class ServerConfig(_Section):
     """Where labmon listens, whom it lets in and how much it takes."""
 
+    title: str = Field(
+        default="",
+        max_length=60,
+        description="What people call it, on walls and in messages; the machine's name if empty.",
+    )
     host: str = Field(
         default="127.0.0.1",
         min_length=1,

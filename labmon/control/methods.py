@@ -89,6 +89,7 @@ class _DeviceMethods:
 
 LEASE: Final = commands_of(_LeaseMethods)
 DEVICE: Final = commands_of(_DeviceMethods)
+PLAIN: Final = ("rpc.discover", "rpc.ping")
 
 
 class Methods:
@@ -109,10 +110,10 @@ class Methods:
             LabmonError: it was refused, or failed.
         """
         group, _, name = method.rpartition(".")
-        if method == "rpc.discover":
+        if method in PLAIN:
             if params:
-                raise BadRequestError("rpc.discover: takes no parameters")
-            return self.document()
+                raise BadRequestError(f"{method}: takes no parameters")
+            return self.document() if method == "rpc.discover" else "pong"
         if group == "lease" and name in LEASE:
             return self._lease(LEASE[name], params, caller)
         if group == "device" and name in DEVICE:
@@ -148,6 +149,7 @@ class Methods:
             "servers": [{"name": "labmon", "url": "/rpc"}],
             "methods": [
                 _DISCOVER,
+                _PING,
                 *(_described("device", each) for each in DEVICE.values()),
                 *(_described("lease", each) for each in LEASE.values()),
                 *(
@@ -174,6 +176,13 @@ _DISCOVER: Final = {
     "summary": "Say what can be called.",
     "params": [],
     "result": {"name": "document", "schema": {"type": "object"}},
+    "x-role": "viewer",
+}
+_PING: Final = {
+    "name": "rpc.ping",
+    "summary": "Answer, to say that the connection lives.",
+    "params": [],
+    "result": {"name": "pong", "schema": {"const": "pong"}},
     "x-role": "viewer",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketHandler
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from labmon.web.encoders import SubscriptionId
     from labmon.web.live import Live
 
-PROTOCOLS = {"labmon.v1.msgpack": MSGPACK, "labmon.v1.json": JSON}
+MAX_RATE: Final = (0.01, 1000)
+PROTOCOLS: Final = {"labmon.v1.msgpack": MSGPACK, "labmon.v1.json": JSON}
 
 
 class LiveSocketHandler(GuardedHandler, WebSocketHandler):
@@ -119,6 +120,7 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
     def _say_hello(self, live: Live) -> None:
         hub, cursor = self.services.hub, live.cursor()
         fields = {
+            "title": self.services.config.server.title or socket.gethostname(),
             "node": hub.node,
             "epoch": hub.epoch,
             "version": __version__,
@@ -161,10 +163,10 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         message: dict[str, Any],
     ) -> None:
         limits = self.services.limits
-        unknown = message.keys() - {"type", "id", "streams", "after"}
+        unknown = message.keys() - {"type", "id", "streams", "after", "max_rate"}
         if unknown:
             raise BadRequestError(
-                f"unknown {', '.join(sorted(map(str, unknown)))}: use id, streams, after"
+                f"unknown {', '.join(sorted(map(str, unknown)))}: use id, streams, after, max_rate"
             )
         if client.subscriptions >= limits.subscriptions:
             raise BadRequestError(f"a connection has at most {limits.subscriptions} subscriptions")
@@ -172,7 +174,8 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         after = message.get("after")
         if after is not None and not isinstance(after, str):
             raise BadRequestError("after is a cursor, a string")
-        client.subscribe(id, selection, None if after is None else Cursor.parse(after))
+        cursor = None if after is None else Cursor.parse(after)
+        client.subscribe(id, selection, cursor, _checked_rate(message.get("max_rate")))
 
     async def _call(self, request: Any) -> None:
         """Carry a JSON-RPC request in a task of its own, so that the connection goes on."""
@@ -242,6 +245,15 @@ def prepare_socket(stream: IOStream, send_buffer_bytes: int) -> None:
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer_bytes)
     except OSError as error:
         raise StreamClosedError(error) from None
+
+
+def _checked_rate(value: object) -> float | None:
+    low, high = MAX_RATE
+    if value is None:
+        return None
+    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+        return float(value)
+    raise BadRequestError(f"max_rate is a number from {low} to {high}, in updates a second")
 
 
 def _subscription_id(value: object) -> SubscriptionId:

@@ -2,7 +2,6 @@
 /** The banner that says what is wrong with the connection: since when, and what happens next. It stands between filters and cards. */
 
 import { formatAge, formatClock } from './ages.js';
-import { placeName } from './connection.js';
 import { Icon } from './icons.js';
 import { useStatus, useTick } from './shell.js';
 import { html, useEffect, useState } from './vendor.js';
@@ -23,7 +22,7 @@ export function ConnectionBanner({ app }) {
     <div class="banner quiet">
       <${Icon} name="off" />
       <p class="vh" role="status">Connection lost at ${formatClock(status.lostAt)}. All values are old.</p>
-      <p class="what"><b>Connection to ${placeName(status.node, location.hostname)} lost at ${formatClock(status.lostAt)}, ${formatAge(now - status.lostAt)} ago.</b>${' '}
+      <p class="what"><b>Connection to ${status.title} lost at ${formatClock(status.lostAt)}, ${formatAge(now - status.lostAt)} ago.</b>${' '}
         <span class="why">All values are old. ${next}; gaps fill in by themselves.</span></p>
       <div class="acts"><button class="btn small" type="button" onClick=${() => app.connection.retryNow()}>Try now</button></div>
     </div>`;

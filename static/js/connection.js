@@ -12,7 +12,6 @@ const PROTOCOL = 'labmon.v1.msgpack';
 const QUIET_S = 5; // after that long without a message we ask
 const ANSWER_S = 4; // and wait for the answer
 const WATCH_S = 1;
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]', '']);
 const RETRY_S = [0.5, 1, 2, 3, 5];
 
 /** @typedef {import('./shapes.js').ReadingRow} ReadingRow */
@@ -21,6 +20,7 @@ const RETRY_S = [0.5, 1, 2, 3, 5];
  * @property {'connecting' | 'live' | 'lost'} phase
  * @property {number | null} lostAt when the server was heard last, by its own clock
  * @property {number | null} retryAt when it is tried again, by the server's clock
+ * @property {string} title what people call the server
  * @property {string} node
  * @property {string} version
  */
@@ -34,13 +34,6 @@ const RETRY_S = [0.5, 1, 2, 3, 5];
 /** @typedef {{close(): void}} Subscription */
 /** @typedef {{streams: string[], after: string | null, handlers: Handlers}} Wish */
 /** @typedef {{resolve: (result: any) => void, reject: (error: Error) => void, timer: any}} Call */
-
-/**
- * What to call the server: its node's name, or where that is only a number, the host that it was reached at.
- * @param {string} node
- * @param {string} host
- */
-export const placeName = (node, host) => (node && !/^[0-9a-f]{8,}$/.test(node) ? node : LOOPBACK.has(host) ? 'labmon' : host);
 
 /** What the server answered to a call it did not carry out, or the connection in its place (code 0). */
 export class RpcError extends Error {
@@ -61,7 +54,7 @@ export class RpcError extends Error {
 export class Connection extends Emitter {
   clock = new ServerClock();
   /** @type {Status} */
-  status = { phase: 'connecting', lostAt: null, retryAt: null, node: '', version: '' };
+  status = { phase: 'connecting', lostAt: null, retryAt: null, title: 'labmon', node: '', version: '' };
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {Map<number, Wish>} */
@@ -179,7 +172,7 @@ export class Connection extends Emitter {
     this.#asked = null;
     this.clock.reset();
     this.clock.observe(seconds(message.now));
-    this.#announce({ phase: 'live', lostAt: null, retryAt: null, node: message.node, version: message.version });
+    this.#announce({ phase: 'live', lostAt: null, retryAt: null, title: message.title, node: message.node, version: message.version });
     for (const [id, wish] of this.#wishes) {
       wish.after ??= message.cursor ?? null;
       this.#sendWish(id, wish);

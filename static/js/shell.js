@@ -94,7 +94,7 @@ export function Pulse({ app, status }) {
     const word = status.phase === 'lost' ? 'Not connected' : 'Connecting';
     return html`<span class="conn" role="status"><${Icon} name="off" /><b>${word}</b></span>`;
   }
-  const title = `Connected to node ${status.node}, labmon ${status.version}`;
+  const title = `Connected to ${status.title}, node ${status.node}, labmon ${status.version}`;
   return html`<span class="conn" role="status" title=${title}><${Icon} name="ok" /><b>Live</b>
     <span class="hide-s" aria-hidden="true"> ${countText(app.store.rate_hz)} readings/s</span></span>`;
 }

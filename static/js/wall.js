@@ -2,7 +2,6 @@
 /** The wall screen, `/?kiosk=1`: every value as large as the longest one allows. It takes the same filters as the overview. */
 
 import { formatClock } from './ages.js';
-import { placeName } from './connection.js';
 import { Icon } from './icons.js';
 import { cardsOf, countStates } from './overview_filter.js';
 import { navigate } from './router.js';
@@ -79,7 +78,7 @@ function WallHead({ app, cards, group }) {
   const counts = countStates(states).filter(([name]) => name !== 'ok');
   return html`
     <header class="wh">
-      <h1>${group || placeName(status.node, location.hostname)}</h1>
+      <h1>${group || status.title}</h1>
       <div class="wstates">${!isLost && counts.map(([name, count]) => html`
         <${Word} key=${name} name=${name} text=${`${count} ${STATES[name].word.toLowerCase()}`} />`)}</div>
       <span class="wend">${isLost ? html`<${Lost} lostAt=${status.lostAt} />` : html`<span class="wst c-ok"><${Icon} name="ok" />Live</span>`}

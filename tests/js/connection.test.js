@@ -1,7 +1,7 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
-import { Connection, placeName } from '../../static/js/connection.js';
+import { Connection } from '../../static/js/connection.js';
 import { decode, encode } from '../../static/js/wire.js';
 
 /** The server's side of a socket, in this process. */
@@ -30,7 +30,7 @@ class FakeSocket {
   }
 
   hello(cursor = 'lab.1.0') {
-    this.say({ type: 'hello', node: 'lab-3', epoch: 1, version: '0.1.0', cursor, now: Date.now() / 1000 });
+    this.say({ type: 'hello', title: 'Lab 3', node: 'eef006643cfbe210', epoch: 1, version: '0.1.0', cursor, now: Date.now() / 1000 });
   }
 }
 
@@ -62,7 +62,7 @@ test('it is live once the server has said hello, not before', () => {
   assert.equal(connection.status.phase, 'connecting');
   newest().hello();
   assert.equal(connection.status.phase, 'live');
-  assert.equal(connection.status.node, 'lab-3');
+  assert.equal(connection.status.title, 'Lab 3');
 });
 
 test('a subscription waits for the hello, and goes on after the last cursor', () => {
@@ -162,10 +162,4 @@ test('the server that stops says so, and is believed', () => {
   newest().hello();
   newest().say({ type: 'bye' });
   assert.equal(connection.status.phase, 'lost');
-});
-
-test('a server is called by its name, else by its host', () => {
-  assert.equal(placeName('lab-3', 'localhost'), 'lab-3');
-  assert.equal(placeName('eef006643cfbe210', 'lab3.example.org'), 'lab3.example.org');
-  assert.equal(placeName('eef006643cfbe210', '127.0.0.1'), 'labmon');
 });
