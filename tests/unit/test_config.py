@@ -120,7 +120,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems):
         ),
         (
             "server:\n  prot: 1",
-            "FILE:2: server.prot: unknown key (did you mean 'port'?); allowed: host, port,",
+            "FILE:2: server.prot: unknown key (did you mean 'port'?); allowed: title, host, port,",
         ),
         (
             "divices: {}",
@@ -128,7 +128,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems):
         ),
         ("path: x", "FILE:1: path: unknown key; allowed: server,"),
         ("server: 5", "FILE:1: server: found 5, allowed: keys and values"),
-        ("server: {1: 2}", "FILE:1: server.1: unknown key; allowed: host,"),
+        ("server: {1: 2}", "FILE:1: server.1: unknown key; allowed: title, host,"),
         ("1: 2", "FILE:1: 1: unknown key; allowed: server,"),
         (
             "recording: {durability: ful}",
