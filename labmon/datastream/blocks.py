@@ -73,6 +73,7 @@ class Blocks:
         self._lists: OrderedDict[tuple[int, str], BlockList] = OrderedDict()
         self._tables: OrderedDict[object, tuple[Any, int]] = OrderedDict()
         self._held = 0
+        self._absent: set[BlockKey] = set()
         self.damaged: dict[BlockKey, str] = {}
         """Blocks that could not be read, and why: their datapoints are left out."""
 
@@ -163,8 +164,9 @@ class Blocks:
         absent = [at for at in addresses if at not in self._tables]
         stored = await self._backend.read_times(absent) if absent else {}
         known = {at: self._cached(at) for at in addresses if at in self._tables}
-        if any(o.key not in bodies for o in outlines):
+        if self._are_gone([o.key for o in outlines if o.key not in bodies]):
             return False
+        outlines = [o for o in outlines if o.key in bodies]
         decoding = _Decoding(bodies, stored, known, fields)
         if len(outlines) <= INLINE:
             decoding.run(outlines)
@@ -180,6 +182,17 @@ class Blocks:
             made[key] = table
             self._keep((key, fields), table, table.nbytes + 200)
         return True
+
+    def _are_gone(self, absent: list[BlockKey]) -> bool:
+        """Whether to look again: a block may have been replaced. Absent twice, it is damaged."""
+        for key in absent:
+            if key in self._absent:
+                log.error("a block is damaged, its datapoints are left out: %s is missing", key)
+                self.damaged[key] = f"block {'/'.join(map(str, key))}: it is missing"
+            else:
+                self._absent.add(key)
+                self._lists.pop((key.stream, key.granularity), None)
+        return any(key not in self.damaged for key in absent)
 
     def _cached(self, key: object) -> Any:
         found = self._tables.get(key)

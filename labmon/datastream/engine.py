@@ -24,7 +24,7 @@ from labmon.datastream.query import Query
 from labmon.datastream.rawdata import RawData
 from labmon.datastream.recovery import Recovery
 from labmon.datastream.sealing import Sealer
-from labmon.datastream.stream import SealState, Stream
+from labmon.datastream.stream import Stream
 from labmon.datastream.upkeep import TRIMMED, rewrite, run_upkeep
 
 if TYPE_CHECKING:
@@ -113,18 +113,12 @@ class Engine:
 
     async def _load(self, contents: Contents) -> None:
         self.node = contents.node or ""
-        for row in contents.streams:
-            stream = Stream.from_document(*row)
-            state = contents.states.get(row.number)
-            if state is not None:
-                stream.restore(SealState.decode(state))
-            self.catalogue.insert(stream)
+        await self.recovery.load_streams(self.backend, contents)
         cursors = await self.backend.read_cursors("engine/")
-        self.catalogue.next_number = max(
-            self.catalogue.next_number, int(cursors.get(NEXT_STREAM, b"1"))
-        )
-        epoch, _, seq = cursors.get(TRIMMED, b"0 0").partition(b" ")
-        self.trimmed = (int(epoch), int(seq))
+        (following,) = _integers(cursors.get(NEXT_STREAM), 1)
+        self.catalogue.next_number = max(self.catalogue.next_number, following)
+        epoch, seq = _integers(cursors.get(TRIMMED), 2)
+        self.trimmed = (epoch, seq)
         self.recovery.replay(contents.entries)
         self.journal.entries.extend(row._replace(body=b"") for row in contents.entries)
 
@@ -196,3 +190,9 @@ class Engine:
         """
         if self.is_read_only:
             raise StoreReadOnly("the store is open for reading only")
+
+
+def _integers(text: bytes | None, count: int) -> list[int]:
+    """The integers of a cursor; zeros where it is missing or damaged."""
+    found = [int(word) for word in (text or b"").split() if word.isdigit()]
+    return found if len(found) == count else [0] * count

@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 from labmon.datastream.backends.base import CARRY_ENTRY, EntryRow
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.exceptions import DamagedBlock
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.stream import Latest, LevelState, SealState, Stream
+from labmon.reading import Quality
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from labmon.datastream.backends.base import Backend, Contents
     from labmon.datastream.catalogue import Catalogue
     from labmon.datastream.entry import JournalEntry
 
@@ -24,18 +28,43 @@ log = logging.getLogger(__name__)
 
 
 class Recovery:
-    """Replays a journal into the heads of a catalogue.
+    """Puts streams and the journal of a store back into memory.
 
     Attributes:
         damaged: the entries that could not be read; their datapoints are gone.
+        reasons: all that was found damaged, for people.
         has_gaps: whether ordinals are missing, so that heads and journal no longer count alike.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
         self.damaged: list[EntryRow] = []
+        self.reasons: list[str] = []
         self.has_gaps = False
         self.readings = 0
+
+    async def load_streams(self, backend: Backend, contents: Contents) -> None:
+        """Fill the catalogue; a stream whose record is damaged is left out, and said so."""
+        for row in contents.streams:
+            try:
+                stream = Stream.from_document(*row)
+            except DamagedBlock as error:
+                self._report(f"{error}; its datapoints cannot be reached")
+                self._catalogue.next_number = max(self._catalogue.next_number, row.number + 1)
+                continue
+            self._catalogue.insert(stream)
+            state = contents.states.get(row.number)
+            if state is None:
+                continue
+            try:
+                stream.restore(SealState.decode(state))
+            except DamagedBlock as error:
+                self._report(f"stream {row.number}: {error}; it is found out from the blocks")
+                stream.restore(await found_state(backend, row.number))
+
+    def _report(self, reason: str) -> None:
+        log.error("the store is damaged: %s", reason)
+        self.reasons.append(reason)
 
     def replay(self, rows: Iterable[EntryRow]) -> None:
         """Put back what the entries say and no block has; carried datapoints come first."""
@@ -45,7 +74,7 @@ class Recovery:
                     row.body, which=f"journal entry {row.key.epoch}/{row.key.number}"
                 )
             except DamagedBlock as error:
-                log.error("readings are lost: %s", error)  # noqa: TRY400 - the message says it all
+                self._report(f"readings are lost: {error}")
                 self.damaged.append(row)
                 self.has_gaps = True
                 continue
@@ -79,3 +108,22 @@ class Recovery:
                 self.has_gaps = True
             skips[number] = max(0, known - first)
         return skips
+
+
+async def found_state(backend: Backend, number: int) -> SealState:
+    """How far a stream is sealed, as its blocks tell; of the newest datapoint only the time."""
+    state = SealState()
+    for granularity in Granularity.values:
+        outlines = await backend.read_outlines(number, granularity.key)
+        if not outlines:
+            continue
+        if granularity is Granularity.Raw:
+            state.through = max(outline.through for outline in outlines)
+            state.first_ns = min(outline.from_ns for outline in outlines)
+            state.last_ns = max(outline.to_ns for outline in outlines)
+            state.latest = Latest(state.last_ns, None, Quality.FAULT)
+        else:
+            last = outlines[-1]
+            until_ns = max(outline.to_ns for outline in outlines)
+            state.levels[granularity.key] = LevelState(until_ns, last.key.ordinal + last.length)
+    return state

@@ -15,6 +15,7 @@ import msgpack
 import orjson
 
 from labmon.datastream import values
+from labmon.datastream.checked import with_checksum, without_checksum
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.head import Head
@@ -91,12 +92,20 @@ class SealState:
             key: (level.until_ns, level.next_ordinal, level.buckets, level.datapoints)
             for key, level in self.levels.items()
         }
-        return _pack((self.through, self.removed, self.first_ns, self.last_ns, self.latest, levels))
+        return with_checksum(
+            _pack((self.through, self.removed, self.first_ns, self.last_ns, self.latest, levels))
+        )
 
     @classmethod
     def decode(cls, data: bytes) -> SealState:
-        """From bytes."""
-        through, removed, first_ns, last_ns, latest, levels = msgpack.unpackb(data)
+        """From bytes.
+
+        Raises:
+            DamagedBlock: they are not what was written.
+        """
+        through, removed, first_ns, last_ns, latest, levels = msgpack.unpackb(
+            without_checksum(data, "the state of a stream")
+        )
         return cls(
             through,
             removed,
@@ -215,12 +224,16 @@ class Stream:
 
     def document(self) -> bytes:
         """Tags and configuration as bytes."""
-        return orjson.dumps({"tags": self.tags, "config": self.config.to_dict()})
+        return with_checksum(orjson.dumps({"tags": self.tags, "config": self.config.to_dict()}))
 
     @classmethod
     def from_document(cls, number: int, stream_id: str, document: bytes) -> Stream:
-        """A stream as it was written down, without its state."""
-        data = orjson.loads(document)
+        """A stream as it was written down, without its state.
+
+        Raises:
+            DamagedBlock: the document is not what was written.
+        """
+        data = orjson.loads(without_checksum(document, f"stream {number} ({stream_id})"))
         return cls(number, stream_id, data["tags"], StreamConfig.from_dict(data["config"]))
 
     def restore(self, state: SealState) -> None:

@@ -158,11 +158,16 @@ class SqliteBackend(Backend):
         connection = self._connection()
         found: dict[BlockKey, bytes] = {}
         for key in keys:
-            row = connection.execute(
-                "SELECT bodies.body FROM blocks JOIN bodies ON bodies.id = blocks.body"
-                " WHERE stream = ? AND granularity = ? AND ordinal = ? AND generation = ?",
-                key,
-            ).fetchone()
+            try:
+                row = connection.execute(
+                    "SELECT bodies.body FROM blocks JOIN bodies ON bodies.id = blocks.body"
+                    " WHERE stream = ? AND granularity = ? AND ordinal = ? AND generation = ?",
+                    key,
+                ).fetchone()
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
+                    raise
+                continue  # the pages of this one are damaged, others may be well
             if row is not None:
                 found[key] = row[0]
         return found

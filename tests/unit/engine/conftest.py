@@ -61,7 +61,7 @@ def until():
 
     async def wait(condition, timeout_s=5.0):
         async with asyncio.timeout(timeout_s):
-            while not condition():
+            while not condition():  # noqa: ASYNC110 - nothing tells when it comes true
                 await asyncio.sleep(0.005)
 
     return wait

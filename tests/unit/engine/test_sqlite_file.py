@@ -23,7 +23,7 @@ async def fill(path, **options):
 
 
 def bytes_of(path):
-    return {name: (path.parent / name).read_bytes() for name in sorted(os.listdir(path.parent))}
+    return {file.name: file.read_bytes() for file in path.parent.iterdir()}
 
 
 async def test_the_file_says_what_it_is_from_the_first_day(path):
