@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from tornado.web import Application
@@ -12,12 +13,14 @@ from labmon.web.assets import static_dir
 from labmon.web.gate import Gate
 from labmon.web.handler import NotFoundHandler
 from labmon.web.live import Live
+from labmon.web.loop_lag import LoopLag
 from labmon.web.routes import API, FILES, SOCKETS
 from labmon.web.security import Gatekeeper
 
 if TYPE_CHECKING:
     from tornado.web import RequestHandler
 
+    from labmon.web.server import BoundedServer
     from labmon.web.services import Services
 
 log = logging.getLogger(__name__)
@@ -31,7 +34,12 @@ class LabmonApplication(Application):
         gate: for heavy queries.
         retries: what was appended under which key.
         live: the live connections.
+        lag: how late the event loop runs.
+        answers: how many requests were answered, by the first digit of the status.
+        http: the server once it listens, for its counters.
     """
+
+    http: BoundedServer | None = None
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -39,6 +47,8 @@ class LabmonApplication(Application):
         self.gate = Gate(services.limits.queries, services.limits.waiting_queries)
         self.retries = Retries(services.limits.keys)
         self.live = Live(services)
+        self.lag = LoopLag()
+        self.answers: Counter[str] = Counter()
         files = {"path": str(static_dir())}
         super().__init__(
             [
@@ -47,23 +57,22 @@ class LabmonApplication(Application):
                 *((pattern, handler, files) for pattern, handler in FILES),
             ],
             default_handler_class=NotFoundHandler,
-            log_function=_log_request,
             compress_response=False,
+        )
+
+    def log_request(self, handler: RequestHandler) -> None:
+        """Count it; one line for debugging, without the query, which may hold what is private."""
+        request, status = handler.request, handler.get_status()
+        self.answers[f"{status // 100}xx"] += 1
+        log.debug(
+            "%d %s %s %.1f ms",
+            status,
+            request.method,
+            request.path,
+            1000 * request.request_time(),
         )
 
 
 def make_app(services: Services) -> LabmonApplication:
     """The application of these services; must be made on the event loop."""
     return LabmonApplication(services)
-
-
-def _log_request(handler: RequestHandler) -> None:
-    """One line for debugging: the address without its query, which may hold what is private."""
-    request = handler.request
-    log.debug(
-        "%d %s %s %.1f ms",
-        handler.get_status(),
-        request.method,
-        request.path,
-        1000 * request.request_time(),
-    )

@@ -20,6 +20,7 @@ from labmon.web.cursor import Cursor
 from labmon.web.mailbox import Mailbox
 from labmon.web.problems import describe
 from labmon.web.replay import Replay
+from labmon.web.thinning import ThinnedTopic
 from labmon.web.topics import Member, Topic
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TopicKey = tuple[Selection, str, float | None]
+"""What is selected, in which format, at most how often a second."""
 SWEEP_S: Final = 1.0
 SLOW: Final = (3008, "slow")
 GOING_AWAY: Final = (1001, "the server stops")
@@ -86,13 +89,22 @@ class LiveClient:
         id: SubscriptionId | None,
         selection: Selection,
         after: Cursor | None,
+        max_rate: float | None = None,
     ) -> None:
-        """Send what is selected, from a cursor or from now on; the same id replaces the old one."""
+        """Send what is selected, from a cursor or from now on; the same id replaces the old one.
+
+        With `max_rate`, at most so many updates a second of each stream, once it is live.
+        """
         self.unsubscribe(id)
+
+        def join() -> None:
+            topic = self._live.topic(selection, self.encoder, max_rate)
+            self._members[id] = topic, topic.join(self.mailbox, id)
+
         if after is None:
-            self._join(id, selection)
+            join()
         else:
-            task = asyncio.create_task(self._replay(id, selection, after), name="replay")
+            task = asyncio.create_task(self._replay(id, selection, after, join), name="replay")
             self._replays[id] = task
 
     def unsubscribe(self, id: SubscriptionId | None) -> bool:
@@ -112,19 +124,16 @@ class LiveClient:
             self.unsubscribe(id_)
         self.mailbox.closed()
 
-    def _join(self, id: SubscriptionId | None, selection: Selection) -> None:
-        topic = self._live.topic(selection, self.encoder)
-        self._members[id] = topic, topic.join(self.mailbox, id)
-
     async def _replay(
         self,
         id: SubscriptionId | None,
         selection: Selection,
         after: Cursor,
+        join: Callable[[], None],
     ) -> None:
         replay = Replay(self._live.services, selection, self.encoder, self.mailbox, id)
         try:
-            await replay.run(after, lambda: self._join(id, selection))
+            await replay.run(after, join)
         except StreamClosedError:
             pass  # the client's own close takes everything away
         except LabmonError as error:
@@ -151,7 +160,8 @@ class Live:
         self.slow_clients = 0
         """How many were cut because they took nothing."""
         self._skipped = 0
-        self._topics: dict[tuple[Selection, str], Topic] = {}
+        self._sent = 0
+        self._topics: dict[TopicKey, Topic] = {}
         self._events = services.hub.subscribe(Selection(()))
         self._tasks: list[asyncio.Task[None]] = []
         self._emptied = asyncio.Event()
@@ -160,6 +170,11 @@ class Live:
     def skipped_readings(self) -> int:
         """Readings that slow clients did not get, over all clients."""
         return self._skipped + sum(topic.skipped_readings for topic in self._topics.values())
+
+    @property
+    def sent_frames(self) -> int:
+        """Messages that went to live clients."""
+        return self._sent + sum(client.mailbox.sent_frames for client in self.clients)
 
     @property
     def topics(self) -> int:
@@ -188,29 +203,37 @@ class Live:
         client.closed()
         if client in self.clients:
             self.clients.discard(client)
+            self._sent += client.mailbox.sent_frames
             self.addresses[client.address] -= 1
             if not self.addresses[client.address]:
                 del self.addresses[client.address]
         if not self.clients:
             self._emptied.set()
 
-    def topic(self, selection: Selection, encoder: Encoder) -> Topic:
-        """The topic of a selection in a format, shared."""
-        key = selection, encoder.name
+    def topic(self, selection: Selection, encoder: Encoder, max_rate: float | None) -> Topic:
+        """The topic of a selection in a format, at most so often, shared."""
+        hub, clock, interval_s = (
+            self.services.hub,
+            self.services.clock,
+            self.services.limits.interval_s,
+        )
+        if max_rate is not None and max_rate * interval_s >= 1:
+            max_rate = None
+        key = selection, encoder.name, max_rate
         topic = self._topics.get(key)
         if topic is None:
-            services = self.services
-            topic = Topic(
-                services.hub, selection, encoder, services.clock, services.limits.interval_s
-            )
+            if max_rate is None:
+                topic = Topic(hub, selection, encoder, clock, interval_s)
+            else:
+                topic = ThinnedTopic(hub, selection, encoder, clock, max_rate)
             topic.task.add_done_callback(lambda task: self._topic_ended(key, task))
             self._topics[key] = topic
         return topic
 
     def release(self, topic: Topic) -> None:
         """Close a topic that nobody is in any more."""
-        key = topic.selection, topic.encoder.name
-        if topic.is_empty and self._topics.get(key) is topic:
+        key = next((key for key, each in self._topics.items() if each is topic), None)
+        if key is not None and topic.is_empty:
             del self._topics[key]
             self._skipped += topic.skipped_readings
             topic.close()
@@ -272,7 +295,7 @@ class Live:
             if client.encoder.name == "sse":
                 client.mailbox.offer(b": still here\n\n")
 
-    def _topic_ended(self, key: tuple[Selection, str], task: asyncio.Task[None]) -> None:
+    def _topic_ended(self, key: TopicKey, task: asyncio.Task[None]) -> None:
         if task.cancelled() or task.exception() is None:
             return
         log.error("bug in the live topic %s", key, exc_info=task.exception())

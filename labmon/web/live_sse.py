@@ -17,7 +17,7 @@ from labmon.web.cursor import Cursor
 from labmon.web.encoders import SSE
 from labmon.web.handler import ApiHandler
 from labmon.web.live import LiveClient
-from labmon.web.live_ws import prepare_socket, selection_of
+from labmon.web.live_ws import MAX_RATE, prepare_socket, selection_of
 from labmon.web.operation import TEXT, Operation, Parameter
 
 if TYPE_CHECKING:
@@ -45,6 +45,12 @@ class LiveEventsHandler(ApiHandler):
                 ),
                 Parameter(
                     "last_event_id", "Cursor after which to go on; the header goes before.", TEXT
+                ),
+                Parameter(
+                    "max_rate",
+                    "At most so many updates a second of each stream; what is left out is summed"
+                    " up: minimum, maximum and count stand behind the quality.",
+                    {"type": "number", "minimum": MAX_RATE[0], "maximum": MAX_RATE[1]},
                 ),
             ),
             answer_type="text/event-stream",
@@ -75,7 +81,7 @@ class LiveEventsHandler(ApiHandler):
         client.mailbox.put(SSE.position(str(after or live.cursor())))
         live.add(client)
         try:
-            client.subscribe(None, selection, after)
+            client.subscribe(None, selection, after, self.query["max_rate"])
             await _until_closed(stream)
         finally:
             live.remove(client)

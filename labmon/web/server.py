@@ -122,6 +122,8 @@ class Server:
             body_timeout=config.body_timeout_s,
             max_buffer_size=max(config.max_body_bytes, 1 << 20) * 2,
         )
+        self.application.http = http
+        self.application.lag.start()
         self.application.live.start()
         http.add_sockets(sockets)
         return sockets[0].getsockname()[1]
@@ -132,6 +134,7 @@ class Server:
         if http is None:
             return
         http.stop()
+        await self.application.lag.stop()
         await self.application.live.stop()
         try:
             await asyncio.wait_for(http.close_all_connections(), CLOSE_S)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from typing import TYPE_CHECKING, ClassVar, Final
+
+import psutil
 
 from labmon import __version__
 from labmon.reading import Quality
 from labmon.timestamps import SECOND_NS
 from labmon.web.handler import ApiHandler
+from labmon.web.loop_lag import BOUNDS_S
 from labmon.web.operation import Operation
 from labmon.web.pushed import is_number
 
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from labmon.web.application import LabmonApplication
+    from labmon.web.loop_lag import LoopLag
 
 Sample = tuple[dict[str, str], float]
 STATES: Final = ("disabled", "connecting", "online", "offline", "stuck")
@@ -39,10 +44,40 @@ class MetricsHandler(ApiHandler):
 
 def families(application: LabmonApplication) -> Iterator[str]:
     """The text of each family."""
+    yield from _process(application)
     yield from _server(application)
     yield from _live(application)
     yield from _devices(application)
     yield from _readings(application)
+
+
+def _process(application: LabmonApplication) -> Iterator[str]:
+    process = psutil.Process()
+    with process.oneshot():
+        cpu, memory = process.cpu_times(), process.memory_info()
+        descriptors = process.num_fds() if hasattr(process, "num_fds") else 0
+        threads, started = process.num_threads(), process.create_time()
+    yield _one("process_cpu_seconds_total", "counter", "CPU time used.", cpu.user + cpu.system)
+    yield _one("process_resident_memory_bytes", "gauge", "Resident memory.", memory.rss)
+    yield _one("process_open_fds", "gauge", "Open file descriptors.", descriptors)
+    yield _one("process_start_time_seconds", "gauge", "When it started, Unix time.", started)
+    yield _one("labmon_threads", "gauge", "Threads.", threads)
+    yield _one("labmon_asyncio_tasks", "gauge", "Tasks.", len(asyncio.all_tasks()))
+    yield _lag(application.lag)
+
+
+def _lag(lag: LoopLag) -> str:
+    name, text = "labmon_loop_lag_seconds", "How late the event loop runs what is due."
+    lines = [f"# HELP {name} {text}", f"# TYPE {name} histogram"]
+    for bound_s, count in zip(BOUNDS_S, lag.counts, strict=True):
+        lines.append(f'{name}_bucket{{le="{bound_s}"}} {count}')
+    lines += [
+        f'{name}_bucket{{le="+Inf"}} {lag.total}',
+        f"{name}_sum {lag.sum_s!r}",
+        f"{name}_count {lag.total}",
+    ]
+    worst = _one("labmon_loop_lag_worst_seconds", "gauge", "Worst since the start.", lag.worst_s)
+    return "\n".join(lines) + "\n" + worst
 
 
 def _server(application: LabmonApplication) -> Iterator[str]:
@@ -79,6 +114,17 @@ def _server(application: LabmonApplication) -> Iterator[str]:
     )
     yield _one("labmon_durable_seq", "gauge", "Newest durable reading.", store.durable_seq)
     yield _one("labmon_streams", "gauge", "Streams.", len(store.paths()))
+    yield family(
+        "labmon_http_answers_total",
+        "counter",
+        "Requests answered.",
+        [({"status": status}, count) for status, count in sorted(application.answers.items())],
+    )
+    http = application.http
+    if http is not None:
+        yield _one("labmon_connections", "gauge", "Open connections.", http.connections)
+        text = "Connections turned away because there were too many."
+        yield _one("labmon_refused_connections_total", "counter", text, http.refused)
 
 
 def _live(application: LabmonApplication) -> Iterator[str]:
@@ -106,6 +152,8 @@ def _live(application: LabmonApplication) -> Iterator[str]:
         "Readings that slow clients did not get.",
         live.skipped_readings,
     )
+    frames = live.sent_frames
+    yield _one("labmon_live_messages_total", "counter", "Messages to live clients.", frames)
     yield _one("labmon_queries", "gauge", "Heavy queries under way.", application.gate.inside)
 
 

@@ -348,3 +348,36 @@ async def until_subscribed(node, count=1):
             return
         await asyncio.sleep(0.002)
     raise AssertionError("nobody subscribed")
+
+
+async def test_a_thinned_subscription_gets_the_newest_and_what_was_left_out(node):
+    socket = await node.socket()
+    await socket.subscribe("lab/*", max_rate=4)
+    await until_subscribed(node)
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    node.publish(("lab/a", 5), ("lab/word", "x"))
+    first = await socket.next("readings")
+    assert [row[2:] for row in first["readings"]] == [[5, 0], ["x", 0]]
+    assert loop.time() - begin < 0.2
+    for value in (1, 9, 4):
+        node.publish(("lab/a", value), ("lab/word", "y"))
+    node.publish(("lab/a", 99), quality=2)
+    node.publish(("lab/b", 7))
+    second = await socket.next("readings")
+    assert loop.time() - begin > 0.2
+    assert {row[0]: row[2:] for row in second["readings"]} == {
+        "lab/a": [99, 2, 1, 9, 4],
+        "lab/word": ["y", 0, None, None, 3],
+        "lab/b": [7, 0],
+    }
+    socket.close()
+
+
+async def test_a_rate_that_is_no_rate_is_refused(node):
+    socket = await node.socket()
+    for rate in (0, -1, "5", True, 1e9):
+        await socket.subscribe("lab/*", max_rate=rate)
+        assert "max_rate" in (await socket.next("error"))["error"]["message"]
+    socket.close()
+    await node.refused("/api/v1/live?max_rate=0", 400)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import time
 
 import msgpack
@@ -286,8 +287,13 @@ async def test_metrics_are_prometheus_text(node):
     assert "labmon_readings_total 3" in text
     assert 'labmon_device_state{device="oven",state="connecting"}' in text
     assert "lab/c" not in text
+    assert 'labmon_loop_lag_seconds_bucket{le="+Inf"}' in text
+    assert "process_resident_memory_bytes" in text
     names = [line.split()[2] for line in text.splitlines() if line.startswith("# TYPE")]
     assert len(names) == len(set(names))
+    sample = re.compile(r'[a-z_:]+(\{([a-z_]+="([^"\\\n]|\\.)*",?)*\})? (-?[0-9.e+-]+|NaN|[+-]Inf)')
+    for line in text.splitlines():
+        assert line.startswith("# ") or sample.fullmatch(line), line
 
 
 async def test_unknown_parameters_are_refused_with_those_that_are_known(node):
