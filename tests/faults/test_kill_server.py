@@ -47,9 +47,7 @@ class Load:
 
 
 def stored(server, stream):
-    reply = server.get(
-        f"/api/v1/data?stream=load/{stream}&start=0&end=%2B1d&granularity=raw"
-    )
+    reply = server.get(f"/api/v1/data?stream=load/{stream}&start=0&end=%2B1d&granularity=raw")
     columns = reply["streams"][0]
     return [v for v in columns["v"] if v is not None]
 
