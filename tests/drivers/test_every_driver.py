@@ -14,16 +14,22 @@ from typing import Any
 import pytest
 
 from labmon.device import LinkDriver, Value
+from labmon.device.channels import all_channels
 from labmon.device.simulator import make_simulator
 from labmon.device.transport import Link
 from labmon.errors import InstrumentError
 from labmon_drivers.agilent_pump import AgilentPump
+from labmon_drivers.agilent_xgs600 import AgilentXgs600
 from labmon_drivers.gamma import Gamma
 from labmon_drivers.lakeshore import LakeShore
+from labmon_drivers.leoni import Leoni
+from labmon_drivers.mks import Mks
+from labmon_drivers.omega import Omega
 from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
 from labmon_drivers.scpi import Scpi, ScpiChannel
 from labmon_drivers.serial_line import LineChannel, SerialLine
+from labmon_drivers.srs import Srs
 from labmon_drivers.toptica import Toptica
 
 FAST = {"reply_timeout_s": 0.2, "write_timeout_s": 0.5}
@@ -117,6 +123,28 @@ CASES = {
         {"pressure_1": 2.4e-9, "current_1": 2.6e-7, "voltage_1": 7000.0},
         tolerance=1e-6,
     ),
+    "mks": Case(
+        Mks,
+        "sim://mks",
+        {"pressure_1": 2.3e-9, "pressure_2": 4.7e-3, "pressure_3": None},
+        tolerance=1e-6,
+    ),
+    "mks 937A": Case(
+        Mks,
+        "sim://mks?model=937A",
+        {"pressure_1": 2.3e-9, "pressure_2": 4.7e-3, "pressure_3": None},
+        tolerance=1e-6,
+        settings={"model": "937A"},
+    ),
+    "agilent_xgs600": Case(
+        AgilentXgs600,
+        "sim://agilent_xgs600",
+        {"pressure_1": 1.5e-9, "pressure_2": None, "pressure_3": 4.2e-3, "pressure_4": None},
+        tolerance=1e-6,
+    ),
+    "omega": Case(Omega, "sim://omega", {"value": 23.4}, tolerance=1e-6),
+    "srs": Case(Srs, "sim://srs", {"heater": 12.5, "in_3a": 25.013, "in_3b": None}, tolerance=1e-6),
+    "leoni": Case(Leoni, "sim://leoni", {"output": 3.0}),
 }
 
 
@@ -132,7 +160,8 @@ def test_it_reads_its_simulator(case):
     assert isinstance(driver.identify(), str)
     case.check(driver.poll())
     case.check(driver.poll())
-    assert set(case.expected) <= set(driver.channels)
+    channels = all_channels("test", driver)
+    assert set(case.expected) <= set(channels)
     driver.disconnect()
     driver.disconnect()
     with pytest.raises(InstrumentError):

@@ -9,12 +9,17 @@ from labmon.device.simulator import register_simulator
 
 SIMULATORS: Final = {
     "agilent_pump": "labmon_drivers.simulators.agilent_window:AgilentWindow",
+    "agilent_xgs600": "labmon_drivers.simulators.xgs600:Xgs600",
     "gamma": "labmon_drivers.simulators.gamma:Gamma",
     "gauge": "labmon_drivers.simulators.gauge:Gauge",
+    "lakeshore": "labmon_drivers.simulators.lakeshore:LakeShore",
+    "leoni": "labmon_drivers.simulators.leoni:Leoni",
+    "mks": "labmon_drivers.simulators.mks:Mks",
+    "omega": "labmon_drivers.simulators.omega:Omega",
     "pfeiffer": "labmon_drivers.simulators.pfeiffer_tpg:PfeifferTpg",
     "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
-    "lakeshore": "labmon_drivers.simulators.lakeshore:LakeShore",
     "scpi": "labmon_drivers.simulators.scpi:Scpi",
+    "srs": "labmon_drivers.simulators.srs:Srs",
     "toptica": "labmon_drivers.simulators.decof:Decof",
 }
 

@@ -1,0 +1,139 @@
+"""`mks`: vacuum gauge controllers 937A, 937B and 946 by MKS.
+
+937B and 946: `@254PR1?;FF` is answered with `@001ACK2.3E-09;FF`, or `@001NAK150;FF`. 937A: `P1` is
+answered with the pressure. Manuals: MKS 937B operation manual 100016467; 937A 102793. The trap: in
+place of a pressure stand words such as `OFF`, `ATM` and `LO<E-11`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, ClassVar, Final, Literal, Unpack
+
+from labmon.device import (
+    InstrumentError,
+    Limits,
+    LinkDriver,
+    LinkKeys,
+    LinkSettings,
+    Port,
+    Quality,
+    Value,
+    as_number,
+    command,
+)
+from labmon_drivers._pressures import PressureUnit, converted, pressure_channel
+
+WORDS: Final = {
+    "ATM": Quality.OVER_RANGE,
+    "OFF": Quality.NO_SIGNAL,
+    "RP_OFF": Quality.NO_SIGNAL,
+    "CTRL_OFF": Quality.NO_SIGNAL,
+    "PROT_OFF": Quality.NO_SIGNAL,
+    "WAIT": Quality.NO_SIGNAL,
+    "NOGAUGE": Quality.NO_SIGNAL,
+    "NO_GAUGE": Quality.NO_SIGNAL,
+    "MISCONN": Quality.FAULT,
+    "LOWEMIS": Quality.FAULT,
+}
+UNITS: Final = {"TORR": "Torr", "MBAR": "mbar", "PASCAL": "Pa"}
+END: Final = b";FF"
+_REPLY: Final = re.compile(r"@(\d{3})(ACK|NAK)(.*)", re.DOTALL)
+
+
+class Mks(LinkDriver):
+    """A vacuum gauge controller by MKS: 937A, 937B, 946.
+
+    Args:
+        model: `937A`, `937B` or `946`.
+        address: of the controller; 254: whoever is there.
+        gauges: the channels to read, such as [1, 3].
+        labels: what stands on their tiles, in the same order.
+        unit: of the pressures, whatever the controller shows (937A: what it is set to).
+    """
+
+    link_settings: ClassVar = LinkSettings(
+        baud_rate=9600, terminator="\r", reply_timeout_s=1.0, tcp_port=23
+    )
+
+    def __init__(
+        self,
+        port: Port,
+        model: Literal["937A", "937B", "946"] = "937B",
+        address: Annotated[int, Limits(1, 254)] = 254,
+        gauges: list[Annotated[int, Limits(1, 6)]] | None = None,
+        labels: list[str] | None = None,
+        unit: PressureUnit = "mbar",
+        **link: Unpack[LinkKeys],
+    ) -> None:
+        super().__init__(port, **link)
+        self.model = f"MKS {model}"
+        self._is_old = model == "937A"
+        self._address = address
+        self._gauges = gauges or [1, 2, 3]
+        self._unit: str = unit
+        self.channels = {}
+        for place, gauge in enumerate(self._gauges):
+            label = labels[place] if labels and place < len(labels) else f"Gauge {gauge}"
+            description = f"pressure at channel {gauge}"
+            self.channels[f"pressure_{gauge}"] = pressure_channel(unit, label, description)
+
+    def poll(self) -> dict[str, Value]:
+        """The pressure at each gauge."""
+        values = {gauge: parse_pressure(self._pressure(gauge)) for gauge in self._gauges}
+        shown = self._unit if self._is_old else UNITS.get(self.ask("U?").upper(), "")
+        if not shown:
+            raise InstrumentError("the controller shows an unknown unit")
+        return {f"pressure_{g}": converted(value, shown, self._unit) for g, value in values.items()}
+
+    @command(confirm="Switch the gauge?")
+    def switch_gauge(self, gauge: Annotated[int, Limits(1, 6)], on: bool) -> bool:
+        """Switch the power of a cold or hot cathode on or off (937B, 946).
+
+        Args:
+            gauge: its channel.
+            on: whether it is to measure.
+
+        Returns:
+            whether it is on, as read back.
+        """
+        if self._is_old:
+            raise InstrumentError("a 937A is switched at its front panel")
+        self.ask(f"CP{gauge}!{'ON' if on else 'OFF'}")
+        return self.ask(f"CP{gauge}?").upper() == "ON"
+
+    def ask(self, text: str) -> str:
+        """The answer to a command of a 937B or 946.
+
+        Raises:
+            InstrumentError: it is refused, or another's.
+        """
+        with self.link.turn:
+            self.link.drop_input()
+            self.link.write(f"@{self._address:03d}{text}".encode("ascii") + END)
+            line = self.link.decode(self.link.read_line(end=END))
+        match = _REPLY.fullmatch(line)
+        if match is None or (self._address != 254 and int(match[1]) != self._address):
+            raise InstrumentError(f"{line[:60]!r} is no answer of address {self._address}")
+        if match[2] == "NAK":
+            raise InstrumentError(f"{text} was refused: error {match[3][:10]}")
+        return match[3].strip()
+
+    def _pressure(self, gauge: int) -> str:
+        return self.link.query(f"P{gauge}") if self._is_old else self.ask(f"PR{gauge}?")
+
+
+def parse_pressure(text: str) -> Value:
+    """A pressure, or what the word in its place means.
+
+    Raises:
+        InstrumentError: it is neither.
+    """
+    word = text.strip().upper()
+    if word in WORDS:
+        return Value(None, WORDS[word])
+    if word.startswith("LO"):
+        return Value(None, Quality.UNDER_RANGE)
+    if word.startswith((">", "HI")):
+        return Value(None, Quality.OVER_RANGE)
+    return Value(as_number(word))

@@ -1,0 +1,113 @@
+"""`srs`: temperature controllers PTC10 and CTC100 by Stanford Research Systems.
+
+Over TCP port 23, RS-232 or USB. Manual: SRS PTC10 operation manual, "Remote programming". The trap:
+its network socket serves a single client; a second one is refused until the first is gone.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import ClassVar, Final, Unpack
+
+from labmon.device import (
+    Channel,
+    InstrumentError,
+    LinkDriver,
+    LinkKeys,
+    LinkSettings,
+    Port,
+    Quality,
+    Value,
+    as_number,
+    command,
+)
+from labmon_drivers._channels import ChannelSettings
+
+MAX_OUTPUTS: Final = 64
+
+
+class Srs(LinkDriver):
+    """A temperature controller PTC10 or CTC100 by Stanford Research Systems.
+
+    Args:
+        unit: of the channels that `outputs` does not name.
+        outputs: by the name in the instrument: `unit`, `label`, `digits` and so on.
+    """
+
+    link_settings: ClassVar = LinkSettings(
+        baud_rate=9600, terminator="\n", reply_timeout_s=1.0, tcp_port=23
+    )
+    model = "SRS temperature controller"
+
+    def __init__(
+        self,
+        port: Port,
+        unit: str = "°C",
+        outputs: dict[str, ChannelSettings] | None = None,
+        **link: Unpack[LinkKeys],
+    ) -> None:
+        super().__init__(port, **link)
+        self._unit = unit
+        self._described = outputs or {}
+        self._names: list[str] = []
+
+    def prepare(self) -> None:
+        """Ask for the names of all channels."""
+        names = [name.strip() for name in self.link.query("getOutputNames?").split(",")]
+        if not 0 < len(names) <= MAX_OUTPUTS or not all(names) or len(set(names)) < len(names):
+            raise InstrumentError(f"{','.join(names)[:60]!r} are no names of channels")
+        self._names = names
+        self.channels = {channel_name(name): self._channel(name) for name in names}
+
+    def identify(self) -> str:
+        """Model and serial number."""
+        fields = self.link.query("*IDN?").split(",")
+        return " ".join(field.strip() for field in fields[:2])[:80]
+
+    def poll(self) -> dict[str, Value]:
+        """All channels, in one answer."""
+        cells = self.link.query("getOutput?").split(",")
+        if len(cells) != len(self._names):
+            raise InstrumentError(f"{len(cells)} values came, not {len(self._names)}")
+        pairs = zip(self._names, cells, strict=True)
+        return {channel_name(name): self._value(name, cell) for name, cell in pairs}
+
+    @command
+    def set_setpoint(self, output: str, value: float) -> float:
+        """Set the temperature that a control loop holds.
+
+        Args:
+            output: name of the output in the instrument.
+            value: in the unit of its input.
+
+        Returns:
+            the setpoint as read back.
+        """
+        if output not in self._names:
+            raise InstrumentError(
+                f"there is no {output[:40]!r}; there are: {', '.join(self._names)}"
+            )
+        self.link.write_line(f'"{output}.PID.setpoint"={value:.6g}')
+        return as_number(self.link.query(f'"{output}.PID.setpoint?"'))
+
+    @command(confirm="Switch all outputs off?")
+    def kill_all(self) -> None:
+        """Switch all outputs off at once."""
+        self.link.write_line("kill all")
+
+    def _value(self, name: str, cell: str) -> Value:
+        number = as_number(cell)
+        if math.isnan(number):
+            return Value(None, Quality.NO_SIGNAL)
+        return self._described[name].value(number) if name in self._described else Value(number)
+
+    def _channel(self, name: str) -> Channel:
+        if name in self._described:
+            settings = self._described[name]
+            return settings.channel().described(label=settings.label or name)
+        return Channel(unit=self._unit, label=name, digits=3)
+
+
+def channel_name(name: str) -> str:
+    """A channel's name from the one in the instrument: `In 3A` is `in_3a`."""
+    return "".join(c if c.isalnum() else "_" for c in name.lower()).strip("_") or "_"
