@@ -11,6 +11,7 @@ import re
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, TypeVar, Unpack
 
 from labmon.device.simulator import SCHEME
@@ -18,6 +19,7 @@ from labmon.device.transports.serial_port import open_serial
 from labmon.device.transports.settings import LinkKeys, LinkSettings
 from labmon.device.transports.shared import share
 from labmon.device.transports.tcp import TcpStream, parse_address
+from labmon.device.transports.usbtmc import UsbtmcStream
 from labmon.errors import ConfigError, InstrumentError, InstrumentTimeoutError, OfflineError
 
 if TYPE_CHECKING:
@@ -52,7 +54,8 @@ def open_link(port: str, settings: LinkSettings | None = None, **keys: Unpack[Li
 
     Args:
         port: a serial device (`/dev/ttyUSB0`, `COM3`), `usb://SERIALNUMBER` of its adapter,
-            `tcp://HOST:PORT`, `rfc2217://HOST:PORT`, or `sim://NAME` for a simulator.
+            `tcp://HOST:PORT`, `rfc2217://HOST:PORT`, `/dev/usbtmc0`, or `sim://NAME` for a
+            simulator.
         settings: speed, terminators and times; the defaults where None.
         keys: single ones of `LinkKeys` that differ: `open_link(port, baud_rate=19200)`.
 
@@ -82,6 +85,8 @@ def _open_stream(port: str, settings: LinkSettings) -> ByteStream:
     if port.startswith(TCP_SCHEMES):
         address = parse_address(port, settings.tcp_port)
         return share(port, address, lambda: TcpStream(address, settings.connect_timeout_s))
+    if "usbtmc" in PurePath(port).name:
+        return share(port, None, lambda: UsbtmcStream(port, settings.reply_timeout_s))
     return share(port, settings.line, lambda: open_serial(port, settings))
 
 

@@ -21,6 +21,7 @@ from labmon.errors import InstrumentError
 from labmon_drivers.agilent_pump import AgilentPump
 from labmon_drivers.agilent_xgs600 import AgilentXgs600
 from labmon_drivers.gamma import Gamma
+from labmon_drivers.keithley import Keithley
 from labmon_drivers.lakeshore import LakeShore
 from labmon_drivers.leoni import Leoni
 from labmon_drivers.mks import Mks
@@ -30,6 +31,7 @@ from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
 from labmon_drivers.scpi import Scpi, ScpiChannel
 from labmon_drivers.serial_line import LineChannel, SerialLine
 from labmon_drivers.srs import Srs
+from labmon_drivers.thorlabs import Thorlabs
 from labmon_drivers.toptica import Toptica
 
 FAST = {"reply_timeout_s": 0.2, "write_timeout_s": 0.5}
@@ -145,6 +147,17 @@ CASES = {
     "omega": Case(Omega, "sim://omega", {"value": 23.4}, tolerance=1e-6),
     "srs": Case(Srs, "sim://srs", {"heater": 12.5, "in_3a": 25.013, "in_3b": None}, tolerance=1e-6),
     "leoni": Case(Leoni, "sim://leoni", {"output": 3.0}),
+    "keithley": Case(Keithley, "sim://keithley", {"voltage_dc": 1.234567}, tolerance=1e-4),
+    "thorlabs": Case(
+        Thorlabs, "sim://thorlabs", {"power": 1.824e-3, "sensor_temperature": 23.5}, tolerance=1e-6
+    ),
+    "thorlabs TSP01": Case(
+        Thorlabs,
+        "sim://thorlabs",
+        {"temperature": 22.13, "humidity": 41.2, "probe_2": None},
+        tolerance=1e-6,
+        settings={"instrument": "tsp01"},
+    ),
 }
 
 

@@ -356,6 +356,19 @@ def test_file_descriptors_above_1023_work(bench, kind, echo):
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
+def test_a_usbtmc_message_is_read_only_when_something_was_asked(bench, echo, tmp_path):
+    device = tmp_path / "usbtmc0"  # a pseudo-terminal: it knows none of the ioctls
+    bench.serve("pty", echo, link=device)
+    link = open_link(str(device), LinkSettings(terminator="\r\n", reply_timeout_s=0.3))
+    assert link.query("*IDN?") == "*IDN?"
+    echo.said = b"nobody asked\r\n"
+    with pytest.raises(InstrumentTimeoutError):
+        link.read_line(timeout_s=0.1)
+    link.close()
+    with pytest.raises(OfflineError, match="plugged in"):
+        open_link(str(tmp_path / "usbtmc7"))
+
+
 def test_escaped_terminators_of_the_configuration_are_understood():
     settings = LinkSettings().changed(terminator=r"\r\n", reply_terminator=r"\r")
     assert (settings.sent_end, settings.received_end) == (b"\r\n", b"\r")

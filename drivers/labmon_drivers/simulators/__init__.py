@@ -12,6 +12,7 @@ SIMULATORS: Final = {
     "agilent_xgs600": "labmon_drivers.simulators.xgs600:Xgs600",
     "gamma": "labmon_drivers.simulators.gamma:Gamma",
     "gauge": "labmon_drivers.simulators.gauge:Gauge",
+    "keithley": "labmon_drivers.simulators.meters:Multimeter",
     "lakeshore": "labmon_drivers.simulators.lakeshore:LakeShore",
     "leoni": "labmon_drivers.simulators.leoni:Leoni",
     "mks": "labmon_drivers.simulators.mks:Mks",
@@ -20,6 +21,7 @@ SIMULATORS: Final = {
     "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
     "scpi": "labmon_drivers.simulators.scpi:Scpi",
     "srs": "labmon_drivers.simulators.srs:Srs",
+    "thorlabs": "labmon_drivers.simulators.meters:PowerMeter",
     "toptica": "labmon_drivers.simulators.decof:Decof",
 }
 

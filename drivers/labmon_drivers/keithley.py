@@ -1,0 +1,117 @@
+"""`keithley`: multimeters 2000, 2001, 2010, 2110, DMM6500, and others that speak SCPI.
+
+The meter is set up after each connect, so that it measures the same after a power cut. Manual:
+Keithley 2000-900-01, chapter 5. The trap: an overflow is answered with 9.9E37, which is no voltage.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Final, Literal, Unpack
+
+from labmon.device import (
+    Channel,
+    InstrumentError,
+    Limits,
+    LinkDriver,
+    LinkKeys,
+    LinkSettings,
+    Port,
+    Value,
+    command,
+)
+from labmon_drivers.protocols.scpi import MAX_ERRORS, column, parse_error, parse_number
+
+FunctionName = Literal[
+    "voltage_dc",
+    "voltage_ac",
+    "current_dc",
+    "current_ac",
+    "resistance",
+    "resistance_4w",
+    "frequency",
+    "temperature",
+]
+FUNCTIONS: Final[dict[str, tuple[str, str, str, int]]] = {
+    "voltage_dc": ("VOLT:DC", "V", "DC voltage", 6),
+    "voltage_ac": ("VOLT:AC", "V", "AC voltage", 5),
+    "current_dc": ("CURR:DC", "A", "DC current", 7),
+    "current_ac": ("CURR:AC", "A", "AC current", 6),
+    "resistance": ("RES", "Ω", "Resistance", 3),
+    "resistance_4w": ("FRES", "Ω", "Resistance", 3),
+    "frequency": ("FREQ", "Hz", "Frequency", 3),
+    "temperature": ("TEMP", "°C", "Temperature", 3),
+}
+HAS_NPLC: Final = {
+    "VOLT:DC",
+    "CURR:DC",
+    "RES",
+    "FRES",
+    "TEMP",
+}
+
+
+class Keithley(LinkDriver):
+    """A multimeter by Keithley, or another that speaks SCPI.
+
+    Args:
+        function: what it measures.
+        nplc: integration time in periods of the mains.
+        range: in the unit of the function; 0: it chooses.
+        reset: whether it is reset when connecting, so that nothing else is set otherwise.
+    """
+
+    link_settings: ClassVar = LinkSettings(
+        baud_rate=9600, terminator="\n", reply_timeout_s=5.0, tcp_port=5025
+    )
+    model = "SCPI multimeter"
+
+    def __init__(
+        self,
+        port: Port,
+        function: FunctionName = "voltage_dc",
+        nplc: Annotated[float, Limits(0.01, 100)] = 10.0,
+        range: Annotated[float, Limits(0, None)] = 0.0,
+        reset: bool = True,
+        **link: Unpack[LinkKeys],
+    ) -> None:
+        super().__init__(port, **link)
+        self._word, unit, label, digits = FUNCTIONS[function]
+        self._nplc = nplc
+        self._range = range
+        self._reset = reset
+        self.channels = {function: Channel(unit, f"{label} at the input", label, digits)}
+        self._name = function
+
+    def prepare(self) -> None:
+        """Set the meter up, and ask whether it understood."""
+        if self._reset:
+            self.link.write_line("*RST")
+        self.link.write_line("*CLS")
+        self.link.write_line(f":CONF:{self._word}")
+        if self._word in HAS_NPLC:
+            self.link.write_line(f":SENS:{self._word}:NPLC {self._nplc:g}")
+        if self._range and self._word != "TEMP":
+            self.link.write_line(f":SENS:{self._word}:RANG {self._range:g}")
+        if said := self.errors():
+            raise InstrumentError(f"it refused its settings: {'; '.join(said)}")
+
+    def identify(self) -> str:
+        """Maker and model."""
+        fields = self.link.query("*IDN?").split(",")
+        return " ".join(field.strip() for field in fields[:2])[:80]
+
+    def poll(self) -> dict[str, Value]:
+        """One measurement."""
+        return {self._name: parse_number(column(self.link.query(":READ?"), 1))}
+
+    @command
+    def errors(self) -> list[str]:
+        """Take what is in the error queue.
+
+        Returns:
+            the errors, the oldest first.
+        """
+        said: list[str] = []
+        while len(said) < MAX_ERRORS and (error := parse_error(self.link.query(":SYST:ERR?"))):
+            said.append(error)
+        return said
