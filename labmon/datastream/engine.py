@@ -39,6 +39,7 @@ CACHE_BYTES: Final = 12 << 20
 SPANS_BYTES: Final = 12 << 20
 FLUSH_S: Final = 3.0
 """So long a store that is away may hold up the end."""
+FOLLOWERS: Final = "follower/"
 NEXT_STREAM: Final = "engine/next_stream"
 
 
@@ -174,6 +175,21 @@ class Engine:
             await self.sealer.through(*target)
         finally:
             self._imports.discard(target)
+
+    async def remove(self, streams: list[Stream], *, forget_cursors: bool) -> None:
+        """Remove streams with everything that belongs to them; durable when this returns."""
+        cursors = await self.backend.read_cursors(FOLLOWERS) if forget_cursors else {}
+        change = Change(
+            cursors=dict.fromkeys(cursors), removed_streams=[stream.number for stream in streams]
+        )
+        done = self.journal.submit(change)  # what was appended to them before is behind it
+        for stream in streams:
+            self.catalogue.remove(stream)
+            self.blocks.forget_stream(stream.number)
+            self.levels.forget_stream(stream.number)
+            for other in self.catalogue:
+                other.depends.discard(stream.number)
+        await done
 
     def write_stream(self, stream: Stream) -> None:
         """Write down a stream that was made or changed, before anything that comes later."""

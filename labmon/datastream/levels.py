@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     from labmon.datastream.rawdata import RawData
     from labmon.datastream.stream import Stream
 
-RAW_BLOCKS: Final = 32
-"""So many raw blocks are rolled up in one go."""
+_FREQUENCIES: Final = frozenset({"most_often", "least_often", "frequencies"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,7 +207,8 @@ def roll_up(stream: Stream, columns: Columns, step_ns: int) -> Rollups:
     """The rollups of datapoints of a stream."""
     if stream.is_numeric:
         return downsample.roll_up(columns, step_ns)
-    return downsample.roll_up_nominal(columns, step_ns)
+    counts_values = not _FREQUENCIES.isdisjoint(stream.config.value_downsamplers)
+    return downsample.roll_up_nominal(columns, step_ns, frequencies=counts_values)
 
 
 def holes(stored: list[BlockOutline], start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:

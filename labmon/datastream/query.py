@@ -17,6 +17,7 @@ from labmon.datastream.granularity import Granularity
 from labmon.datastream.lazy import Datapoints
 from labmon.datastream.stream import TIME_DOWNSAMPLERS
 from labmon.datastream.times import to_ns
+from labmon.datastream.values import VALUE_KEYS
 from labmon.timestamps import MAX_NS
 
 if TYPE_CHECKING:
@@ -31,19 +32,6 @@ if TYPE_CHECKING:
     from labmon.datastream.stream import Stream
     from labmon.datastream.times import Timestamp
 
-VALUE_KEYS: Final = {
-    "mean": "m",
-    "sum": "s",
-    "min": "l",
-    "max": "u",
-    "sum_squares": "q",
-    "std_dev": "d",
-    "count": "c",
-    "most_often": "o",
-    "least_often": "r",
-    "frequencies": "f",
-    "last": "z",
-}
 TIME_KEYS: Final = {"mean": "m", "first": "a", "last": "z"}
 CHUNK_BUCKETS: Final = 2048
 END_NS: Final = MAX_NS

@@ -147,17 +147,18 @@ class Sealer:
         shared = await asyncio.get_running_loop().run_in_executor(
             None, _split_and_encode, sealings, self.size
         )
-        change = Change(times=shared)
-        for sealing in sealings:
-            change.blocks += sealing.rows
-            change.states[sealing.number] = sealing.state.encode()
         patches: dict[int, list[BlockRow]] = {}
         for sealing in sealings:
             if len(sealing.late):
-                rows = await self._patched(streams, sealing)
-                patches[sealing.number] = rows
-                change.blocks += rows
-                change.removed_blocks += [_older(row) for row in rows]
+                patches[sealing.number] = await self._patched(streams, sealing)
+        # from here to the submission nothing awaits: a stream that is removed later goes for good
+        sealings = [one for one in sealings if self._catalogue.number(one.number) in streams]
+        change = Change(times=shared)
+        for sealing in sealings:
+            rows = patches.get(sealing.number, [])
+            change.blocks += [*sealing.rows, *rows]
+            change.removed_blocks += [_older(row) for row in rows]
+            change.states[sealing.number] = sealing.state.encode()
         await self._journal.submit(change)
         for sealing in sealings:
             self._sealed(sealing, patches.get(sealing.number, []))
@@ -228,7 +229,7 @@ class Sealer:
         self, stream: Stream, granularity: Granularity, level: LevelState, until_ns: int
     ) -> None:
         rows = await self._levels.sealed(stream, granularity, level.until_ns, until_ns)
-        if not len(rows):
+        if not len(rows) or self._catalogue.number(stream.number) is not stream:
             return
         after = LevelState(until_ns, level.next_ordinal)
         cuts = [*range(0, len(rows), 2 * self.size), len(rows)]

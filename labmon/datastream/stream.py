@@ -198,7 +198,9 @@ class Stream:
         self.id = stream_id
         self.tags = tags
         self.config = config
-        self.check = values.checker(config.value_type, config.value_type_options)
+        self.check = values.checker(
+            config.value_type, config.value_type_options, config.value_downsamplers
+        )
         self.is_numeric = config.value_type == "numeric"
         self.state = SealState()
         self.head = Head()

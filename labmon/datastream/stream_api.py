@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from labmon.datastream import tags as tagging
 from labmon.datastream.descriptor import describe
-from labmon.datastream.exceptions import UnsupportedValueType
+from labmon.datastream.exceptions import OutstandingDependenciesError, UnsupportedValueType
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.lazy import Streams
 from labmon.datastream.open_store import OpenStore
@@ -120,6 +120,29 @@ class StreamApi(OpenStore):
             StreamNotFound: there is none.
         """
         self._retag(stream_id, {})
+
+    async def delete_streams(self, query_tags: Mapping[str, Any] | None = None) -> None:
+        """Remove streams and all of their datapoints: all of the selected ones, or none.
+
+        Args:
+            query_tags: select the streams, `{}` every one; None removes everything, the
+                checkpoints of followers too.
+
+        Raises:
+            OutstandingDependenciesError: streams that are not selected are derived from them.
+        """
+        self._engine.check_writable()
+        catalogue = self._engine.catalogue
+        selected = catalogue.find(query_tags)
+        numbers = {stream.number for stream in selected}
+        for stream in selected:
+            outside = [catalogue.number(n) for n in stream.depends - numbers]
+            names = [other.path or other.id for other in outside if other is not None]
+            if names:
+                raise OutstandingDependenciesError(
+                    f"{stream.path or stream.id} stays: {', '.join(names)} are derived from it"
+                )
+        await self._engine.remove(selected, forget_cursors=query_tags is None)
 
     def _retag(self, stream_id: str, tags: dict[str, Any]) -> None:
         self._engine.check_writable()

@@ -15,15 +15,35 @@ import orjson
 from labmon.datastream.exceptions import UnsupportedValueType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 VALUE_TYPES: Final = ("numeric", "nominal", "graph")
+VALUE_KEYS: Final = {
+    "mean": "m",
+    "sum": "s",
+    "min": "l",
+    "max": "u",
+    "sum_squares": "q",
+    "std_dev": "d",
+    "count": "c",
+    "most_often": "o",
+    "least_often": "r",
+    "frequencies": "f",
+    "last": "z",
+}
+"""The downsamplers of values, and their keys in datapoints."""
+VALUE_NAMES: Final = {key: name for name, key in VALUE_KEYS.items()}
 
 
-def checker(value_type: str, options: Mapping[str, Any]) -> Callable[[Any], Any]:
+def checker(
+    value_type: str, options: Mapping[str, Any], downsamplers: Collection[str] = ()
+) -> Callable[[Any], Any]:
     """The function that checks values of a type.
+
+    A numeric stream that is downsampled also takes datapoints that are downsampled already:
+    dicts with exactly the names of its `downsamplers`, or their keys.
 
     Raises:
         UnsupportedValueType: there is no such type, or it has no such option.
@@ -41,7 +61,12 @@ def checker(value_type: str, options: Mapping[str, Any]) -> Callable[[Any], Any]
         return check_json
     if value_type == "graph":
         return check_graph
-    return check_decimal if options.get("high_accuracy") else check_number
+    plain = check_decimal if options.get("high_accuracy") else check_number
+
+    def check(value: Any) -> Any:
+        return check_given(value, downsamplers) if isinstance(value, dict) else plain(value)
+
+    return check if downsamplers else plain
 
 
 def check_number(value: Any) -> float | int | None:
@@ -59,6 +84,21 @@ def check_number(value: Any) -> float | int | None:
         number = float(value)
         return None if number != number else number
     raise UnsupportedValueType(f"{str(value)[:60]!r} is no number: this stream is numeric")
+
+
+def check_given(value: dict[str, Any], downsamplers: Collection[str]) -> dict[str, Any]:
+    """A datapoint that is downsampled already, by the names of the downsamplers."""
+    given = {VALUE_NAMES.get(name, name): number for name, number in value.items()}
+    if given.keys() != set(downsamplers) or len(given) != len(value):
+        raise UnsupportedValueType(
+            f"a downsampled value has exactly {', '.join(sorted(downsamplers))},"
+            f" not {', '.join(map(str, value))}"
+        )
+    checked = {name: check_number(number) for name, number in given.items()}
+    count = checked.get("count")
+    if not isinstance(count, int) or count < 0:
+        raise ValueError(f"the count of a downsampled value is a whole number, not {count!r}")
+    return checked
 
 
 def check_decimal(value: Any) -> str | None:

@@ -1,0 +1,88 @@
+"""Graphs, downsampled values and words: checked, stored, and downsampled."""
+
+import pytest
+
+from labmon.datastream import exceptions
+
+GRAPH = {"v": [{"i": "a", "name": "A"}, {"i": 2}], "e": [{"f": "a", "t": 2, "weight": 1}]}
+
+
+async def fetch(streams, stream, granularity="raw"):
+    return await (await streams.get_data(stream, granularity, 0)).fetch()
+
+
+async def test_a_graph_comes_back_and_its_newest_stands_for_a_bucket(streams):
+    stream = await streams.ensure_stream(
+        {"path": "g"}, {}, ["count", "last"], "raw", value_type="graph"
+    )
+    await streams.append(stream, GRAPH, 1)
+    await streams.append(stream, {"v": [], "e": []}, 2)
+    await streams.append(stream, None, 3)
+    assert [p["v"] for p in await fetch(streams, stream)] == [GRAPH, {"v": [], "e": []}, None]
+    (day,) = await fetch(streams, stream, "days")
+    assert day["v"] == {"c": 2, "z": {"v": [], "e": []}}
+
+
+@pytest.mark.parametrize(
+    ("graph", "reason"),
+    [
+        ({"v": [{"i": 1}, {"i": 1}]}, "there twice"),
+        ({"v": [{"i": 1}], "e": [{"f": 1, "t": 2}]}, "unknown vertex"),
+        ({"v": [{"name": 1}]}, "has"),
+        ({"v": [{"i": 1}], "e": [{"f": 1}]}, "has"),
+        ({"v": {}}, "list"),
+        ({"x": []}, "a graph is"),
+        ([1], "a graph is"),
+        (5, "a graph is"),
+    ],
+)
+async def test_a_graph_that_is_none_is_refused(streams, graph, reason):
+    stream = await streams.ensure_stream({"path": "g"}, {}, ["count"], "raw", value_type="graph")
+    with pytest.raises((ValueError, exceptions.UnsupportedValueType), match=reason):
+        await streams.append(stream, graph)
+
+
+async def test_downsampled_values_are_taken_with_exactly_their_keys(streams):
+    stream = await streams.ensure_stream({"path": "d"}, {}, ["mean", "min", "max"], "seconds")
+    given = {"mean": 2.0, "sum": 6.0, "min": 1.0, "max": 4.0, "count": 3}
+    await streams.append(stream, given, 10)
+    await streams.append(stream, {"m": 5.0, "s": 5.0, "l": 5.0, "u": 5.0, "c": 1}, 20)
+    await streams.append(stream, 7.0, 30)
+    assert (await fetch(streams, stream))[0]["v"] == given
+    (minute,) = await fetch(streams, stream, "minutes")
+    assert minute["v"] == {"c": 5, "s": 18.0, "m": 3.6, "l": 1.0, "u": 7.0}
+    for wrong in (
+        {"mean": 2.0},
+        {**given, "std_dev": 1.0},
+        {**given, "m": 2.0},
+        {**given, "mean": "2"},
+        {**given, "count": 1.5},
+        {**given, "count": -1},
+    ):
+        with pytest.raises((ValueError, exceptions.UnsupportedValueType)):
+            await streams.append(stream, wrong)
+
+
+async def test_downsampled_values_survive_blocks_and_restarts(streams, backend, clock):
+    from labmon import datastream
+
+    stream = await streams.ensure_stream({"path": "d"}, {}, ["mean"], "raw")
+    for i in range(70):
+        await streams.append(stream, {"mean": 1.0 * i, "sum": 2.0 * i, "count": 2}, clock.step(1))
+    await streams.commit()
+    await streams._engine.sealer.idle()
+    async with datastream.open(backend, clock=clock, seal_datapoints=64) as again:
+        found = await fetch(again, stream)
+        assert found[69]["v"] == {"mean": 69.0, "sum": 138.0, "count": 2}
+        (day,) = await fetch(again, stream, "days")
+        assert (day["v"]["c"], day["v"]["m"]) == (140, 34.5)
+
+
+async def test_words_are_counted(streams):
+    stream = await streams.ensure_stream(
+        {"path": "n"}, {}, ["most_often", "least_often", "frequencies"], "raw", value_type="nominal"
+    )
+    for i, word in enumerate(["on", "off", "on", None, "on"]):
+        await streams.append(stream, word, i)
+    (day,) = await fetch(streams, stream, "days")
+    assert day["v"] == {"c": 4, "o": "on", "r": "off", "f": {"on": 3, "off": 1}}
