@@ -61,13 +61,10 @@ class Curve:
         return len(self.time_ns)
 
 
-def curve_of(path: str, tags: dict[str, Any], graph: Graph, fields: Sequence[str] | None) -> Curve:
+def curve_of(path: str, tags: dict[str, Any], graph: Graph) -> Curve:
     """The curve of a queried graph, gaps marked."""
     columns = dict(graph.columns)
     time_ns = np.asarray(columns.pop("t"), np.int64)
-    if graph.bucket_ns:
-        names = DEFAULT_FIELDS if fields is None else fields
-        columns = {name: columns[name] for name in names if name in columns}
     curve = Curve(
         path,
         str(tags.get("unit", "")),

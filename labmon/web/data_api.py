@@ -16,7 +16,7 @@ from labmon.errors import BadRequestError, TooLargeError
 from labmon.timestamps import SECOND_NS, to_iso
 from labmon.web import tables, wire
 from labmon.web.cursor import Cursor
-from labmon.web.curves import FIELDS, Curve, curve_of, without_times
+from labmon.web.curves import DEFAULT_FIELDS, FIELDS, Curve, curve_of, without_times
 from labmon.web.descriptors import edge_time, resolve
 from labmon.web.handler import ApiHandler
 from labmon.web.operation import TEXT, TIME, Operation, Parameter
@@ -123,7 +123,7 @@ class DataHandler(ApiHandler):
             if level is not None:
                 await self._check_points(path, stream_id, level, (start_ns, end_ns))
             graph = await datastream.get_graph(
-                stream_id, start_ns, end_ns, self.query["points"], granularity=level
+                stream_id, start_ns, end_ns, self.query["points"], self._fields(stream_id), level
             )
             curve = self._curve(path, stream_id, graph, seen_seq)
             total += len(curve)
@@ -136,6 +136,12 @@ class DataHandler(ApiHandler):
             curves.append(curve)
         return curves
 
+    def _fields(self, stream_id: str) -> Sequence[str] | None:
+        if self.query["fields"]:
+            return self.query["fields"]
+        is_numeric = self.services.datastream.describe(stream_id)["value_type"] == "numeric"
+        return DEFAULT_FIELDS if is_numeric else None
+
     def _curve(self, path: str, stream_id: str, graph: Graph, seen_seq: int) -> Curve:
         tags = self.services.datastream.describe(stream_id)
         if graph.bucket_ns == 0:
@@ -143,7 +149,7 @@ class DataHandler(ApiHandler):
             times = [batch.time_ns for batch in newer if path in batch.paths]
             if times:
                 graph = without_times(graph, times)
-        return curve_of(path, tags, graph, self.query["fields"])
+        return curve_of(path, tags, graph)
 
     async def _check_points(
         self, path: str, stream_id: str, level: Granularity, span: tuple[int, int]

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 TopicKey = tuple[Selection, str, float | None]
 """What is selected, in which format, at most how often a second."""
 SWEEP_S: Final = 1.0
+CUT_PAUSE_S: Final = 0.002
+"""Between one slow client and the next: a thousand at once would hold up everybody else."""
 SLOW: Final = (3008, "slow")
 GOING_AWAY: Final = (1001, "the server stops")
 
@@ -275,19 +277,20 @@ class Live:
         comment_at = loop.time() + limits.comment_s
         while True:
             await asyncio.sleep(min(SWEEP_S, limits.stall_s / 4))
-            self._cut_slow(loop.time() - limits.stall_s)
+            await self._cut_slow(loop.time() - limits.stall_s)
             if loop.time() >= comment_at:
                 comment_at = loop.time() + limits.comment_s
                 self._comment()
             for topic in list(self._topics.values()):
                 topic.refresh(limits.comment_s)
 
-    def _cut_slow(self, since: float) -> None:
+    async def _cut_slow(self, since: float) -> None:
         slow = {m for m in self.blocked if m.blocked_since is not None and m.blocked_since < since}
         for client in [client for client in self.clients if client.mailbox in slow] if slow else []:
             self.slow_clients += 1
             client.mailbox.clear()
             client.hang_up(*SLOW)
+            await asyncio.sleep(CUT_PAUSE_S)
 
     def _comment(self) -> None:
         """A comment on every SSE connection: proxies and dead peers notice."""

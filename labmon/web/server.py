@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import socket
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.httpserver import HTTPServer
@@ -18,6 +18,11 @@ from tornado.iostream import StreamClosedError
 
 from labmon.web.application import make_app
 from labmon.web.security import check_listening, is_loopback
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None
 
 if TYPE_CHECKING:
     from tornado.iostream import IOStream
@@ -37,6 +42,8 @@ FULL: Final = (
     b"Retry-After: 5\r\nContent-Length: %d\r\n\r\n%b" % (len(_FULL_BODY), _FULL_BODY)
 )
 CLOSE_S: Final = 0.5
+TOLD_AT_ONCE: Final = 10
+"""Connections that are being told that there are too many; they hold descriptors, too."""
 BACKLOG: Final = 512
 
 
@@ -65,6 +72,7 @@ class BoundedServer(HTTPServer):
         self._per_address = config.max_connections_per_address
         self._limit = min(config.max_connections, _descriptors() - RESERVED_FDS)
         self._addresses: Counter[str] = Counter()
+        self._leaving: set[IOStream] = set()
 
     @property
     def connections(self) -> int:
@@ -76,7 +84,7 @@ class BoundedServer(HTTPServer):
         host = str(address[0]) if address else ""
         if self._is_full(host):
             self.refused += 1
-            _turn_away(stream)
+            self._turn_away(stream)
             return
         self._addresses[host] += 1
         super().handle_stream(stream, address)
@@ -88,6 +96,17 @@ class BoundedServer(HTTPServer):
         self._addresses[host] -= 1
         if self._addresses[host] <= 0:
             del self._addresses[host]
+
+    def _turn_away(self, stream: IOStream) -> None:
+        """Close a connection, and say why if not too many are being told at the moment."""
+        if len(self._leaving) >= TOLD_AT_ONCE:
+            stream.close()
+            return
+        self._leaving.add(stream)
+        stream.set_close_callback(lambda: self._leaving.discard(stream))
+        asyncio.get_running_loop().call_later(CLOSE_S, stream.close)
+        with suppress(StreamClosedError):
+            stream.write(FULL).add_done_callback(lambda _: stream.close())
 
     def _is_full(self, host: str) -> bool:
         if self.connections >= self._limit:
@@ -161,13 +180,7 @@ def _listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _descriptors() -> int:
+    if resource is None:
+        return 1 << 20
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else 1 << 20
-
-
-def _turn_away(stream: IOStream) -> None:
-    try:
-        stream.write(FULL).add_done_callback(lambda _: stream.close())
-    except StreamClosedError:
-        return
-    asyncio.get_running_loop().call_later(CLOSE_S, stream.close)

@@ -149,6 +149,17 @@ async def test_connections_are_bounded(make_node, eventually):
     assert (await node.fetch("/healthz")).code == 200
 
 
+async def test_a_burst_of_too_many_holds_no_descriptors(make_node, eventually):
+    node = await make_node(max_connections=2)
+    burst = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(60)]
+    http = node.server._http
+    await eventually(lambda: http.refused == 58 and not http._leaving)
+    assert http.connections == 2
+    for _, writer in burst:
+        writer.close()
+    await asyncio.gather(*(writer.wait_closed() for _, writer in burst), return_exceptions=True)
+
+
 async def test_live_connections_count_too(make_node, eventually):
     node = await make_node(max_connections=3)
     sockets = [await node.socket() for _ in range(3)]

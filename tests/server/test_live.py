@@ -300,6 +300,25 @@ async def test_stopping_waits_for_nobody_who_does_not_read(make_node, eventually
         writer.close()
 
 
+async def test_stopping_says_bye_to_two_hundred_and_cuts_those_that_do_not_answer(make_node):
+    node = await make_node(limits={"shutdown_s": 0.3})
+    events = [await node.events("stream=lab/*") for _ in range(100)]
+    sockets = [await node.socket() for _ in range(100)]
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    stopping = asyncio.create_task(node.server.stop())
+    for client in sockets:
+        await client.next("bye")
+        await client.closed()
+        assert client.close_code == 1001
+    for client in events[:50]:  # the other half does not read
+        await client.next("bye")
+    await stopping
+    assert loop.time() - begin < 2
+    for client in events:
+        await client.close()
+
+
 async def test_sse_has_its_headers_and_its_events(node):
     sse = await node.events("stream=lab/*&stream=other/x")
     assert sse.headers["content-type"] == "text/event-stream; charset=utf-8"
