@@ -1,14 +1,19 @@
 """The tables of a SQLite store, its marks in the file's header, and how connections are set up.
 
 The trap: opening a database in WAL mode may write to it, so a file of another program or of a
-later version is recognised from its first hundred bytes, before SQLite sees it.
+later version is recognised from its first hundred bytes, before SQLite sees it; but never while
+this process has it open, because closing any descriptor of a file drops the process's locks on it
+(POSIX), and then the next program that looks into the database deletes the WAL under our feet.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import struct
-from typing import TYPE_CHECKING, Final
+import threading
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
 
 from labmon.datastream.backends.base import SCHEMA_VERSION
 from labmon.datastream.exceptions import NewerSchema, NotADatastream, StoreUnavailable
@@ -45,8 +50,41 @@ CREATE TABLE cursors (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
+_Inode = tuple[int, int]
+_open_files: Counter[_Inode] = Counter()
+_guard: Final = threading.Lock()
+"""Held where a descriptor could be opened beside a connection, or the other way round."""
+
+
+class _Connection(sqlite3.Connection):
+    """A connection that is counted among the open ones of its file."""
+
+    inode: _Inode | None = None
+
+    def close(self) -> None:
+        """Close it; closing twice is no error."""
+        with _guard:
+            super().close()
+            if self.inode is not None:
+                _open_files[self.inode] -= 1
+                self.inode = None
+
+
+def _connect(database: str | os.PathLike[str], path: Path, **options: Any) -> sqlite3.Connection:
+    with _guard:
+        connection = sqlite3.connect(
+            database, isolation_level=None, timeout=5.0, factory=_Connection, **options
+        )
+        status = path.stat()  # after: connecting makes the file where there was none
+        connection.inode = (status.st_dev, status.st_ino)
+        _open_files[connection.inode] += 1
+    return connection
+
+
 def check_file(path: Path, *, must_exist: bool = False) -> None:
     """Look at the header of a database file without opening it as one.
+
+    A file that this process has open was checked before that, and is not touched again.
 
     Raises:
         NotADatastream: it is no database, or that of another program.
@@ -57,8 +95,16 @@ def check_file(path: Path, *, must_exist: bool = False) -> None:
         if must_exist:
             raise StoreUnavailable(f"{path} does not exist")
         return
-    with path.open("rb") as file:
-        header = file.read(100)
+    with _guard:
+        status = path.stat()
+        if _open_files[status.st_dev, status.st_ino] > 0:
+            return
+        with path.open("rb") as file:
+            header = file.read(100)
+    _check_header(path, header)
+
+
+def _check_header(path: Path, header: bytes) -> None:
     if len(header) < 100 or not header.startswith(_MAGIC):
         raise NotADatastream(f"{path} is no SQLite database; it was left as it is")
     (application,) = struct.unpack_from(">I", header, _APPLICATION_ID_AT)
@@ -74,7 +120,7 @@ def check_file(path: Path, *, must_exist: bool = False) -> None:
 
 def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqlite3.Connection:
     """The one connection that writes; makes the tables in a new file."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=5.0)
+    connection = _connect(path, path)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA journal_mode = WAL")
@@ -104,9 +150,7 @@ def _make(connection: sqlite3.Connection) -> None:
 
 def connect_for_reading(path: Path, *, cache_kib: int) -> sqlite3.Connection:
     """A connection that cannot write, not even by mistake."""
-    connection = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=5.0
-    )
+    connection = _connect(f"{path.absolute().as_uri()}?mode=ro", path, uri=True)
     connection.execute("PRAGMA query_only = ON")
     connection.execute(f"PRAGMA cache_size = -{cache_kib}")
     return connection
