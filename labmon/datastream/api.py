@@ -7,9 +7,14 @@ any await, so whatever changes memory does it all between two awaits.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from labmon.datastream.appending import Rejection, array_columns, check_source
+from labmon.datastream.backends.base import Change
+from labmon.datastream.cursor import Cursor
+from labmon.datastream.engine import FOLLOWERS
+from labmon.datastream.follow import Followed, Follower, Revised
 from labmon.datastream.graph import Graph
 from labmon.datastream.query import answered_granularity, make_range
 from labmon.datastream.stream_api import StreamApi
@@ -18,7 +23,7 @@ from labmon.datastream.times import to_ns
 from labmon.reading import Quality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -27,7 +32,7 @@ if TYPE_CHECKING:
     from labmon.datastream.times import Timestamp
     from labmon.reading import Batch, Value
 
-__all__ = ["Datastream", "Graph", "JournalTail", "Rejection"]
+__all__ = ["Datastream", "Followed", "Graph", "JournalTail", "Rejection", "Revised"]
 
 
 class Datastream(StreamApi):
@@ -240,3 +245,42 @@ class Datastream(StreamApi):
         return await self._engine.graphs.graph(
             stream, start_ns, end_ns, points, fields, granularity
         )
+
+    def follow(
+        self, streams: Iterable[str] | Mapping[str, Any] | None, after: Timestamp | str
+    ) -> AsyncIterator[Followed]:
+        """Stored history in the order of time, then everything as it arrives; without an end.
+
+        Nothing is left out and nothing comes twice, from one call to the next one with the last
+        cursor, and across restarts. What is told need not be durable yet; a cursor that is kept
+        with `set_checkpoint` never runs ahead of what is.
+
+        Args:
+            streams: ids, or a tag query, or None for all streams that there are now.
+            after: a time: later datapoints only; or the cursor of a `Followed`.
+
+        Raises:
+            StreamNotFound: one is none.
+            ValueError: `after` is neither a time nor a cursor of this store.
+        """
+        catalogue = self._engine.catalogue
+        if streams is None or isinstance(streams, Mapping):
+            found = catalogue.find(streams)
+        else:
+            found = [catalogue.get(stream_id) for stream_id in streams]
+        if isinstance(after, str):
+            cursor = Cursor.decode(after, self.node)
+        else:
+            cursor = Cursor(self.node, to_ns(after))
+        return Follower(self._engine, found, cursor).told()
+
+    async def set_checkpoint(self, name: str, cursor: str) -> None:
+        """Keep a cursor under a name; durable when this returns, and all that it covers, too."""
+        self._engine.check_writable()
+        await self._engine.journal.submit(Change(cursors={FOLLOWERS + name: cursor.encode()}))
+
+    async def get_checkpoint(self, name: str) -> str | None:
+        """The cursor that was kept under a name, or None."""
+        found = await self._engine.backend.read_cursors(FOLLOWERS + name)
+        cursor = found.get(FOLLOWERS + name)
+        return None if cursor is None else cursor.decode()

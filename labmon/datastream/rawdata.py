@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labmon.datastream.columns import Columns
+from labmon.reading import Quality
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from labmon.datastream.blocks import Blocks
     from labmon.datastream.stream import Stream
 
@@ -29,17 +32,33 @@ class RawData:
 
     async def columns(self, stream: Stream, start_ns: int, end_ns: int) -> Columns:
         """The datapoints with `start_ns <= t < end_ns`."""
+        return (await self.snapshot(stream, start_ns, end_ns))[0]
+
+    async def snapshot(self, stream: Stream, start_ns: int, end_ns: int) -> tuple[Columns, int]:
+        """The datapoints of a range, and the ordinal before which they are all that there are."""
         if start_ns > stream.state.last_ns:
-            return stream.head.columns().between(start_ns, end_ns)
+            return stream.head.columns().between(start_ns, end_ns), stream.head.next_ordinal
         while True:
             version = stream.version
             found = await self._blocks.of(stream, "r")
             if stream.version != version:
                 continue
-            head = stream.head.columns()
+            head, ordinal = stream.head.columns(), stream.head.next_ordinal
             tables = await self._blocks.tables(found.overlapping(start_ns, end_ns))
             if tables is not None:
-                return merge([*tables, head], start_ns, end_ns)
+                return merge([*tables, head], start_ns, end_ns), ordinal
+
+    async def late_since(self, stream: Stream, ordinal: int) -> NDArray[np.int64]:
+        """Times of the late datapoints that arrived from an ordinal on, perhaps of some before."""
+        while True:
+            version = stream.version
+            found = await self._blocks.of(stream, "r")
+            tables = await self._blocks.tables([o for o in found.outlines if o.through > ordinal])
+            if tables is not None and stream.version == version:
+                break
+        head = stream.head
+        parts = [*tables, head.arrivals()[max(0, ordinal - head.first_ordinal) :]]
+        return np.concatenate([part.t[(part.qualities() & Quality.LATE) > 0] for part in parts])
 
     async def count(self, stream: Stream, start_ns: int, end_ns: int) -> int:
         """How many datapoints there are with `start_ns <= t < end_ns`; decodes only the edges."""

@@ -175,7 +175,7 @@ class Sealer:
         before_ns = stream.state.last_ns
         outlines = [row.outline for row in (*sealing.rows, *patches)]
         stream.state = sealing.state
-        stream.head.drop(len(sealing.arrivals))
+        stream.forget_sealed(len(sealing.arrivals))
         self._blocks.written(stream, outlines, [_older(row) for row in patches])
         for (_, piece), row in zip(sealing.pieces, sealing.rows, strict=True):
             self._blocks.remember(row.outline.key, piece)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from labmon.datastream.columns import Columns
+    from labmon.datastream.follow import Follower
     from labmon.datastream.tags import Tags
 
 NUMERIC_DOWNSAMPLERS: Final = ("mean", "sum", "min", "max", "sum_squares", "std_dev", "count")
@@ -187,6 +188,7 @@ class Stream:
     Attributes:
         number: the key of its blocks.
         version: counts sealings; a query that awaited and finds another version starts over.
+        followers: who wants to be told what arrives.
         depends: numbers of the streams that are derived from this one.
         is_dropping: whether its readings are being dropped, for want of room.
         is_backprocessing: whether history is still to be derived.
@@ -209,6 +211,7 @@ class Stream:
         self.earliest_ns = -1
         self.version = 0
         self.depends: set[int] = set()
+        self.followers: set[Follower] = set()
         self.is_dropping = False
         self.is_backprocessing = False
         self.is_decimal = bool(config.value_type_options.get("high_accuracy"))
@@ -255,6 +258,12 @@ class Stream:
             self.latest = Latest(time_ns, value, quality)
         if time_ns < self.earliest_ns or self.earliest_ns < 0:
             self.earliest_ns = time_ns
+        if self.followers:
+            self._tell_followers()
+
+    def _tell_followers(self) -> None:
+        for follower in self.followers:
+            follower.arrived()
 
     def extend(self, columns: Columns) -> None:
         """Take datapoints in the order of time, none of them before the newest."""
@@ -266,6 +275,13 @@ class Stream:
         self.latest = Latest(self.latest_ns, last.python_values()[0], int(last.qualities()[0]))
         if self.earliest_ns < 0:
             self.earliest_ns = int(columns.t[0])
+        self._tell_followers()
+
+    def forget_sealed(self, count: int) -> None:
+        """Drop the datapoints that arrived first from the head; followers keep what they need."""
+        for follower in self.followers:
+            follower.keep(self, count)
+        self.head.drop(count)
 
     def answer(self, value: Any) -> Any:
         """A stored value as it is answered: a decimal as Decimal, NaN as None."""

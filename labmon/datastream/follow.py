@@ -1,0 +1,245 @@
+"""Following streams: stored history in the order of time, then everything as it arrives.
+
+A follower registers first and reads history then, up to what was there at that moment; so nothing
+is missed in between and nothing comes twice. The trap: what arrives meanwhile also shows when
+blocks and heads are read; it is recognised by its ordinal, and left for later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from labmon.datastream.columns import Columns
+from labmon.datastream.cursor import ALL, Cursor, Position
+from labmon.reading import Quality
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from numpy.typing import NDArray
+
+    from labmon.datastream.engine import Engine
+    from labmon.datastream.stream import Stream
+
+KEPT_READINGS: Final = 200_000
+"""A follower that is behind by more goes back to reading history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revised:
+    """What was told of `start_ns <= t < end_ns` is no longer so: late datapoints came.
+
+    Attributes:
+        stream: id.
+    """
+
+    stream: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """What a follower is told at a time.
+
+    Attributes:
+        columns: by the id of the stream. History: in the order of time, complete for all streams
+            up to `until_ns`. Live: in the order of arrival, late ones flagged.
+        until_ns: history: the end of the span; None: live.
+        revised: what was told before and has changed.
+        cursor: follow from here to get what comes next.
+    """
+
+    columns: dict[str, Columns]
+    until_ns: int | None
+    revised: tuple[Revised, ...]
+    cursor: str
+
+
+class Follower:
+    """One who follows streams; on the event loop, made for one iteration.
+
+    Args:
+        engine: of the open store.
+        streams: what is followed.
+        cursor: from where; it is moved along.
+    """
+
+    def __init__(self, engine: Engine, streams: Iterable[Stream], cursor: Cursor) -> None:
+        self._engine = engine
+        self._streams = list(streams)
+        self._cursor = cursor
+        self._arrived = asyncio.Event()
+        self._next: dict[int, int] = {}
+        self._kept: dict[int, list[Columns]] = {}
+        self._kept_readings = 0
+        self._is_behind = False
+
+    async def told(self) -> AsyncIterator[Followed]:
+        """Everything, for ever."""
+        try:
+            while True:
+                self._register()
+                async for one in self._history():
+                    yield one
+                    if self._is_behind:
+                        break
+                while not self._is_behind:
+                    one = self._live()
+                    if one is not None:
+                        yield one
+                    else:
+                        await self._arrived.wait()
+                    self._arrived.clear()
+        finally:
+            self._unregister()
+
+    def _register(self) -> None:
+        self._is_behind = False
+        self._kept = {stream.number: [] for stream in self._streams}
+        self._kept_readings = 0
+        for stream in self._streams:
+            self._next[stream.number] = stream.head.next_ordinal
+            stream.followers.add(self)
+
+    def _unregister(self) -> None:
+        for stream in self._streams:
+            stream.followers.discard(self)
+
+    def arrived(self) -> None:
+        """Called when a followed stream has got something."""
+        self._arrived.set()
+
+    def keep(self, stream: Stream, count: int) -> None:
+        """Called before the head of a stream forgets the `count` datapoints that arrived first."""
+        first = max(0, self._untold_from(stream) - stream.head.first_ordinal)
+        if first < count:
+            self._kept[stream.number].append(stream.head.arrivals()[first:count])
+            self._kept_readings += count - first
+            self._is_behind = self._kept_readings > KEPT_READINGS
+
+    def _untold_from(self, stream: Stream) -> int:
+        """The ordinal from which on neither told nor kept datapoints begin."""
+        kept = sum(map(len, self._kept[stream.number]))
+        return self._next[stream.number] + kept
+
+    def _waiting(self, stream: Stream) -> Columns:
+        """What arrived since the registration, or since it was last told."""
+        head = stream.head
+        fresh = head.arrivals()[max(0, self._untold_from(stream) - head.first_ordinal) :]
+        return Columns.concatenate([*self._kept[stream.number], fresh])
+
+    # History
+
+    async def _history(self) -> AsyncIterator[Followed]:
+        until_ns = max((stream.latest_ns for stream in self._streams), default=-1) + 1
+        registered = dict(self._next)
+        revised = await self._missed_late()
+        start_ns = min(
+            (self._position(stream).time_ns for stream in self._streams), default=until_ns
+        )
+        cuts = [*await self._cuts(max(0, start_ns), until_ns), until_ns]
+        for first_ns, last_ns in zip([max(0, start_ns), *cuts[:-1]], cuts, strict=True):
+            columns: dict[str, Columns] = {}
+            for stream in self._streams:
+                found = await self._between(stream, first_ns, last_ns, registered)
+                if len(found):
+                    columns[stream.id] = found
+                    self._advance(stream, found, registered[stream.number])
+            if columns or revised:
+                yield Followed(columns, last_ns, revised, self._cursor.encode())
+                revised = ()
+        for stream in self._streams:
+            self._position(stream).ordinal = registered[stream.number]
+
+    async def _cuts(self, start_ns: int, until_ns: int) -> list[int]:
+        found: set[int] = set()
+        for stream in self._streams:
+            found.update(await self._engine.raw.cuts(stream, start_ns, until_ns))
+        cuts = [cut for cut in sorted(found) if start_ns < cut < until_ns]
+        return cuts[:: len(self._streams)]
+
+    async def _between(
+        self, stream: Stream, start_ns: int, end_ns: int, registered: dict[int, int]
+    ) -> Columns:
+        """The untold datapoints of a range that were there when we registered."""
+        position = self._position(stream)
+        start_ns = max(start_ns, position.time_ns)
+        if start_ns >= end_ns:
+            return Columns.empty()
+        found, ordinal = await self._engine.raw.snapshot(stream, start_ns, end_ns)
+        newer = self._waiting(stream)[: ordinal - registered[stream.number]]
+        newer_t = newer.t[(newer.t >= start_ns) & (newer.t < end_ns)]
+        found = _without_last(found, newer_t)
+        at, after = np.searchsorted(found.t, [position.time_ns, position.time_ns + 1]).tolist()
+        told = after if position.count == ALL else min(after, at + position.count)
+        return found[told:]
+
+    async def _missed_late(self) -> tuple[Revised, ...]:
+        """Spans of late datapoints that came, before we registered, to what was told."""
+        revised: list[Revised] = []
+        for stream in self._streams:
+            position = self._position(stream)
+            if position.ordinal <= 0 or position.ordinal >= self._next[stream.number]:
+                continue
+            t = await self._engine.raw.late_since(stream, position.ordinal)
+            t = t[(t <= position.time_ns) & (t > self._cursor.floor_ns)]
+            if len(t):
+                revised.append(Revised(stream.id, int(t.min()), int(t.max()) + 1))
+        return tuple(revised)
+
+    # Live
+
+    def _live(self) -> Followed | None:
+        columns: dict[str, Columns] = {}
+        revised: list[Revised] = []
+        for stream in self._streams:
+            fresh = self._waiting(stream)
+            self._next[stream.number] += len(fresh)
+            self._kept[stream.number] = []
+            fresh = fresh.take(fresh.t > self._cursor.floor_ns) if len(fresh) else fresh
+            if not len(fresh):
+                continue
+            columns[stream.id] = fresh
+            is_late = (fresh.qualities() & Quality.LATE) > 0
+            if is_late.any():
+                t = fresh.t[is_late]
+                revised.append(Revised(stream.id, int(t.min()), int(t.max()) + 1))
+            regular = fresh.take(~is_late) if is_late.any() else fresh
+            self._advance(stream, regular, self._next[stream.number])
+        self._kept_readings = 0
+        if not columns:
+            return None
+        return Followed(columns, None, tuple(revised), self._cursor.encode())
+
+    def _position(self, stream: Stream) -> Position:
+        return self._cursor.positions.setdefault(
+            stream.number, Position(self._cursor.floor_ns, ALL, 0)
+        )
+
+    def _advance(self, stream: Stream, told: Columns, ordinal: int) -> None:
+        position = self._position(stream)
+        if len(told):
+            time_ns = int(told.t[-1])
+            count = len(told) - int(np.searchsorted(told.t, time_ns))
+            if position.time_ns == time_ns and position.count != ALL:
+                count += position.count
+            position.time_ns, position.count = time_ns, count
+        position.ordinal = ordinal
+
+
+def _without_last(found: Columns, newer: NDArray[np.int64]) -> Columns:
+    """Datapoints without those that came later: of equal times, these are the last ones."""
+    if not len(newer):
+        return found
+    keep = np.ones(len(found), np.bool_)
+    times, counts = np.unique(newer, return_counts=True)
+    for end, count in zip(
+        np.searchsorted(found.t, times, side="right").tolist(), counts.tolist(), strict=True
+    ):
+        keep[end - count : end] = False
+    return found.take(keep)
