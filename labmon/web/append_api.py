@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from labmon.datastream.values import checker
 from labmon.errors import BadRequestError, StorageError, TooLargeError
 from labmon.timestamps import SECOND_NS
 from labmon.web import pushed, wire
@@ -21,7 +23,7 @@ from labmon.web.operation import Operation
 from labmon.web.problems import ProblemError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Coroutine, Mapping, Sequence
 
     from labmon.web.pushed import Pushed
     from labmon.web.services import Services
@@ -32,6 +34,8 @@ SLICE: Final = 500
 """Readings after which others run."""
 
 Answer = tuple[int, dict[str, Any]]
+Check = Callable[[Any], Any]
+"""Gives a value as it is stored, or raises ValueError or TypeError with the reason."""
 
 
 class AppendHandler(ApiHandler):
@@ -120,34 +124,49 @@ async def _fitting(
     services: Services, readings: list[Pushed]
 ) -> tuple[list[Pushed], list[dict[str, Any]]]:
     """Make streams that do not exist; keep what fits the type of its stream."""
-    kinds: dict[str, tuple[bool, str]] = {}
+    checks: dict[str, Check] = {}
     good: list[Pushed] = []
     rejected: list[dict[str, Any]] = []
-    for reading in readings:
-        if reading.path not in kinds:
-            kinds[reading.path] = await _kind(services, reading)
-        takes_numbers, reason = kinds[reading.path]
-        if not reason and takes_numbers and not reading.is_numeric:
-            reason = f"{reading.path} takes numbers"
-        if reason:
-            rejected.append(_rejection(reading.place, {"stream": reading.path}, reason))
-        else:
-            good.append(reading)
+    for number, reading in enumerate(readings):
+        if reading.path not in checks:
+            checks[reading.path] = await _check(services, reading)
+        try:
+            good.append(reading._replace(value=checks[reading.path](reading.value)))
+        except (ValueError, TypeError) as error:
+            rejected.append(_rejection(reading.place, {"stream": reading.path}, str(error)))
+        if number % SLICE == SLICE - 1:
+            await asyncio.sleep(0)
     return good, rejected
 
 
-async def _kind(services: Services, reading: Pushed) -> tuple[bool, str]:
-    """Whether the stream of a reading takes numbers only, and why it takes nothing."""
+async def _check(services: Services, reading: Pushed) -> Check:
+    """What checks values for the stream of a reading; the stream is made if there is none."""
     datastream = services.datastream
     stream_id = datastream.stream_id(reading.path)
     if stream_id is None:
         stream_id = await services.recorder.ensure(reading.path, reading.value)
     if stream_id is None:
-        return True, services.recorder.refused.get(reading.path, "it cannot be recorded")
+        return _refusing(services.recorder.refused.get(reading.path, "it cannot be recorded"))
     known = datastream.describe(stream_id)
     if known.get("derived_from"):
-        return True, f"{reading.path} is derived from other streams"
-    return known.get("value_type") == "numeric", ""
+        return _refusing(f"{reading.path} is derived from other streams")
+    check = checker(known["value_type"], known.get("value_type_options") or {})
+    if known["value_type"] != "numeric":
+        return check
+
+    def check_number(value: Any) -> Any:
+        if not (value is None or pushed.is_number(value)):
+            raise ValueError(f"{reading.path} takes numbers")
+        return check(value)
+
+    return check_number
+
+
+def _refusing(reason: str) -> Check:
+    def refuse(_value: Any) -> Any:
+        raise ValueError(reason)
+
+    return refuse
 
 
 async def _durable(services: Services) -> None:

@@ -45,11 +45,6 @@ class Pushed(NamedTuple):
     value: Value
     quality: int
 
-    @property
-    def is_numeric(self) -> bool:
-        """Whether the value belongs into a numeric stream; a gap does into any."""
-        return self.value is None or is_number(self.value)
-
 
 def is_number(value: object) -> bool:
     """Whether a value is a number; a truth value is none."""

@@ -209,6 +209,23 @@ async def test_equal_times_are_all_kept_in_order_and_late_ones_sorted_in(node):
     assert arrays["quality"][0] & Quality.LATE
 
 
+async def test_what_no_store_takes_is_refused_with_its_reason(node):
+    values = [b"bytes", {b"key": 1}, [2**63], {"a": [b"x"]}]
+    readings = [{"stream": "lab/word", "value": "x"}]
+    readings += [{"stream": "lab/word", "value": value} for value in values]
+    response = await node.fetch(
+        "/api/v1/append",
+        "POST",
+        msgpack.packb(readings),
+        headers={"Content-Type": "application/msgpack"},
+    )
+    assert response.code == 207, response.body
+    answer = json.loads(response.body)
+    assert answer["accepted"] in {1, 2}  # 2**63 fits JSON of some encoders
+    assert all("no JSON value" in rejection["reason"] for rejection in answer["rejected"])
+    assert (await node.get("/api/v1/streams/lab/word"))["count"] == answer["accepted"]
+
+
 async def test_an_idempotency_key_makes_a_retry_safe(node):
     headers = {"Idempotency-Key": "run 7"}
     readings = [{"stream": "room/t", "value": 1}, {"stream": "room/t", "value": "x"}]
