@@ -9,6 +9,7 @@ from labmon.datastream.backends import open_backend
 from labmon.datastream.descriptor import describe
 from labmon.datastream.engine import Engine
 from labmon.datastream.tail import JournalTail, journal_since
+from labmon.datastream.verify import Verification, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -119,6 +120,10 @@ class OpenStore:
     def damage(self) -> list[str]:
         """What was found damaged since the start; it is left out of every answer."""
         return [*self._engine.recovery.reasons, *self._engine.blocks.damaged.values()]
+
+    async def verify(self) -> Verification:
+        """Look at every block: its checksum, and whether rollups are what datapoints give."""
+        return await verify(self._engine)
 
     def stream_id(self, path: str) -> str | None:
         """The id of the stream of a path, or None."""
