@@ -229,19 +229,14 @@ class Sealer:
         self, stream: Stream, granularity: Granularity, level: LevelState, until_ns: int
     ) -> None:
         rows = await self._levels.sealed(stream, granularity, level.until_ns, until_ns)
-        if not len(rows) or self._catalogue.number(stream.number) is not stream:
+        if not len(rows):
             return
-        after = LevelState(until_ns, level.next_ordinal)
-        cuts = [*range(0, len(rows), 2 * self.size), len(rows)]
-        made: list[BlockRow] = []
-        from_ns = level.until_ns
-        for first, last in pairwise(cuts):
-            to_ns = until_ns if last == len(rows) else int(rows.t[last])
-            key = BlockKey(stream.number, granularity.key, after.next_ordinal, 0)
-            part = rows.rows(slice(first, last))
-            made.append(encode_level(key, granularity, part, from_ns, to_ns, stream.state.through))
-            after.next_ordinal += len(part)
-            from_ns = to_ns
+        made = await asyncio.get_running_loop().run_in_executor(
+            None, self._encode_levels, stream, granularity, rows, level, until_ns
+        )
+        if self._catalogue.number(stream.number) is not stream:
+            return
+        after = LevelState(until_ns, level.next_ordinal + len(rows))
         state = stream.state.copy()
         state.levels[granularity.key] = after
         await self._journal.submit(Change(blocks=made, states={stream.number: state.encode()}))
@@ -250,6 +245,26 @@ class Sealer:
             self._blocks.written(stream, [row.outline for row in made])
             self._levels.stored(stream, granularity, until_ns)
             stream.version += 1
+
+    def _encode_levels(
+        self,
+        stream: Stream,
+        granularity: Granularity,
+        rows: Rollups,
+        level: LevelState,
+        until_ns: int,
+    ) -> list[BlockRow]:
+        """The blocks of new rollups; on another thread."""
+        through = stream.state.through  # only this task changes it, and waits for us
+        made: list[BlockRow] = []
+        from_ns = level.until_ns
+        for first, last in pairwise([*range(0, len(rows), 2 * self.size), len(rows)]):
+            to_ns = until_ns if last == len(rows) else int(rows.t[last])
+            key = BlockKey(stream.number, granularity.key, level.next_ordinal + first, 0)
+            part = rows.rows(slice(first, last))
+            made.append(encode_level(key, granularity, part, from_ns, to_ns, through))
+            from_ns = to_ns
+        return made
 
 
 def _split_and_encode(sealings: list[Sealing], size: int) -> dict[bytes, bytes]:
