@@ -27,17 +27,23 @@ class Head:
         first_ordinal: how many datapoints arrived, and were sealed, before.
     """
 
-    __slots__ = ("_in_order", "_parts", "_q", "_sorted", "_t", "_v", "first_ordinal", "length")
+    __slots__ = ("_folded", "_parts", "_q", "_sorted", "_t", "_v", "first_ordinal", "is_in_order")
 
     def __init__(self, first_ordinal: int = 0) -> None:
         self.first_ordinal = first_ordinal
-        self.length = 0
+        self.is_in_order = True
+        """Cleared by whoever appends a datapoint from before the newest."""
+        self._folded = 0
         self._t: list[int] = []
         self._v: list[Any] = []
         self._q: list[int] = []
         self._parts: list[AnyColumns] = []
-        self._in_order = True
         self._sorted: AnyColumns | None = None
+
+    @property
+    def length(self) -> int:
+        """How many datapoints there are."""
+        return self._folded + len(self._t)
 
     @property
     def next_ordinal(self) -> int:
@@ -49,29 +55,26 @@ class Head:
         """Memory of the columns."""
         return sum(part.nbytes for part in self._parts)
 
-    def append(self, time_ns: int, value: Any, quality: int, *, is_late: bool) -> None:
+    def append(self, time_ns: int, value: Any, quality: int) -> None:
         """Take one datapoint."""
         self._t.append(time_ns)
         self._v.append(value)
         self._q.append(quality)
-        self.length += 1
-        if is_late:
-            self._in_order = False
         if len(self._t) >= FOLD_AT:
             self._fold()
 
-    def extend(self, columns: AnyColumns, *, is_late: bool) -> None:
-        """Take many datapoints, in the order in which they arrived."""
+    def extend(self, columns: AnyColumns) -> None:
+        """Take many datapoints in the order of time, none of them before the newest."""
         self._fold()
         self._parts.append(columns)
-        self.length += len(columns)
-        self._in_order = self._in_order and not is_late
+        self._folded += len(columns)
         self._sorted = None
 
     def _fold(self) -> None:
         if not self._t:
             return
         self._parts.append(Columns.from_values(self._t, self._v, self._q))
+        self._folded += len(self._t)
         self._t, self._v, self._q = [], [], []
         self._sorted = None
         if len(self._parts) > PARTS:
@@ -89,7 +92,7 @@ class Head:
         self._fold()
         if self._sorted is None:
             arrivals = self.arrivals()
-            self._sorted = arrivals if self._in_order else Columns.empty().merged(arrivals)
+            self._sorted = arrivals if self.is_in_order else Columns.empty().merged(arrivals)
         return self._sorted
 
     def drop(self, count: int) -> None:
@@ -97,6 +100,6 @@ class Head:
         rest = self.arrivals()[count:]
         self._parts = [rest] if len(rest) else []
         self.first_ordinal += count
-        self.length -= count
-        self._in_order = self._in_order or bool((rest.t[1:] >= rest.t[:-1]).all())
+        self._folded -= count
+        self.is_in_order = self.is_in_order or bool((rest.t[1:] >= rest.t[:-1]).all())
         self._sorted = None

@@ -206,8 +206,9 @@ class Stream:
         self.is_numeric = config.value_type == "numeric"
         self.state = SealState()
         self.head = Head()
-        self.latest: Latest | None = None
         self.latest_ns = -1
+        self._latest_value: Any = None
+        self._latest_quality = 0
         self.earliest_ns = -1
         self.version = 0
         self.depends: set[int] = set()
@@ -246,18 +247,21 @@ class Stream:
         self.state = state
         self.head = Head(state.through)
         self.earliest_ns = state.first_ns
-        self.latest = state.latest
-        self.latest_ns = -1 if state.latest is None else state.latest.time_ns
+        if state.latest is not None:
+            self.latest_ns, self._latest_value, self._latest_quality = state.latest
 
     def enter(self, time_ns: int, value: Any, quality: int) -> None:
         """Take a checked datapoint into the head; one before the newest counts as late."""
-        is_late = time_ns < self.latest_ns
-        self.head.append(time_ns, value, quality, is_late=is_late)
-        if not is_late:
+        if time_ns >= self.latest_ns:
+            if self.latest_ns < 0:
+                self.earliest_ns = time_ns
             self.latest_ns = time_ns
-            self.latest = Latest(time_ns, value, quality)
-        if time_ns < self.earliest_ns or self.earliest_ns < 0:
-            self.earliest_ns = time_ns
+            self._latest_value = value
+            self._latest_quality = quality
+        else:
+            self.head.is_in_order = False
+            self.earliest_ns = min(self.earliest_ns, time_ns)
+        self.head.append(time_ns, value, quality)
         if self.followers:
             self._tell_followers()
 
@@ -269,10 +273,11 @@ class Stream:
         """Take datapoints in the order of time, none of them before the newest."""
         if not len(columns):
             return
-        self.head.extend(columns, is_late=False)
+        self.head.extend(columns)
         last = columns[len(columns) - 1 :]
         self.latest_ns = int(last.t[0])
-        self.latest = Latest(self.latest_ns, last.python_values()[0], int(last.qualities()[0]))
+        self._latest_value = last.python_values()[0]
+        self._latest_quality = int(last.qualities()[0])
         if self.earliest_ns < 0:
             self.earliest_ns = int(columns.t[0])
         self._tell_followers()
@@ -291,5 +296,6 @@ class Stream:
 
     def newest(self) -> Latest | None:
         """The newest datapoint, NaN told as None."""
-        latest = self.latest
-        return None if latest is None else latest._replace(value=self.answer(latest.value))
+        if self.latest_ns < 0:
+            return None
+        return Latest(self.latest_ns, self.answer(self._latest_value), self._latest_quality)
