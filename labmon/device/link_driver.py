@@ -54,9 +54,10 @@ class LinkDriver(Driver):
         return self._link
 
     def connect(self) -> None:
-        """Open the port, then `prepare()`."""
+        """Open the port, let what is under way go by, then `prepare()`."""
         self.disconnect()
         self._link = open_link(self.port, self.settings)
+        self._link.wait_until_quiet()
         self.prepare()
 
     def prepare(self) -> None:

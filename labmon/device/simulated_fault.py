@@ -6,6 +6,7 @@ see that a device comes back. The trap: times count from the first `tick()`, not
 
 from __future__ import annotations
 
+import math
 import random
 from typing import TYPE_CHECKING, Final
 
@@ -74,6 +75,8 @@ class FaultySimulator:
             self._start_s = now_s
         self._now_s = now_s
         said = self._spoil(self.simulator.tick(now_s))
+        if not self.is_faulty:  # what was held back comes first
+            now_s = math.inf
         due = [data for due_s, data in self._waiting if due_s <= now_s]
         self._waiting = [(due_s, data) for due_s, data in self._waiting if due_s > now_s]
         return b"".join([*due, said])

@@ -32,7 +32,8 @@ __all__ = ["MAX_LINE_BYTES", "Link", "LinkKeys", "LinkSettings", "as_number", "o
 MAX_LINE_BYTES: Final = 4096
 SLICE_S: Final = 0.05
 """How long a call waits before it looks whether the link was closed from another thread."""
-MAX_STALE_BYTES: Final = 1 << 20
+QUIET_S: Final = 0.05
+MAX_QUIET_S: Final = 0.5
 CAUSES: Final = {
     errno.ENOENT: "there is no such port; is it plugged in?",
     errno.EACCES: "no permission; on Linux, the user must be in the group dialout",
@@ -126,6 +127,16 @@ class Link:
         if quiet_s > 0:
             self._pause(quiet_s)
             self.drop_input()
+
+    def wait_until_quiet(self, quiet_s: float = QUIET_S, at_most_s: float = MAX_QUIET_S) -> None:
+        """Forget what comes until nothing came for a while: the rest of an answer to somebody else.
+
+        Without it, the end of an answer that came too late could pass for the next one.
+        """
+        deadline_s = time.monotonic() + at_most_s
+        while self.read_some(quiet_s) and not self._is_over(deadline_s):
+            self._buffer.clear()
+        self._is_overflowing = False
 
     def write(self, data: bytes) -> None:
         """Send bytes.

@@ -19,7 +19,7 @@ Spot = namedtuple("Spot", "label current high critical")
 def clock(monkeypatch):
     """A monotonic clock for the rates: set `.now_s`."""
     clock = SimpleNamespace(now_s=1000.0)
-    monkeypatch.setattr(host.time, "monotonic", lambda: clock.now_s)
+    monkeypatch.setattr(host, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
     return clock
 
 

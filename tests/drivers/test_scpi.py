@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -128,7 +129,7 @@ def test_errors_from_before_us_are_not_ours(bench):
 
 def test_slow_channels_are_asked_seldom_and_shared_queries_once(monkeypatch, bench):
     now = [100.0]
-    monkeypatch.setattr(module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
     asked: list[str] = []
     channels = {
         "u": ScpiChannel(query="MEAS:ALL?"),

@@ -120,9 +120,10 @@ def heard(stream):
 
 
 def test_a_board_that_prints_is_heard_from_its_first_whole_line(bench, kind):
-    printer = Printer(b"=99\r\nt=1\r\nt=2\r\nt=")
+    printer = Printer(b"t=98\r\nt")
     driver = bench.use(board(port=bench.serve(kind, printer).port))
     driver.connect()
+    printer.said = b"=99\r\nt=1\r\nt=2\r\nt="
     stream = driver.stream()
     assert [heard(stream), heard(stream)] == [{"t": Value(1.0)}, {"t": Value(2.0)}]
     printer.said = b"3\r\n\r\nt=4t=5\r\nWelcome!!\r\n\xff\x00\r\n" + b"x" * 5000 + b"\r\nt=6\r\n"

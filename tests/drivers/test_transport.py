@@ -332,8 +332,38 @@ def test_what_a_board_says_while_it_starts_is_forgotten(bench, kind, echo):
 
 def test_parity_and_speed_are_accepted_by_a_pseudo_terminal(bench, echo):
     settings = FAST.changed(baud_rate=57600, data_bits=7, parity="odd", stop_bits=2)
-    link = open_link(bench.serve("pty", echo).port, settings)
-    assert link.query("x") == "x"
+    port = bench.serve("pty", echo).port
+    for _ in range(3):
+        link = open_link(port, settings)
+        assert link.query("x") == "x"
+        link.close()
+
+
+def test_the_rest_of_a_late_answer_does_not_pass_for_the_next(bench, kind):
+    class Slow:
+        """Answers `2.31E-09` so slowly that its end comes after the next connect."""
+
+        def __init__(self):
+            self.said, self.answer = b"", b"2"
+
+        def feed(self, data):
+            answer, self.answer = self.answer, b"2.31E-09\r\n"
+            return answer
+
+        def tick(self, now_s):
+            said, self.said = self.said, b""
+            return said
+
+    slow = Slow()
+    port = bench.serve(kind, slow).port
+    link = open_link(port, FAST)
+    with pytest.raises(InstrumentTimeoutError):
+        link.query("PR?")
+    link.close()
+    link = open_link(port, FAST)
+    slow.said = b".31E-09\r\n"
+    link.wait_until_quiet()
+    assert link.query_number("PR?") == 2.31e-9
     link.close()
 
 

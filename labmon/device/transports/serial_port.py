@@ -32,6 +32,7 @@ except ImportError:  # Windows
 
 CHUNK_BYTES: Final = 4096
 SLICE_S: Final = 0.05
+PSEUDO_TERMINALS: Final = "/dev/pts/"
 HANDLERS: Final = "labmon.device"  # has protocol_sim
 
 if HANDLERS not in serial.protocol_handler_packages:
@@ -188,10 +189,12 @@ class _Rfc2217(_LinesUntouched, serial.rfc2217.Serial):
 
 def _make_port(port: str, settings: LinkSettings) -> Any:
     """The port, configured but not yet open."""
+    # a pseudo-terminal has no parity; asked for it again, the C library says "invalid argument"
+    is_real = not os.path.realpath(port).startswith(PSEUDO_TERMINALS)
     options: dict[str, Any] = {
         "baudrate": settings.baud_rate,
-        "bytesize": settings.data_bits,
-        "parity": settings.parity[0].upper(),
+        "bytesize": settings.data_bits if is_real else 8,
+        "parity": settings.parity[0].upper() if is_real else "N",
         "stopbits": settings.stop_bits,
         "xonxoff": settings.xonxoff,
         "rtscts": settings.rtscts,
