@@ -76,6 +76,7 @@ class SqliteBackend(Backend):
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.acquire(self._path)
         schema.check_file(self._path)
+        schema.make_file(self._path)
         self._write_connection = schema.connect_for_writing(
             self._path, is_relaxed=self._is_relaxed, cache_kib=CACHE_KIB
         )

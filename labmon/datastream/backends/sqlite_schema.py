@@ -8,10 +8,12 @@ this process has it open, because closing any descriptor of a file drops the pro
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import struct
 import threading
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +22,8 @@ from labmon.datastream.exceptions import NewerSchema, NotADatastream, StoreUnava
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 APPLICATION_ID: Final = 0x6C61626D  # "labm"
 PAGE_BYTES: Final = 4096
@@ -118,34 +122,61 @@ def _check_header(path: Path, header: bytes) -> None:
         )
 
 
-def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqlite3.Connection:
-    """The one connection that writes; makes the tables in a new file."""
-    connection = _connect(path, path)
+def make_file(path: Path) -> None:
+    """Make an empty store where there is none: all of it at once, or nothing.
+
+    It is made under another name, so that a crash never leaves a file without labmon's marks. What
+    is left of an older one (a WAL without its database) is set aside, since SQLite would delete it.
+    """
+    if path.exists() and path.stat().st_size:
+        return
+    new = path.with_name(f"{path.name}.new")
+    for remains in (new, new.with_name(f"{new.name}-journal")):
+        remains.unlink(missing_ok=True)
+    connection = _connect(new, new)
     try:
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        connection.execute("PRAGMA synchronous = EXTRA")
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in TABLES.split(";"):
+            if statement.strip():
+                connection.execute(statement)
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        connection.execute("COMMIT")
+    finally:
+        connection.close()
+    wal = path.with_name(f"{path.name}-wal")
+    if wal.exists() and wal.stat().st_size:
+        wal.rename(f"{wal}.corrupt.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+        log.error("%s has a WAL and no database: the WAL is set aside", path)
+    new.replace(path)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqlite3.Connection:
+    """The one connection that writes to a store that exists."""
+    if not path.exists():
+        raise StoreUnavailable(f"{path} is gone: somebody removed it")
+    connection = _connect(path, path)
+    try:
         connection.execute("PRAGMA journal_mode = WAL")
         # FULL: a commit is on disk when it returns. NORMAL: a power cut may take the last ones.
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_relaxed else 'FULL'}")
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA journal_size_limit = 16777216")
-        if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-            _make(connection)
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def _make(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    for statement in TABLES.split(";"):
-        if statement.strip():
-            connection.execute(statement)
-    connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-    connection.execute("COMMIT")
-    # the marks must stand in the file itself: `check_file` does not look into the WAL
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def connect_for_reading(path: Path, *, cache_kib: int) -> sqlite3.Connection:
