@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from labmon import __version__
+from labmon import __version__, cli_store, cli_transfer
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -34,6 +34,10 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.version_option(__version__, prog_name="labmon")
 def main() -> None:
     """Watch laboratory instruments: live in the browser, recorded, controllable."""
+
+
+cli_store.register(main)
+cli_transfer.register(main)
 
 
 @main.command()

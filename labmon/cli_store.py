@@ -1,0 +1,255 @@
+"""The commands that look after a store: inspect, backup, verify; and how all of them find it.
+
+They read, beside a running server or without one. The trap: paths and texts come from instruments;
+they are printed as text, never as markup.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from rich.table import Table
+
+    from labmon.upkeep.inspecting import Inspection, StreamFacts
+    from labmon.upkeep.verifying import Report
+
+CONFIG = Path("config.yaml")
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+Command = TypeVar("Command", bound="Callable[..., Any]")
+
+
+def register(group: click.Group) -> None:
+    """Add the commands to a group."""
+    for command in (inspect, backup, verify):
+        group.add_command(command)
+
+
+def store_options(command: Command) -> Command:
+    """`--config`, `--data` and `--store`, given to the command as `store`, an address."""
+
+    def resolved(context: click.Context, _: click.Parameter, value: str | None) -> str:
+        path, data_dir = context.params.pop("config"), context.params.pop("data")
+        return _address(value) if value else _configured(path, data_dir)
+
+    for option in (
+        click.option(
+            "--store",
+            metavar="FILE|URL",
+            callback=resolved,
+            help="The store itself: a file, or an address such as sqlite:////var/lib/labmon.db.",
+        ),
+        click.option(
+            "--data",
+            type=click.Path(path_type=Path, file_okay=False),
+            is_eager=True,
+            expose_value=True,
+            help="Folder for what is recorded, instead of the configuration's.",
+        ),
+        click.option(
+            "--config",
+            type=FILE,
+            default=CONFIG,
+            show_default=True,
+            is_eager=True,
+            help="The configuration that names the store.",
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+def _address(text: str) -> str:
+    known = ("sqlite:", "mongodb:", "mongodb+srv:", "memory:", "postgresql:")
+    return text if text.startswith(known) else f"sqlite:///{Path(text).absolute()}"
+
+
+def _configured(path: Path, data_dir: Path | None) -> str:
+    """The store that a configuration names."""
+    from labmon import config
+    from labmon.errors import ConfigError
+
+    try:
+        store = config.load(path, data_dir=data_dir).store
+    except ConfigError as error:
+        fail(error)
+    if store.startswith("memory:"):
+        fail(f"{path}: the store is memory: alone, which no other process can see")
+    return store
+
+
+@click.command(
+    epilog=("\b\nExamples:\n  labmon inspect\n  labmon inspect --store /backups/labmon.db --json"),
+)
+@store_options
+@click.option("--json", "is_json", is_flag=True, help="Print JSON instead of tables.")
+def inspect(store: str, is_json: bool) -> None:
+    """Say what is in a store: streams, datapoints, bytes, and whether the file is well.
+
+    Works beside a running server. Times are UTC. Bytes/dp are those of sealed blocks, rollups and
+    time stamps included. Ends with exit code 1 where something cannot be read.
+    """
+    from labmon.upkeep import inspecting
+
+    with failures(), progress("streams") as moved:
+        found = asyncio.run(inspecting.inspect(store, moved))
+    if is_json:
+        click.echo(json.dumps(found.to_dict(), indent=2))
+    else:
+        print_out(_streams_table(found))
+        for line in _facts(found):
+            click.echo(line)
+    for problem in found.problems:
+        click.secho(problem, fg="red", err=True)
+    sys.exit(1 if found.problems else 0)
+
+
+def _streams_table(found: Inspection) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    for title in ("stream", "type", "unit"):
+        table.add_column(title)
+    table.add_column("datapoints", justify="right")
+    for title in ("first", "last"):
+        table.add_column(title)
+    table.add_column("bytes/dp", justify="right")
+    table.add_column("rollups stored")
+    for stream in found.streams:
+        table.add_row(*map(Text, _stream_cells(stream)))
+    return table
+
+
+def _stream_cells(stream: StreamFacts) -> list[str]:
+    from labmon.timestamps import to_iso
+
+    each = stream.bytes_per_datapoint
+    return [
+        stream.path,
+        stream.value_type + (", derived" if stream.is_derived else ""),
+        stream.unit,
+        f"{stream.count:,}",
+        *("" if t is None else to_iso(t)[:19] + "Z" for t in (stream.first_ns, stream.last_ns)),
+        "" if each is None else f"{each:.2f}",
+        " ".join(stream.levels),
+    ]
+
+
+def _facts(found: Inspection) -> list[str]:
+    journal = f"{found.journal_entries:,} entries, {found.journal_bytes:,} bytes"
+    lines = [f"{len(found.streams):,} streams, {found.count:,} datapoints; journal: {journal}"]
+    if file := found.file:
+        health = "well" if not file.findings else "damaged: make a copy, then run labmon verify"
+        lines.append(
+            f"{file.path}: schema {file.schema_version}, {file.file_bytes:,} bytes"
+            f" ({file.free_bytes:,} free inside), write-ahead log {file.wal_bytes:,}; {health}"
+        )
+    return lines
+
+
+@click.command(
+    epilog=("\b\nExamples:\n  labmon backup /backups/labmon-$(date +%F).db"),
+)
+@click.argument("file", type=FILE)
+@store_options
+@click.option("--force", is_flag=True, help="Replace the file where it exists.")
+def backup(file: Path, store: str, force: bool) -> None:
+    """Copy the store into FILE, whole and consistent, also while a server is running.
+
+    The copy has its name only once it was opened, checked and is on disk. To restore it, stop the
+    server, move the store and the files beside it away, and put the copy in its place.
+    """
+    from labmon.upkeep.backup import back_up
+
+    with failures(), progress("bytes") as moved:
+        made = back_up(store, file, force=force, moved=moved)
+    click.echo(
+        f"{made.path}: {len(made.contents.streams):,} streams, {made.contents.count:,} datapoints,"
+        f" {made.size_bytes:,} bytes; opened and checked"
+    )
+
+
+@click.command(
+    epilog=("\b\nExamples:\n  labmon verify\n  labmon verify --store /backups/labmon.db"),
+)
+@store_options
+def verify(store: str) -> None:
+    """Check every checksum, recompute every rollup, and replay the journal; changes nothing.
+
+    Works beside a running server, on what was there when it began. Says which stream, block and
+    times are damaged (UTC), and ends with exit code 1 where anything is.
+    """
+    from labmon.upkeep import verifying
+
+    with failures(), progress("blocks") as moved:
+        report = asyncio.run(verifying.verify(store, moved))
+    for finding in report.findings:
+        click.secho(str(finding), fg="red")
+    for line in _summary(report):
+        click.echo(line)
+    sys.exit(0 if report.is_whole else 1)
+
+
+def _summary(report: Report) -> list[str]:
+    lines = []
+    if report.set_aside:
+        lines.append(f"{report.set_aside} damaged journal entries were set aside by earlier starts")
+    count = len(report.findings)
+    verdict = "all whole" if report.is_whole else f"{count} finding{'' if count == 1 else 's'}"
+    lines.append(
+        f"{report.streams:,} streams, {report.blocks:,} blocks, {report.datapoints:,} datapoints,"
+        f" {report.buckets:,} rollups, {report.entries:,} journal entries: {verdict}"
+    )
+    return lines
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Say what went wrong in a line, and end with exit code 1."""
+    from labmon.errors import LabmonError
+
+    try:
+        yield
+    except (LabmonError, OSError) as error:
+        fail(error)
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, where that is a terminal; called with (done, in all)."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (BarColumn(), TextColumn("{task.percentage:>3.0f}% " + what), TimeRemainingColumn())
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def print_out(renderable: Any) -> None:
+    """Print a table; a file or a pipe gets whole lines."""
+    from rich.console import Console
+
+    width = None if sys.stdout.isatty() else 1000
+    Console(highlight=False, width=width).print(renderable)
+
+
+def fail(error: object) -> NoReturn:
+    """Say what is wrong, a line for each, and end with exit code 1."""
+    for line in str(error).splitlines():
+        click.secho(line, fg="red", err=True)
+    sys.exit(1)

@@ -1,0 +1,219 @@
+"""JSON lines as rows of streams.
+
+The trap: a line that is no JSON spoils only itself, so portions that cannot be read together are
+read again line by line.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+import orjson
+
+from labmon import paths
+from labmon.errors import BadRequestError
+from labmon.transfer import files
+from labmon.transfer.cells import quality_of
+from labmon.transfer.description import Description
+from labmon.transfer.problem import Problem, UnreadableFileError
+from labmon.transfer.rows import (
+    TIME_NAMES,
+    Header,
+    Rows,
+    Wanted,
+    checked_value,
+    column_of,
+)
+from labmon.transfer.time_texts import parse_time, parse_times
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Report = Callable[[Problem], None]
+
+PORTION: Final = 2 << 20
+LONGEST: Final = 64 << 20
+"""Bytes of one line at most."""
+
+
+class JsonLinesReader:
+    """Reads one file of JSON lines; see `Reader`."""
+
+    def __init__(self, path: Path, wanted: Wanted) -> None:
+        """Read the first line.
+
+        Raises:
+            UnreadableFileError: it is of a later version.
+        """
+        self._path = path
+        self._wanted = wanted
+        self.header = Header()
+        self.size = path.stat().st_size
+        self.at = 0
+        with files.read(path) as file:
+            first = file.readline(LONGEST)
+        try:
+            self._take_about(_loaded(first))
+        except (ValueError, BadRequestError) as error:
+            raise UnreadableFileError.at(path.name, 1, str(error)) from None
+        self.header.check_raw(path.name, wanted)
+
+    def _take_about(self, line: Any) -> bool:
+        """Take over what a line says of the file or of a stream; returns whether it did."""
+        if not isinstance(line, dict):
+            return False
+        if "labmon_export" in line:
+            self.header.take(line, line["labmon_export"])
+            return True
+        if "stream" in line and "value" not in line:
+            stream = Description.from_dict(line["stream"])
+            self.header.streams[stream.path] = stream
+            return True
+        return False
+
+    def pieces(self, report: Report) -> Generator[Rows]:
+        """The rows of the file, those of one stream at a time."""
+        with files.read(self._path) as file:
+            first_line = 1
+            while lines := file.readlines(PORTION):
+                self.at = files.position(file)
+                yield from self._rows(lines, first_line, report)
+                first_line += len(lines)
+
+    def _rows(self, lines: list[bytes], first_line: int, report: Report) -> Iterator[Rows]:
+        groups: dict[str, tuple[list[int], list[dict[str, Any]]]] = {}
+        for number, line in enumerate(self._objects(lines, first_line, report), first_line):
+            if line is None:
+                continue
+            if not isinstance(line, dict):
+                self._report(report, number, "", 'is no object: use {"time": ..., "value": ...}')
+                continue
+            path = self._wanted.stream or line.get("path")
+            if path is None or "stream" in line:
+                self._about(line, number, report)
+                continue
+            numbers, objects = groups.setdefault(str(path), ([], []))
+            numbers.append(number)
+            objects.append(line)
+        for path, (numbers, objects) in groups.items():
+            yield from self._of_stream(path, np.array(numbers, np.int64), objects, report)
+
+    def _objects(self, lines: list[bytes], first_line: int, report: Report) -> list[Any]:
+        """The JSON of each line; None for a blank one, or one that was reported."""
+        try:
+            found = orjson.loads(b"[" + b",".join(lines) + b"]")
+            if len(found) == len(lines):
+                return found
+        except ValueError:
+            pass
+        found = []
+        for number, line in enumerate(lines, first_line):
+            try:
+                found.append(_loaded(line) if line.strip() else None)
+            except (ValueError, RecursionError) as error:
+                self._report(report, number, "", f"is no JSON: {error}")
+                found.append(None)
+        return found
+
+    def _about(self, line: dict[str, Any], number: int, report: Report) -> None:
+        try:
+            is_about = self._take_about(line)
+        except (ValueError, TypeError, BadRequestError) as error:
+            self._report(report, number, "", str(error))
+            return
+        if not is_about:
+            self._report(report, number, "path", "is missing: say which stream, or give --stream")
+
+    def _of_stream(
+        self, path: str, lines: NDArray[np.int64], objects: list[dict[str, Any]], report: Report
+    ) -> Iterator[Rows]:
+        title = self._wanted.value_column or "value"
+        try:
+            path = paths.check_name(path)
+        except ValueError as error:
+            self._report(report, int(lines[0]), "path", str(error))
+            for line in lines[1:].tolist():
+                self._report(report, line, "path", "as above")
+            return
+        stream = self.header.describe(path, self._wanted)
+        wrong: dict[int, tuple[str, str]] = {}
+        t = self._times(objects, wrong)
+        v = self._values(objects, title, stream, wrong)
+        quality = self._qualities(objects, wrong)
+        for i, (column, text) in sorted(wrong.items()):
+            self._report(report, int(lines[i]), column, text)
+        found = Rows(path, t, v, quality, lines, title)
+        if wrong:
+            is_right = np.ones(len(lines), np.bool_)
+            is_right[list(wrong)] = False
+            found = found.take(is_right)
+        yield found
+
+    def _times(
+        self, objects: list[dict[str, Any]], wrong: dict[int, tuple[str, str]]
+    ) -> NDArray[np.int64]:
+        name = self._wanted.time_column or next(
+            (name for name in TIME_NAMES if name in objects[0]), TIME_NAMES[0]
+        )
+        texts = [line.get(name) for line in objects]
+        if all(isinstance(text, str) and len(text) <= 40 and text.isascii() for text in texts):
+            t = parse_times(np.array([text.encode() for text in texts]))  # type: ignore[union-attr]
+        else:
+            t = np.full(len(texts), -1, np.int64)
+        for i in np.flatnonzero(t < 0).tolist():
+            try:
+                t[i] = parse_time(str(texts[i]))
+            except ValueError as error:
+                wrong[i] = (name, str(error))
+        return t
+
+    def _values(
+        self,
+        objects: list[dict[str, Any]],
+        title: str,
+        stream: Description,
+        wrong: dict[int, tuple[str, str]],
+    ) -> NDArray[Any]:
+        values = [line.get(title) for line in objects]
+        is_plain = stream.is_numeric and set(map(type, values)) <= {float}
+        for i, line in enumerate(objects):
+            if title not in line:
+                wrong.setdefault(i, (title, "is missing: write null for no value"))
+            elif values[i] is None and line.get("infinite") in (1, -1):
+                values[i] = float("inf") * line["infinite"]
+            elif not is_plain:
+                try:
+                    values[i] = checked_value(values[i], stream)
+                except ValueError as error:
+                    wrong.setdefault(i, (title, str(error)))
+                    values[i] = None
+        return column_of(values, is_numeric=stream.is_numeric)
+
+    def _qualities(
+        self, objects: list[dict[str, Any]], wrong: dict[int, tuple[str, str]]
+    ) -> NDArray[np.uint8] | None:
+        quality = np.zeros(len(objects), np.uint8)
+        for i, line in enumerate(objects):
+            if "quality" in line:
+                try:
+                    given = line["quality"]
+                    words = " ".join(map(str, given)) if isinstance(given, list) else str(given)
+                    quality[i] = quality_of(words)
+                except ValueError as error:
+                    wrong.setdefault(i, ("quality", str(error)))
+        return quality if quality.any() else None
+
+    def _report(self, report: Report, line: int, column: str, text: str) -> None:
+        report(Problem(self._path.name, line, column, text))
+
+
+def _loaded(line: bytes) -> Any:
+    try:
+        return orjson.loads(line)
+    except ValueError:  # half a pair of surrogates, which only Python's own JSON reads
+        return json.loads(line)

@@ -1,0 +1,118 @@
+"""`StoreContents`: the rows of a store as they lie in the backend, decoded one by one.
+
+Below the engine, which would refuse, or pass over, what is damaged. The trap: blocks count only as
+far as the state of their stream vouches for them; later ones were never finished.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from labmon.datastream.backends import open_backend
+from labmon.datastream.entry import decode_entry
+from labmon.datastream.exceptions import DamagedBlock
+from labmon.datastream.stream import SealState, Stream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from labmon.datastream.backends.base import (
+        Backend,
+        BlockKey,
+        BlockOutline,
+        Contents,
+        EntryRow,
+        StreamRow,
+    )
+    from labmon.datastream.entry import JournalEntry
+
+
+@dataclass(slots=True)
+class StoreContents:
+    """What a store has, but for its blocks.
+
+    Attributes:
+        backend: open for reading only; one snapshot.
+        streams: those that could be read, by number; restored to how far they are sealed.
+        broken: of the others, the id and what is wrong.
+        entries: the journal, oldest first.
+    """
+
+    backend: Backend
+    node: str
+    streams: dict[int, Stream] = field(default_factory=dict[int, Stream])
+    broken: dict[str, str] = field(default_factory=dict[str, str])
+    entries: list[EntryRow] = field(default_factory=list["EntryRow"])
+
+    @property
+    def journal_bytes(self) -> int:
+        """What the journal takes."""
+        return sum(len(row.body) for row in self.entries)
+
+
+@asynccontextmanager
+async def opened(url: str) -> AsyncIterator[StoreContents]:
+    """A store as it is at this moment, open for reading.
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    backend = open_backend(url)
+    rows = await backend.open(read_only=True)
+    try:
+        yield _decoded(backend, rows)
+    finally:
+        await backend.close()
+
+
+def _decoded(backend: Backend, rows: Contents) -> StoreContents:
+    contents = StoreContents(backend, rows.node or "", entries=rows.entries)
+    for row in rows.streams:
+        try:
+            contents.streams[row.number] = _stream(row, rows.states.get(row.number))
+        except Exception as error:  # noqa: BLE001 - whatever damaged bytes raise is the finding
+            contents.broken[row.id] = f"its description or state cannot be read: {error!r}"
+    return contents
+
+
+def _stream(row: StreamRow, state: bytes | None) -> Stream:
+    stream = Stream.from_document(*row)
+    if state is not None:
+        stream.restore(SealState.decode(state))
+    return stream
+
+
+async def current_outlines(
+    backend: Backend, stream: Stream, granularity: str
+) -> list[BlockOutline]:
+    """The blocks that count: the newest generation of each, by ordinal."""
+    newest: dict[int, BlockOutline] = {}
+    for outline in await backend.read_outlines(stream.number, granularity):
+        if outline.through <= stream.state.through:
+            newest[outline.key.ordinal] = outline
+    return list(newest.values())
+
+
+def block_name(key: BlockKey) -> str:
+    """How a block is called in messages."""
+    return f"block {key.stream}/{key.granularity}/{key.ordinal}/{key.generation}"
+
+
+def entry_name(row: EntryRow) -> str:
+    """How a journal entry is called in messages."""
+    return f"journal entry {row.key.epoch}/{row.key.number}"
+
+
+def decoded_entries(
+    entries: Iterable[EntryRow],
+) -> list[tuple[EntryRow, JournalEntry | DamagedBlock]]:
+    """The journal entries in the order in which a start replays them: carried ones first."""
+    decoded: list[tuple[EntryRow, JournalEntry | DamagedBlock]] = []
+    for row in sorted(entries, key=lambda row: (-row.kind, row.key)):
+        try:
+            decoded.append((row, decode_entry(row.body, which=entry_name(row))))
+        except DamagedBlock as error:
+            decoded.append((row, error))
+    return decoded

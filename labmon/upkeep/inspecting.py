@@ -1,0 +1,162 @@
+"""`inspect`: what is in a store, stream by stream, from the outlines of its blocks alone.
+
+The trap: bytes for each datapoint are told of what is in blocks; what is still in the journal has
+no size of its own yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from labmon.datastream.granularity import Granularity
+from labmon.upkeep import sqlite_file
+from labmon.upkeep.contents import current_outlines, opened
+from labmon.upkeep.heads import Head, replayed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labmon.datastream.stream import Stream
+    from labmon.upkeep.contents import StoreContents
+    from labmon.upkeep.sqlite_file import FileFacts
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """One stream.
+
+    Attributes:
+        path: or its id, where it has none.
+        count: datapoints, of which `journal_count` are not in blocks yet.
+        first_ns, last_ns: None where there are none.
+        raw_bytes, rollup_bytes, time_bytes: of its blocks, and its share of time columns.
+        levels: buckets stored, by the word of the granularity.
+    """
+
+    id: str
+    path: str
+    value_type: str
+    unit: str
+    is_derived: bool
+    count: int
+    journal_count: int
+    first_ns: int | None
+    last_ns: int | None
+    blocks: int
+    raw_bytes: int
+    rollup_bytes: int
+    time_bytes: float
+    levels: dict[str, int]
+
+    @property
+    def bytes_per_datapoint(self) -> float | None:
+        """Of what is in blocks, rollups included; None where nothing is."""
+        sealed = self.count - self.journal_count
+        total = self.raw_bytes + self.rollup_bytes + self.time_bytes
+        return total / sealed if sealed else None
+
+
+@dataclass(slots=True)
+class Inspection:
+    """What is in a store.
+
+    Attributes:
+        problems: what could not be read; empty: all is well as far as was looked.
+    """
+
+    store: str
+    node: str
+    streams: list[StreamFacts] = field(default_factory=list[StreamFacts])
+    journal_entries: int = 0
+    journal_bytes: int = 0
+    file: FileFacts | None = None
+    problems: list[str] = field(default_factory=list[str])
+
+    @property
+    def count(self) -> int:
+        """Datapoints of all streams."""
+        return sum(stream.count for stream in self.streams)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data; times are int nanoseconds."""
+        names = StreamFacts.__slots__
+        streams = [
+            {name: getattr(stream, name) for name in names}
+            | {"bytes_per_datapoint": stream.bytes_per_datapoint}
+            for stream in self.streams
+        ]
+        file = self.file
+        return {
+            "store": self.store,
+            "node": self.node,
+            "count": self.count,
+            "streams": streams,
+            "journal": {"entries": self.journal_entries, "bytes": self.journal_bytes},
+            "file": file and {name: getattr(file, name) for name in type(file).__slots__},
+            "problems": self.problems,
+        }
+
+
+async def inspect(url: str, moved: Callable[[int, int], None] = lambda *_: None) -> Inspection:
+    """Look at a store.
+
+    Args:
+        url: its address.
+        moved: is told (streams done, streams in all).
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    path = sqlite_file.path_of(url)
+    async with opened(url) as contents:
+        found = Inspection(url, contents.node)
+        found.journal_entries = len(contents.entries)
+        found.journal_bytes = contents.journal_bytes
+        found.problems += [f"stream {name}: {text}" for name, text in contents.broken.items()]
+        heads, faults = replayed(contents)
+        found.problems += [f"{fault.which}: {fault.text}" for fault in faults]
+        times = {} if path is None else sqlite_file.time_bytes(path)
+        for number, stream in contents.streams.items():
+            head = heads[number]
+            found.streams.append(await _facts(contents, stream, head, times.get(number, 0.0)))
+            moved(len(found.streams), len(contents.streams))
+    found.streams.sort(key=lambda stream: stream.path)
+    if path is not None:
+        found.file = sqlite_file.facts(path)
+        found.problems += found.file.findings
+    return found
+
+
+async def _facts(
+    contents: StoreContents, stream: Stream, head: Head, time_bytes: float
+) -> StreamFacts:
+    state = stream.state
+    sizes: dict[str, int] = {}
+    levels: dict[str, int] = {}
+    blocks = 0
+    for granularity in Granularity.values:
+        outlines = await current_outlines(contents.backend, stream, granularity.key)
+        blocks += len(outlines)
+        sizes[granularity.key] = sum(outline.size for outline in outlines)
+        if granularity is not Granularity.Raw and outlines:
+            levels[granularity.name.lower()] = sum(outline.length for outline in outlines)
+    raw_bytes = sizes.pop(Granularity.Raw.key)
+    firsts = [time_ns for time_ns in (state.first_ns, head.first_ns) if time_ns >= 0]
+    last_ns = max(state.last_ns, head.last_ns)
+    return StreamFacts(
+        stream.id,
+        stream.path or stream.id,
+        stream.config.value_type,
+        str(stream.tags.get("unit", "")),
+        stream.config.derived_from is not None,
+        state.through - state.removed + head.count,
+        head.count,
+        min(firsts, default=None),
+        None if last_ns < 0 else last_ns,
+        blocks,
+        raw_bytes,
+        sum(sizes.values()),
+        time_bytes,
+        levels,
+    )

@@ -1,0 +1,103 @@
+"""What only SQLite can tell of its file: pages, checks by its own means, sizes of time columns.
+
+The trap: the file is opened for reading only, and beside a server that writes to it; nothing here
+takes a lock that the server would wait for.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from labmon.datastream.backends import sqlite_schema as schema
+from labmon.datastream.exceptions import StoreUnavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CACHE_KIB: Final = 8192
+FINDINGS: Final = 20
+"""So many findings of a check are told."""
+_TIMES: Final = """
+SELECT stream, sum(1.0 * length(body) / uses) FROM blocks JOIN times ON times.address = blocks.times
+JOIN (SELECT times AS used, count(*) AS uses FROM blocks WHERE times IS NOT NULL GROUP BY times)
+ON used = blocks.times GROUP BY stream
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What SQLite says of a file.
+
+    Attributes:
+        file_bytes: of the database file.
+        wal_bytes: of the write-ahead log beside it.
+        free_bytes: pages inside that are not in use.
+        findings: of the check; empty: it is whole.
+    """
+
+    path: str
+    schema_version: int
+    file_bytes: int
+    wal_bytes: int
+    free_bytes: int
+    findings: list[str]
+
+
+def path_of(url: str) -> Path | None:
+    """The file of a store's address; None: it is no SQLite store."""
+    return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that cannot write.
+
+    Raises:
+        StoreError: the file is missing, no datastream, of a later version, or cannot be read.
+    """
+    schema.check_file(path, must_exist=True)
+    try:
+        with contextlib.closing(schema.connect_for_reading(path, cache_kib=CACHE_KIB)) as found:
+            yield found
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"{path}: {error}") from error
+
+
+def facts(path: Path, *, is_thorough: bool = False) -> FileFacts:
+    """What SQLite says of a file; a thorough check also compares indexes with their tables.
+
+    Raises:
+        StoreError: it cannot be opened at all.
+    """
+    with reading(path) as connection:
+
+        def number(pragma: str) -> int:
+            return connection.execute(f"PRAGMA {pragma}").fetchone()[0]
+
+        wal = path.with_name(path.name + "-wal")
+        return FileFacts(
+            str(path),
+            number("user_version"),
+            path.stat().st_size,
+            wal.stat().st_size if wal.exists() else 0,
+            number("freelist_count") * number("page_size"),
+            _findings(connection, "integrity_check" if is_thorough else "quick_check"),
+        )
+
+
+def _findings(connection: sqlite3.Connection, check: str) -> list[str]:
+    try:
+        rows = connection.execute(f"PRAGMA {check}({FINDINGS})").fetchall()
+    except sqlite3.DatabaseError as error:
+        return [str(error)]
+    return [] if rows == [("ok",)] else [str(row[0]) for row in rows]
+
+
+def time_bytes(path: Path) -> dict[int, float]:
+    """What the shared time columns take, by the number of the stream, each its share."""
+    with reading(path) as connection:
+        return dict(connection.execute(_TIMES).fetchall())

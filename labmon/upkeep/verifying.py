@@ -1,0 +1,242 @@
+"""`verify`: every byte of a store that has a checksum, and everything that can be computed again.
+
+Stream by stream: each block once, its order, its rollups against its datapoints; and the journal.
+The trap: memory must not grow with the store, so nothing is kept of a block that was compared.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from labmon.datastream import downsample
+from labmon.datastream.exceptions import StoreError
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.levels import roll_up
+from labmon.datastream.rollups import Rollups
+from labmon.timestamps import to_iso
+from labmon.upkeep import sqlite_file
+from labmon.upkeep.block_reading import END_NS, BlockReading
+from labmon.upkeep.contents import block_name, current_outlines, opened
+from labmon.upkeep.heads import replayed
+from labmon.upkeep.level_check import LevelCheck, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from labmon.datastream.backends.base import BlockOutline
+    from labmon.datastream.columns import Columns
+    from labmon.datastream.stream import Stream
+    from labmon.upkeep.contents import StoreContents
+    from labmon.upkeep.level_check import Span
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is damaged.
+
+    Attributes:
+        stream: its path; empty: the store as a whole.
+        what: the block, the entry, ...
+        from_ns, to_ns: of the datapoints concerned; None where that is not known.
+    """
+
+    stream: str
+    what: str
+    text: str
+    from_ns: int | None = None
+    to_ns: int | None = None
+
+    def __str__(self) -> str:
+        """In one line."""
+        where = f"{self.stream}: " if self.stream else ""
+        span = ""
+        if self.from_ns is not None and self.to_ns is not None:
+            span = f" ({to_iso(self.from_ns)} to {to_iso(self.to_ns)})"
+        return f"{where}{self.what}: {self.text}{span}"
+
+
+@dataclass(slots=True)
+class Report:
+    """What was looked at, and what is damaged.
+
+    Attributes:
+        is_file_checked: whether SQLite's own check of the file was made too.
+    """
+
+    findings: list[Finding] = field(default_factory=list[Finding])
+    streams: int = 0
+    blocks: int = 0
+    datapoints: int = 0
+    buckets: int = 0
+    entries: int = 0
+    set_aside: int = 0
+    is_file_checked: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is damaged."""
+        return not self.findings
+
+
+async def verify(url: str, moved: Callable[[int, int], None] = lambda *_: None) -> Report:
+    """Check a store.
+
+    Args:
+        url: its address.
+        moved: is told (blocks read, blocks in all).
+
+    Raises:
+        StoreError: it cannot be opened.
+    """
+    report = Report()
+    path = sqlite_file.path_of(url)
+    if path is not None:
+        report.is_file_checked = True
+        for text in sqlite_file.facts(path, is_thorough=True).findings:
+            report.findings.append(Finding("", str(path), text))
+    async with opened(url) as contents:
+        _check_journal(contents, report)
+        for name, text in contents.broken.items():
+            report.findings.append(Finding(name, "stream", text))
+        set_aside = await contents.backend.read_cursors("damaged/")
+        report.set_aside = len(set_aside)
+        total = await _count_blocks(contents)
+        for stream in contents.streams.values():
+            check = _StreamCheck(contents, stream, report, lambda: moved(report.blocks, total))
+            try:
+                await check.run()
+            except (StoreError, ValueError, TypeError) as error:
+                report.findings.append(Finding(check.name, "stream", str(error)))
+            report.streams += 1
+    return report
+
+
+def _check_journal(contents: StoreContents, report: Report) -> None:
+    _, faults = replayed(contents)
+    report.entries = len(contents.entries)
+    for fault in faults:
+        stream = contents.streams.get(fault.stream or 0)
+        name = "" if stream is None else stream.path or stream.id
+        report.findings.append(Finding(name, fault.which, fault.text, fault.time_ns, fault.time_ns))
+
+
+async def _count_blocks(contents: StoreContents) -> int:
+    total = 0
+    for stream in contents.streams.values():
+        for granularity in Granularity.values:
+            try:
+                outlines = await current_outlines(contents.backend, stream, granularity.key)
+            except StoreError:
+                continue  # said when the stream is checked
+            total += len(outlines)
+    return total
+
+
+class _StreamCheck:
+    """Checks one stream."""
+
+    def __init__(
+        self,
+        contents: StoreContents,
+        stream: Stream,
+        report: Report,
+        moved: Callable[[], None],
+    ) -> None:
+        self._backend = contents.backend
+        self._stream = stream
+        self._report = report
+        self._told = moved
+        self.name = stream.path or stream.id
+        self._unsure: list[Span] = []
+        self._reading = BlockReading(contents.backend, self._damaged, self._moved)
+
+    def _moved(self, blocks: int) -> None:
+        self._report.blocks += blocks
+        self._told()
+
+    def _damaged(self, outline: BlockOutline, why: str) -> None:
+        if outline.key.granularity == Granularity.Raw.key:
+            self._unsure.append((outline.from_ns, outline.to_ns))
+        self._found(outline, why)
+
+    def _found(self, outline: BlockOutline, text: str) -> None:
+        what = block_name(outline.key)
+        finding = Finding(self.name, what, text, outline.from_ns, outline.to_ns)
+        self._report.findings.append(finding)
+
+    async def run(self) -> None:
+        """Check blocks, order, state and rollups."""
+        raw = await current_outlines(self._backend, self._stream, Granularity.Raw.key)
+        self._check_order(raw)
+        self._check_state(raw)
+        levels = [
+            LevelCheck(granularity, outlines)
+            for granularity in Granularity.values[1:]
+            if (outlines := await current_outlines(self._backend, self._stream, granularity.key))
+        ]
+        async for until_ns, columns in self._reading.in_order(raw):
+            self._report.datapoints += len(columns)
+            await self._check_levels(levels, columns, until_ns)
+
+    async def _check_levels(
+        self, levels: list[LevelCheck], columns: Columns, until_ns: int
+    ) -> None:
+        finer: Rollups | None = None
+        for level in levels:
+            step_ns = level.granularity.duration_ns
+            rows = _rolled_up(self._stream, columns, finer, step_ns)
+            finer = rows
+            for outline, right in level.take(rows, until_ns):
+                for _, stored in await self._reading.tables([outline]):
+                    if isinstance(stored, Rollups):
+                        self._report.buckets += len(stored)
+                        if wrong := difference(stored, right, step_ns, self._unsure):
+                            self._found(outline, wrong)
+
+    def _check_order(self, outlines: list[BlockOutline]) -> None:
+        """Blocks follow each other without a gap; late ones lie before what was there."""
+        state = self._stream.state
+        next_ordinal = outlines[0].key.ordinal if outlines and state.removed else 0
+        last_ns = -1
+        for outline in outlines:
+            if outline.key.ordinal != next_ordinal:
+                missing = outline.key.ordinal - next_ordinal
+                self._unsure.append((max(0, last_ns), outline.from_ns))
+                self._found(outline, f"{missing} datapoints before it are missing")
+            next_ordinal = outline.key.ordinal + outline.length
+            if outline.to_ns < outline.from_ns:
+                self._found(outline, "it ends before it begins")
+            if outline.from_ns < last_ns <= outline.to_ns:
+                self._found(outline, f"it reaches back before {to_iso(last_ns)}, and beyond")
+            last_ns = max(last_ns, outline.to_ns)
+        if next_ordinal != state.through and (outlines or not state.removed):
+            text = f"blocks reach to ordinal {next_ordinal}, and should to {state.through}"
+            self._report.findings.append(Finding(self.name, "stream", text))
+            self._unsure.append((max(0, last_ns), END_NS))
+
+    def _check_state(self, outlines: list[BlockOutline]) -> None:
+        state = self._stream.state
+        if state.removed:  # what was removed cannot be computed again
+            self._unsure.append((0, min((o.from_ns for o in outlines), default=END_NS)))
+        if not outlines or state.removed:
+            return
+        said = (state.first_ns, state.last_ns)
+        found = (
+            min(outline.from_ns for outline in outlines),
+            max(outline.to_ns for outline in outlines),
+        )
+        if said != found:
+            text = f"its state says {_span(said)}, its blocks {_span(found)}"
+            self._report.findings.append(Finding(self.name, "stream", text))
+
+
+def _rolled_up(stream: Stream, columns: Columns, finer: Rollups | None, step_ns: int) -> Rollups:
+    """The rollups of some datapoints, from those of a finer level where there are any."""
+    return (
+        roll_up(stream, columns, step_ns) if finer is None else downsample.coarsen(finer, step_ns)
+    )
+
+
+def _span(span: tuple[int, int]) -> str:
+    return " to ".join(to_iso(max(0, time_ns)) for time_ns in span)
