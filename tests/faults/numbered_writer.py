@@ -29,7 +29,7 @@ async def main(path, durability):
         first = streams.stream_id(STREAMS[0])
         assert first is not None
         seq = streams.describe(first)["count"]
-        print("ready", seq, flush=True)
+        print("epoch", streams.epoch, flush=True)
         while seq < MOST:
             for _ in range(seq % 23 + 1):
                 now_ns[0] = time_ns(seq)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
@@ -33,10 +34,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+log = logging.getLogger(__name__)
+
 Result = TypeVar("Result")
 
 CACHE_KIB = 4096
 """Page cache of a connection; the engine caches what it has decoded."""
+SYNC_S = 1.0
+"""A relaxed store is synced so long after a commit: a power cut takes that much."""
 CHUNK = 500
 """Rows asked for by one statement."""
 
@@ -46,7 +51,7 @@ class SqliteBackend(Backend):
 
     Args:
         path: the database file; beside it stand `-wal`, `-shm` and the lock file.
-        is_relaxed: the last seconds may be lost in a power cut (not in a crash of the process).
+        is_relaxed: the last second may be lost in a power cut (not in a crash of the process).
     """
 
     def __init__(self, path: Path, *, is_relaxed: bool = False) -> None:
@@ -58,6 +63,8 @@ class SqliteBackend(Backend):
         self._reader: ThreadPoolExecutor | None = None
         self._write_connection: sqlite3.Connection | None = None
         self._read_connection: sqlite3.Connection | None = None
+        self._sync_timer: asyncio.TimerHandle | None = None
+        self._syncing: asyncio.Future[None] | None = None
 
     async def open(self, *, read_only: bool = False) -> Contents:
         """Open or make the file; a read-only store is one snapshot for as long as it is open."""
@@ -93,6 +100,9 @@ class SqliteBackend(Backend):
 
     async def close(self) -> None:
         """Close both connections, give the lock back and end the threads."""
+        if self._sync_timer is not None:
+            self._sync_timer.cancel()
+            self._sync_timer = None
         if self._reader is not None:
             await self._run(self._reader, self._close_reader)
             self._reader.shutdown(wait=False)
@@ -122,6 +132,20 @@ class SqliteBackend(Backend):
         if self._is_read_only or self._writer is None:
             raise StoreReadOnly(f"{self._path} is open for reading only")
         await self._run(self._writer, lambda: self._apply(change))
+        if self._is_relaxed and self._sync_timer is None:
+            self._sync_timer = asyncio.get_running_loop().call_later(SYNC_S, self._sync_relaxed)
+
+    def _sync_relaxed(self) -> None:
+        self._sync_timer = None
+        if self._writer is not None:
+            loop = asyncio.get_running_loop()
+            self._syncing = loop.run_in_executor(self._writer, self._sync_or_say)
+
+    def _sync_or_say(self) -> None:
+        try:
+            schema.sync_wal(self._path)
+        except OSError as error:
+            log.warning("%s could not be synced: %s", self._path, error)
 
     def _apply(self, change: Change) -> None:
         if self._write_connection is None:
@@ -134,6 +158,8 @@ class SqliteBackend(Backend):
             _write(connection, change)
             _remove(connection, change)
             connection.execute("COMMIT")
+            if self._is_relaxed and change.epochs:  # an epoch must never come twice
+                schema.sync_wal(self._path)
         except BaseException:
             # never trust this connection again: a failed fsync may have lost what it thinks it has
             self._drop_write_connection()

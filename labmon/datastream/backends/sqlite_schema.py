@@ -162,6 +162,18 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def sync_wal(path: Path) -> None:
+    """Sync what was committed; the WAL may be opened beside SQLite, which has no locks on it."""
+    try:
+        descriptor = os.open(path.with_name(f"{path.name}-wal"), os.O_RDONLY)
+    except FileNotFoundError:  # all of it stands in the database
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqlite3.Connection:
     """The one connection that writes to a store that exists."""
     if not path.exists():
