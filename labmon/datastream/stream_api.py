@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from labmon.datastream import tags as tagging
 from labmon.datastream.descriptor import describe
-from labmon.datastream.exceptions import OutstandingDependenciesError, UnsupportedValueType
+from labmon.datastream.exceptions import (
+    OutstandingDependenciesError,
+    UnsupportedDeriveOperator,
+    UnsupportedValueType,
+)
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.lazy import Streams
 from labmon.datastream.open_store import OpenStore
@@ -59,6 +63,8 @@ class StreamApi(OpenStore):
             raise UnsupportedValueType(
                 f"{kind!r} is no value type: use one of {', '.join(VALUE_TYPES)}"
             )
+        if derive_from is not None or derive_op is not None or derive_args is not None:
+            raise UnsupportedDeriveOperator("derived streams are not supported yet")
         config = StreamConfig(
             kind,
             dict(value_type_options or {}),
