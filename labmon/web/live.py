@@ -41,6 +41,7 @@ CUT_PAUSE_S: Final = 0.002
 """Between one slow client and the next: a thousand at once would hold up everybody else."""
 SLOW: Final = (3008, "slow")
 GOING_AWAY: Final = (1001, "the server stops")
+COME_BACK: Final = (1011, "internal error: come back")
 
 
 class LiveClient:
@@ -107,6 +108,7 @@ class LiveClient:
             join()
         else:
             task = asyncio.create_task(self._replay(id, selection, after, join), name="replay")
+            task.add_done_callback(self._replay_ended)
             self._replays[id] = task
 
     def unsubscribe(self, id: SubscriptionId | None) -> bool:
@@ -139,10 +141,18 @@ class LiveClient:
         except StreamClosedError:
             pass  # the client's own close takes everything away
         except LabmonError as error:
+            log.warning("a client could not resume: %s", error)
             self.send("error", {"id": id, "error": describe(error)[1]})
+            self.hang_up(*COME_BACK)
         finally:
             if self._replays.get(id) is asyncio.current_task():
                 del self._replays[id]
+
+    def _replay_ended(self, task: asyncio.Task[None]) -> None:
+        """A client that never joins its topic would wait for ever on a connection that is alive."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("bug while a client resumed", exc_info=error)
+            self.hang_up(*COME_BACK)
 
     def _on_room(self) -> None:
         for topic, member in self._members.values():
@@ -304,4 +314,4 @@ class Live:
         log.error("bug in the live topic %s", key, exc_info=task.exception())
         topic = self._topics.pop(key, None)
         for client in list(self.clients) if topic is not None else []:
-            client.hang_up(1011, "internal error: come back")
+            client.hang_up(*COME_BACK)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from labmon import hub as hub_module
+from labmon.errors import StorageError
 from labmon.web import replay as replay_module
 from labmon.web.cursor import Cursor
 from labmon.web.wire import seconds
@@ -292,3 +293,27 @@ async def test_subscriptions_by_glob_see_streams_that_come_later(node, eventuall
     node.publish(("new/x", 1))
     assert await socket.values(1) == [("new/x", 1)]
     socket.close()
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a bug"), StorageError("the disk is away")])
+async def test_a_client_that_cannot_resume_is_closed_so_that_it_comes_back(
+    stored, monkeypatch, eventually, complaints, error
+):
+    cursor = str(stored.live.cursor())
+    await stored.restart()
+
+    async def fail(*_):
+        raise error
+
+    monkeypatch.setattr(stored.datastream, "journal_since", fail)
+    socket = await stored.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    while not socket.is_closed:
+        await socket.receive()
+    assert socket.close_code == 1011
+    sse = await stored.events("stream=lab/*", {"Last-Event-ID": cursor})
+    while await sse.event() is not None:
+        pass
+    await sse.close()
+    await eventually(lambda: not stored.live.clients)
+    assert complaints()
