@@ -9,6 +9,7 @@ import fnmatch
 from typing import TYPE_CHECKING, Any, Final
 
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.tags import RESERVED
 from labmon.errors import BadRequestError, NotFoundError, TooLargeError
 from labmon.paths import Selection
 from labmon.reading import quality_words
@@ -33,22 +34,6 @@ _SHOWN: Final = (
     "accuracy",
     "limits",
     "period_s",
-)
-RESERVED: Final = (
-    "stream_id",
-    "value_downsamplers",
-    "time_downsamplers",
-    "highest_granularity",
-    "derived_from",
-    "contributes_to",
-    "pending_backprocess",
-    "latest_datapoint",
-    "earliest_datapoint",
-    "downsampled_until",
-    "value_type",
-    "value_type_options",
-    "count",
-    "granularities",
 )
 
 
