@@ -7,7 +7,7 @@ driver. The trap: what a driver knows from before a reconnect may be wrong after
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Unpack
+from typing import Annotated, ClassVar, Final, Unpack
 
 from pydantic import Field
 
@@ -23,6 +23,9 @@ Port = Annotated[
         " `tcp://HOST:PORT`, `rfc2217://HOST:PORT`, or `sim://NAME` for a simulator."
     ),
 ]
+
+QUIET_S: Final = 0.05
+"""A line on which nothing came for so long is quiet: at 300 baud, a character takes 33 ms."""
 
 
 class LinkDriver(Driver):
@@ -57,7 +60,7 @@ class LinkDriver(Driver):
         """Open the port, let what is under way go by, then `prepare()`."""
         self.disconnect()
         self._link = open_link(self.port, self.settings)
-        self._link.wait_until_quiet()
+        self._link.wait_until_quiet(QUIET_S)
         self.prepare()
 
     def prepare(self) -> None:

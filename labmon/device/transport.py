@@ -32,7 +32,6 @@ __all__ = ["MAX_LINE_BYTES", "Link", "LinkKeys", "LinkSettings", "as_number", "o
 MAX_LINE_BYTES: Final = 4096
 SLICE_S: Final = 0.05
 """How long a call waits before it looks whether the link was closed from another thread."""
-QUIET_S: Final = 0.05
 MAX_QUIET_S: Final = 0.5
 CAUSES: Final = {
     errno.ENOENT: "there is no such port; is it plugged in?",
@@ -128,7 +127,7 @@ class Link:
             self._pause(quiet_s)
             self.drop_input()
 
-    def wait_until_quiet(self, quiet_s: float = QUIET_S, at_most_s: float = MAX_QUIET_S) -> None:
+    def wait_until_quiet(self, quiet_s: float, at_most_s: float = MAX_QUIET_S) -> None:
         """Forget what comes until nothing came for a while: the rest of an answer to somebody else.
 
         Without it, the end of an answer that came too late could pass for the next one.

@@ -63,6 +63,7 @@ def bench() -> Iterator[Bench]:
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses that real instruments need are shorter here."""
+    monkeypatch.setattr("labmon.device.link_driver.QUIET_S", 0.02)
     monkeypatch.setattr("labmon_drivers.pfeiffer.QUIET_S", 0.03)
     monkeypatch.setattr("labmon_drivers.toptica.SETTLE_S", 0.03)
 

@@ -362,7 +362,7 @@ def test_the_rest_of_a_late_answer_does_not_pass_for_the_next(bench, kind):
     link.close()
     link = open_link(port, FAST)
     slow.said = b".31E-09\r\n"
-    link.wait_until_quiet()
+    link.wait_until_quiet(0.05)
     assert link.query_number("PR?") == 2.31e-9
     link.close()
 
