@@ -2,7 +2,8 @@
 
 They go through the hub like any device's. An `Idempotency-Key` makes a retry safe: what the first
 request published is not published again. The trap: the first may still be under way, or published
-and not yet durable; the retry waits for it.
+and not yet durable; the retry waits for it. And a store that is away for long makes the recorder
+drop readings: what may be among them is never acknowledged.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from labmon.datastream.values import checker
 from labmon.errors import BadRequestError, StorageError, TooLargeError
@@ -33,7 +34,19 @@ COMMIT_S: Final = 10.0
 SLICE: Final = 500
 """Readings after which others run."""
 
-Answer = tuple[int, dict[str, Any]]
+
+class Published(NamedTuple):
+    """What came of a request whose readings are published, and not yet durable.
+
+    Attributes:
+        dropped: readings that the recorder had dropped before.
+    """
+
+    status: int
+    answer: dict[str, Any]
+    dropped: int
+
+
 Check = Callable[[Any], Any]
 """Gives a value as it is stored, or raises ValueError or TypeError with the reason."""
 
@@ -67,26 +80,37 @@ class AppendHandler(ApiHandler):
             raise TooLargeError(f"{len(body)} readings, at most {limit} at once: send several")
         in_ns = wire.body_format(self.request.headers["Content-Type"]) == "msgpack"
 
-        def start() -> Coroutine[Any, Any, Answer]:
+        def start() -> Coroutine[Any, Any, Published]:
             return publish(self.services, body, in_ns=in_ns)
 
         if key is None:
-            status, answer = await start()
+            published = await start()
         else:
+            key = f"{self.caller.who} {key}"
             digest = hashlib.sha256(self.body_bytes).digest()
-            status, answer = await self.application.retries.run(
-                f"{self.caller.who} {key}", digest, start
-            )
+            published = await self.application.retries.run(key, digest, start)
         await _durable(self.services)
-        self.reply(answer, status)
+        if self.services.recorder.dropped_readings != published.dropped:
+            self.application.retries.forget(key)
+            raise StorageError(
+                "the store was away for so long that readings were dropped, perhaps some of these:"
+                " ask for what is recorded, and send the others again"
+            )
+        self.reply(published.answer, published.status)
 
 
-async def publish(services: Services, body: Sequence[Any], *, in_ns: bool) -> Answer:
+async def publish(services: Services, body: Sequence[Any], *, in_ns: bool) -> Published:
     """Give the good readings to the hub; they are not yet durable.
 
     Raises:
         BadRequestError: there is no good one.
+        StorageError: the store is away, and there is no more room to wait in.
     """
+    if services.datastream.pending_bytes >= services.config.recording.spool_bytes:
+        raise StorageError(
+            "the store is away and memory is full: nothing is taken, try again later"
+        )
+    dropped = services.recorder.dropped_readings
     good, rejected = await _sorted_out(services, body, in_ns=in_ns)
     good, refused = await _fitting(services, good)
     rejected += refused
@@ -100,7 +124,8 @@ async def publish(services: Services, body: Sequence[Any], *, in_ns: bool) -> An
             f"none of {len(body)} readings is taken: {rejected[0]['reason']}",
             {"accepted": 0, "rejected": rejected},
         )
-    return (207 if rejected else 200), {"accepted": len(good), "rejected": rejected}
+    answer = {"accepted": len(good), "rejected": rejected}
+    return Published(207 if rejected else 200, answer, dropped)
 
 
 async def _sorted_out(
@@ -196,7 +221,7 @@ def _rejection(index: int, item: Any, reason: str) -> dict[str, Any]:
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     digest: bytes
-    task: asyncio.Task[Answer]
+    task: asyncio.Task[Published]
 
 
 class Retries:
@@ -207,8 +232,8 @@ class Retries:
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
     async def run(
-        self, key: str, digest: bytes, start: Callable[[], Coroutine[Any, Any, Answer]]
-    ) -> Answer:
+        self, key: str, digest: bytes, start: Callable[[], Coroutine[Any, Any, Published]]
+    ) -> Published:
         """The answer of the first request with this key; failures are not kept.
 
         Raises:
@@ -225,7 +250,12 @@ class Retries:
             raise ProblemError(422, "this Idempotency-Key was used for another body")
         return await asyncio.shield(known.task)
 
-    def _ended(self, key: str, task: asyncio.Task[Answer]) -> None:
+    def forget(self, key: str | None) -> None:
+        """Publish again what comes with this key."""
+        if key is not None:
+            self._remembered.pop(key, None)
+
+    def _ended(self, key: str, task: asyncio.Task[Published]) -> None:
         if task.cancelled() or task.exception() is not None:
             known = self._remembered.get(key)
             if known is not None and known.task is task:
