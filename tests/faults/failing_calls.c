@@ -15,7 +15,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { WRITE = 1, SYNC = 2, OPEN = 4, TRUNCATE = 8, READ = 16 };
+enum { WRITE = 1, SYNC = 2, OPEN = 4, TRUNCATE = 8, READ = 16, OPEN_TO_WRITE = 32 };
 
 static char prefix[4096];
 static int kinds, error;
@@ -108,7 +108,8 @@ SIMPLE(ssize_t, READ, pread64, SYS_pread64, (int fd, void *data, size_t n, off64
 
 static int opened(int at, const char *path, int flags, mode_t mode) {
     look_at_control();
-    if (fails(OPEN, path)) {
+    int writes = (flags & O_ACCMODE) != O_RDONLY;
+    if (fails(OPEN, path) || (writes && fails(OPEN_TO_WRITE, path))) {
         if (dies) _exit(137);
         return -1;
     }

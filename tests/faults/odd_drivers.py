@@ -47,3 +47,15 @@ class Steady(Driver):
     def poll(self):
         self.polls += 1
         return {"count": self.polls}
+
+
+class Many(Driver):
+    """Fifty channels that count the polls: a lot to keep while the store is away."""
+
+    def __init__(self):
+        self.polls = 0
+        self.channels = {f"c{number}": Channel() for number in range(50)}
+
+    def poll(self):
+        self.polls += 1
+        return dict.fromkeys(self.channels, self.polls)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).with_name("failing_calls.c")
-WRITE, SYNC, OPEN, TRUNCATE, READ = 1, 2, 4, 8, 16
+WRITE, SYNC, OPEN, TRUNCATE, READ, OPEN_TO_WRITE = 1, 2, 4, 8, 16, 32
 
 
 def compiled(folder: Path) -> Path:
