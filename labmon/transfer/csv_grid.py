@@ -11,8 +11,10 @@ import io
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from labmon.transfer.problem import Problem
+from labmon.transfer.time_texts import WINDOW, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,12 @@ class Grid(Protocol):
         """Cells as one array of bytes; None where one is too wide, or not ASCII."""
         ...
 
+    def windows(
+        self, column: int, rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+        """The first bytes of cells, and their widths, for `time_texts`."""
+        ...
+
     def texts(self, column: int, rows: NDArray[np.intp]) -> list[str]:
         """Cells as texts."""
         ...
@@ -65,16 +73,15 @@ class FastGrid:
         if b'"' in data or b"\r" in data or not _is_utf8(data):
             return None
         buffer = np.frombuffer(data, np.uint8)
-        ends = np.flatnonzero(buffer == _LINE)
-        commas = np.flatnonzero(buffer == _COMMA)
-        rows = len(ends)
-        if len(commas) != rows * (columns - 1):
+        marks = np.flatnonzero((buffer == _LINE) | (buffer == _COMMA))
+        if len(marks) % columns:
             return None
-        commas = commas.reshape(rows, columns - 1)
-        starts_of_lines = np.concatenate(([0], ends[:-1] + 1))[:, np.newaxis]
-        starts = np.hstack((starts_of_lines, commas + 1))
-        ends = np.hstack((commas, ends[:, np.newaxis]))
-        if (ends < starts).any() or (columns == 1 and (ends == starts).any()):
+        ends = marks.reshape(-1, columns)
+        is_line = buffer[marks].reshape(-1, columns) == _LINE
+        if not is_line[:, -1].all() or is_line[:, :-1].any():
+            return None
+        starts = np.concatenate(([0], marks[:-1] + 1)).reshape(-1, columns)
+        if columns == 1 and (ends == starts).any():  # a blank line
             return None
         return cls(data, starts, ends, first_line)
 
@@ -89,10 +96,17 @@ class FastGrid:
         widest = int(widths.max(initial=1))
         if widest > WIDEST:
             return None
-        cells = np.lib.stride_tricks.sliding_window_view(self._padded, widest)[starts]
+        cells = sliding_window_view(self._padded, widest)[starts]
         if int(widths.min(initial=widest)) < widest:
-            cells[np.arange(widest) >= widths[:, np.newaxis]] = 0
+            cells *= np.arange(widest) < widths[:, np.newaxis]
         return cells.view(f"S{widest}").reshape(-1)
+
+    def windows(
+        self, column: int, rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+        """The first bytes of cells, and their widths."""
+        starts = self._starts[rows, column]
+        return sliding_window_view(self._padded, WINDOW)[starts], self._ends[rows, column] - starts
 
     def texts(self, column: int, rows: NDArray[np.intp]) -> list[str]:
         """Cells as texts."""
@@ -153,6 +167,12 @@ class SlowGrid:
         if any(len(text) > WIDEST or not text.isascii() or "\0" in text for text in texts):
             return None
         return np.array([text.encode() for text in texts] or [b""])[: len(texts)]
+
+    def windows(
+        self, column: int, rows: NDArray[np.intp]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
+        """The first bytes of cells, and their widths."""
+        return windows_of(self.texts(column, rows))
 
     def texts(self, column: int, rows: NDArray[np.intp]) -> list[str]:
         """Cells as texts."""

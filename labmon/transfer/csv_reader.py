@@ -201,7 +201,7 @@ class CsvReader:
             if not data:
                 break
             cut = rest.rfind(b"\n") + 1
-            if rest.count(b'"', 0, cut) % 2:  # within quotes
+            if b'"' in rest and rest.count(b'"', 0, cut) % 2:  # within quotes
                 if len(rest) > MAX_CELL:
                     text = "a quotation that begins here or below does not end"
                     raise UnreadableFileError.at(self._path.name, line, text)
@@ -214,7 +214,7 @@ class CsvReader:
             yield rest + b"\n", line
 
     def _grid(self, data: bytes, first_line: int, report: Report) -> Grid:
-        if b"\r\n" in data:
+        if b"\r" in data:
             data = data.replace(b"\r\n", b"\n")
         fast = FastGrid.of(data, len(self._titles), first_line)
         if fast is not None:

@@ -32,8 +32,7 @@ _SIGNS: Final = np.frombuffer(b"+-", np.uint8)
 
 def times(grid: Grid, column: int, rows: NDArray[np.intp]) -> tuple[NDArray[np.int64], Wrong]:
     """The times of a column; -1 where it is wrong."""
-    cells = grid.narrow(column, rows)
-    found = np.full(len(rows), -1, np.int64) if cells is None else parse_times(cells)
+    found = parse_times(*grid.windows(column, rows))
     wrong: Wrong = {}
     rest = np.flatnonzero(found < 0)
     for i, text in zip(rest.tolist(), grid.texts(column, rows[rest]), strict=True):

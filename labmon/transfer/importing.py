@@ -269,21 +269,37 @@ class Importer:
             is_regular = is_next & (rows.t >= target.stored_ns)
             late = rows.take(~is_regular)
             return rows.take(is_regular), late if len(late) else None
-        stored = to_iso(max(0, target.stored_ns))
+        rows, is_next = self._refuse_old(name, rows, target, is_new, is_next)
 
         def why(i: int) -> str:
-            time = to_iso(int(rows.t[i]))
-            if not is_new[i]:
-                return (
-                    f"{time} is not after the newest datapoint of {target.stream.path}, {stored}:"
-                    " --only-newer leaves such rows out, --late adds them all the same"
-                )
+            time, before = to_iso(int(rows.t[i])), to_iso(int(np.max(rows.t[:i], initial=0)))
             return (
-                f"{time} is before a row above it, {to_iso(int(newest[i]))}:"
+                f"{time} is before a row above it, of {before}:"
                 " sort the file by time, or give --late"
             )
 
-        return self._refused(name, rows, is_next & is_new, why), None
+        return self._refused(name, rows, is_next, why), None
+
+    def _refuse_old(
+        self,
+        name: str,
+        rows: Rows,
+        target: Target,
+        is_new: NDArray[np.bool_],
+        is_next: NDArray[np.bool_],
+    ) -> tuple[Rows, NDArray[np.bool_]]:
+        """Without the rows that are not after the newest datapoint: of them one is told for all."""
+        if is_new.all():
+            return rows, is_next
+        first, count = int(np.argmin(is_new)), int(np.count_nonzero(~is_new))
+        more = f" ({count:,} such rows here)" if count > 1 else ""
+        text = (
+            f"{to_iso(int(rows.t[first]))} is not after the newest datapoint of"
+            f" {target.stream.path}, {to_iso(target.stored_ns)}{more}:"
+            " --only-newer leaves such rows out, --late adds them all the same"
+        )
+        self.problems.add(Problem(name, int(rows.lines[first]), "time", text), count)
+        return rows.take(is_new), is_next[is_new]
 
     def _refused(
         self, name: str, rows: Rows, is_good: NDArray[np.bool_], why: Callable[[int], str]

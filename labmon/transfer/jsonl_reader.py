@@ -26,7 +26,7 @@ from labmon.transfer.rows import (
     checked_value,
     column_of,
 )
-from labmon.transfer.time_texts import parse_time, parse_times
+from labmon.transfer.time_texts import parse_time, parse_times, windows_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -161,10 +161,7 @@ class JsonLinesReader:
             (name for name in TIME_NAMES if name in objects[0]), TIME_NAMES[0]
         )
         texts = [line.get(name) for line in objects]
-        if all(isinstance(text, str) and len(text) <= 40 and text.isascii() for text in texts):
-            t = parse_times(np.array([text.encode() for text in texts]))  # type: ignore[union-attr]
-        else:
-            t = np.full(len(texts), -1, np.int64)
+        t = parse_times(*windows_of([text if isinstance(text, str) else "" for text in texts]))
         for i in np.flatnonzero(t < 0).tolist():
             try:
                 t[i] = parse_time(str(texts[i]))

@@ -40,20 +40,22 @@ class Problems:
 
     def __init__(self, keep: int = KEPT) -> None:
         self._keep = keep
+        self._told = 0
         self.kept: list[Problem] = []
         self.count = 0
 
-    def add(self, problem: Problem) -> None:
-        """Take one."""
-        self.count += 1
+    def add(self, problem: Problem, count: int = 1) -> None:
+        """Take one, or one that stands for so many alike."""
+        self.count += count
         if len(self.kept) < self._keep:
             self.kept.append(problem)
+            self._told += count
 
     def lines(self) -> list[str]:
         """What is kept, a line for each, and how many more there are."""
         lines = [str(problem) for problem in self.kept]
-        if self.count > len(self.kept):
-            lines.append(f"... and {self.count - len(self.kept):,} more")
+        if self.count > self._told:
+            lines.append(f"... and {self.count - self._told:,} more")
         return lines
 
 
