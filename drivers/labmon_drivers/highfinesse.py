@@ -1,0 +1,399 @@
+"""`highfinesse`: wavelength meters WS6, WS7 and WS8 by HighFinesse, through the maker's library.
+
+The library (`wlmData.dll`, `libwlmData.so`) talks to the maker's program on this machine, or over
+the network if its `wlmData.ini` says so. Manual: HighFinesse "Wavelength Meter", chapter on
+`wlmData.dll`. The trap: the first two results after the exposure was changed, or another input
+selected, are of the time before; they are dropped. Others use the wavemeter too: labmon never stops
+the measurement, and leaves every setting as it is that nobody asked it to change.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from pydantic import BaseModel, ConfigDict
+
+from labmon.device import (
+    Driver,
+    InstrumentError,
+    Limits,
+    OfflineError,
+    Quality,
+    Readings,
+    Timed,
+    Value,
+    command,
+)
+from labmon.errors import OutOfLimitsError
+from labmon_drivers._event_times import EventTimes
+from labmon_drivers._exposure import Mode
+from labmon_drivers._wavemeter import Input, Parts, describe
+from labmon_drivers.protocols import wlmdata
+from labmon_drivers.protocols.wlmdata import Event, WlmLibrary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from labmon.device import Polled
+
+LIBRARY: Final = {"win32": "wlmData.dll", "darwin": "libwlmData.dylib"}.get(
+    sys.platform, "libwlmData.so"
+)
+START_TIMEOUT_MS: Final = 10_000
+LISTEN_S: Final = 0.5
+INPUTS, MAX_INPUTS = 8, 64
+NUMBER = Annotated[int, Limits(1, MAX_INPUTS)]
+
+
+class InputSettings(BaseModel):
+    """What the configuration may say of one input."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    label: str = ""
+    auto_exposure: bool = False
+
+
+class HighFinesse(Driver):
+    """A wavelength meter WS6, WS7 or WS8 by HighFinesse, with or without a fibre switch.
+
+    Args:
+        library: the maker's library: its file, or a name that the system finds.
+        lasers: by channel (`ch1`, `ch2`, ...): `label`, and `auto_exposure: true` where labmon
+            shall regulate the exposure.
+        inputs: those that are reported, by number; all where it is left out.
+        power: report the power at each input, in µW, where the instrument measures it.
+        linewidth: report the linewidth at each input, in THz, where the instrument measures it.
+        events: whether the wavemeter tells each result when it has it; else it is asked every
+            `period_s`, and only the newest result is seen.
+        start_server: start the maker's program on this machine where it does not run.
+        start_measurement: start measuring after connecting where it does not measure.
+        readbacks_s: how often exposures, switch, temperature and pressure are asked for.
+    """
+
+    model = "HighFinesse wavelength meter"
+    connect_timeout_s = 20.0
+
+    def __new__(cls, *_args: Any, events: bool = True, **_settings: Any) -> HighFinesse:
+        """One that is asked is another class: it has `poll()` instead of `stream()`."""
+        chosen: type[HighFinesse] = _Polled if cls is HighFinesse and not events else cls
+        return object.__new__(chosen)
+
+    def __init__(
+        self,
+        library: str = LIBRARY,
+        lasers: dict[str, InputSettings] | None = None,
+        inputs: list[int] | None = None,
+        power: bool = False,
+        linewidth: bool = False,
+        events: bool = True,
+        start_server: bool = False,
+        start_measurement: bool = False,
+        readbacks_s: Annotated[float, Limits(0.1, 3600, unit="s")] = 1.0,
+    ) -> None:
+        del events  # it chose the class
+        self._path = library
+        self._described = {_number(name): each for name, each in (lasers or {}).items()}
+        self._wanted = inputs
+        self._parts = Parts(power=power, linewidth=linewidth)
+        self._starts_server = start_server
+        self._starts_measurement = start_measurement
+        self._readbacks_s = readbacks_s
+        self._readbacks_due_s = 0.0
+        self._library: WlmLibrary | None = None
+        self._is_aborted = False
+        self._inputs: dict[int, Input] = {}
+        self._active: set[int] = set()
+        self._times = EventTimes()
+        self.channels = describe(self._labels(MAX_INPUTS if inputs else INPUTS), self._parts)
+
+    @property
+    def library(self) -> WlmLibrary:
+        """The library while connected.
+
+        Raises:
+            OfflineError: it is not.
+        """
+        if self._library is None:
+            raise OfflineError("the wavemeter is not connected")
+        return self._library
+
+    def connect(self) -> None:
+        """Load the library, find the maker's program, learn what the instrument has."""
+        self.disconnect()
+        self._is_aborted = False
+        library = wlmdata.load(self._path)
+        if not library.owner.acquire(blocking=False):
+            raise InstrumentError(f"another device uses {self._path} already")
+        self._library = library
+        if self._starts_server and not library.is_present():
+            library.call.ControlWLMEx(wlmdata.SHOW | wlmdata.WAIT, None, 0, START_TIMEOUT_MS, 1)
+        if not library.is_present():
+            raise wlmdata.missing()
+        self._learn(library)
+        if self._starts_measurement and library.call.GetOperationState(0) == 0:
+            self.start_measurement()
+        self._times = EventTimes()
+        self._readbacks_due_s = 0.0
+        self._begin(library)
+
+    def _begin(self, library: WlmLibrary) -> None:
+        library.listen()
+
+    def _end(self, library: WlmLibrary) -> None:
+        library.stop_listening()
+
+    def _learn(self, library: WlmLibrary) -> None:
+        """Which inputs there are, and what each of them can say."""
+        call = library.call
+        labels = self._labels(max(1, call.GetChannelsCount(0)))
+        if not labels:
+            raise InstrumentError(f"the wavemeter has {call.GetChannelsCount(0)} inputs only")
+        first = next(iter(labels))
+        self._parts.learn(library, first)
+        self.channels = describe(labels, self._parts)
+        ranges = [library.exposure_range(ccd) for ccd in self._parts.cameras]
+        self._inputs = {}
+        for number in labels:
+            settings = self._described.get(number, InputSettings())
+            each = self._inputs[number] = Input(library, number, ranges)
+            if settings.auto_exposure:
+                each.set_auto_exposure("on")
+        self._active = set()
+
+    def _labels(self, count: int) -> dict[int, str]:
+        numbers = range(1, count + 1) if self._wanted is None else self._wanted
+        return {
+            number: self._described.get(number, InputSettings()).label
+            for number in numbers
+            if 1 <= number <= count
+        }
+
+    def identify(self) -> str:
+        """Type and version, from the instrument."""
+        kind, number, revision, build = (self.library.call.GetWLMVersion(i) for i in range(4))
+        name = "LSA" if kind == wlmdata.SPECTRUM_ANALYSER else f"WS{kind}"
+        return f"HighFinesse {name} {number}, version {revision}.{build}"
+
+    def disconnect(self) -> None:
+        """Let the library go; the wavemeter goes on measuring."""
+        library, self._library = self._library, None
+        if library is not None:
+            try:
+                self._end(library)
+            finally:
+                library.owner.release()
+
+    def abort(self) -> None:
+        """End the stream; a call of the library itself cannot be ended."""
+        self._is_aborted = True
+        if (library := self._library) is not None:
+            library.wake()
+
+    def stream(self) -> Iterator[Polled | None]:
+        """Each result when the wavemeter has it, with its time; now and then the readbacks."""
+        while not self._is_aborted:
+            for event in self.library.events(min(LISTEN_S, self._readbacks_s)):
+                heard = self._heard(event)
+                if heard is not None:
+                    yield heard
+            yield self._readbacks_if_due() or None
+
+    def _heard(self, event: Event) -> Timed | None:
+        """What an event says; an exposure or input that somebody else changed is looked at."""
+        if (number := wlmdata.RESULT_EVENTS.get(event.mode)) is not None:
+            value = wlmdata.wavelength_result(event.value)
+            readings = self._result(number, value, event.arrival_s)
+            time_ns = self._times.at(event.stamp_ms, event.arrival_ns)
+            return Timed(time_ns, readings) if readings else None
+        if event.mode in wlmdata.ENVIRONMENT_EVENTS:
+            name = wlmdata.ENVIRONMENT_EVENTS[event.mode]
+            value = wlmdata.environment(event.value)
+            known = value is not None and name in self.channels
+            return Timed(event.arrival_ns, {name: value}) if known else None
+        if (number := wlmdata.EXPOSURE_EVENTS.get(event.mode)) in self._inputs:
+            self._inputs[number].look_at_exposures(event.arrival_s)
+        elif event.mode == wlmdata.SELECTED_EVENT:
+            self._look_at_switch(event.arrival_s)
+        if event.mode in wlmdata.SETTING_EVENTS:
+            self._readbacks_due_s = 0.0
+        return None
+
+    def _result(self, number: int, value: Value | None, arrival_s: float) -> dict[str, Any]:
+        """The readings that belong to a result of an input; empty where it is not to be used."""
+        each = self._inputs.get(number)
+        if each is None or value is None or each.drops_stale(arrival_s):
+            return {}
+        readings: dict[str, Any] = {f"ch{number}": value}
+        if value.value is not None:
+            readings |= each.beside(self._parts)
+        if each.regulate(value.quality == Quality.OVER_RANGE):
+            self._readbacks_due_s = 0.0
+        return readings
+
+    def _readbacks_if_due(self) -> dict[str, Any]:
+        """Everything beside the results, if it is time.
+
+        Raises:
+            OfflineError: the maker's program is gone.
+        """
+        now_s = time.monotonic()
+        if now_s < self._readbacks_due_s:
+            return {}
+        self._readbacks_due_s = now_s + self._readbacks_s
+        if not self.library.is_present():
+            raise wlmdata.missing()
+        readings = self._parts.readbacks(self.library)
+        readings |= self._look_at_switch()
+        for each in self._inputs.values():
+            readings |= each.readbacks()
+        return {name: value for name, value in readings.items() if name in self.channels}
+
+    def _look_at_switch(self, changed_s: float | None = None) -> dict[str, Any]:
+        """Which inputs are measured; one that no more is gets no value, lest its last looks new."""
+        library, parts = self.library, self._parts
+        readings: dict[str, Any] = {}
+        if parts.has_switch and library.call.GetSwitcherMode(0) == 1:
+            used = {number for number in self._inputs if library.switch_state(number)}
+        else:
+            selected = library.call.GetSwitcherChannel(0) if parts.has_switch else 1
+            used = {selected} & set(self._inputs)
+            for number in used - self._active if self._active else ():
+                self._inputs[number].expect_stale(changed_s)
+        readings |= {f"switcher/ch{number}": float(number in used) for number in self._inputs}
+        if library.call.GetOperationState(0) != wlmdata.MEASURING:
+            used = set()
+        readings |= {f"ch{n}": Value(None, Quality.NO_SIGNAL) for n in self._active - used}
+        self._active = used
+        return readings
+
+    @command
+    def set_exposure(
+        self,
+        channel: NUMBER,
+        milliseconds: Annotated[int, Limits(0, 100_000, unit="ms")],
+        camera: Annotated[int, Limits(1, 2)] = 1,
+    ) -> float:
+        """Set how long the light of an input is collected; its automatic exposure is turned off.
+
+        Args:
+            channel: input of the wavemeter.
+            milliseconds: exposure time.
+            camera: 1, or 2 where the instrument has two interferometers of different resolution.
+
+        Returns:
+            the exposure as read back, in ms.
+        """
+        each = self._input(channel)
+        if camera > len(each.ranges_ms):
+            raise OutOfLimitsError(f"the wavemeter has {len(each.ranges_ms)} camera only")
+        low, high = each.ranges_ms[camera - 1]
+        if not low <= milliseconds <= high:
+            raise OutOfLimitsError(f"camera {camera} takes {low} ms to {high} ms")
+        each.set_auto_exposure("off")
+        each.set_exposure(camera, milliseconds)
+        self._readbacks_due_s = 0.0
+        return float(each.exposure_ms(camera))
+
+    @command
+    def set_auto_exposure(self, channel: NUMBER, mode: Mode) -> str:
+        """Let labmon find the exposure of an input: half of what the camera can take.
+
+        The wavemeter's own regulation of this input is turned off.
+
+        Args:
+            channel: input of the wavemeter.
+            mode: `once` searches and stops; without light it stops too.
+
+        Returns:
+            its state.
+        """
+        each = self._input(channel)
+        each.set_auto_exposure(mode)
+        self._readbacks_due_s = 0.0
+        return each.auto_state
+
+    @command(confirm="Other programs may use this channel, or be disturbed by one more.")
+    def set_switcher(self, channel: NUMBER, active: bool) -> bool:
+        """Include an input in the measurement, or leave it out; in switch mode.
+
+        Args:
+            channel: input of the wavemeter.
+            active: whether it is measured.
+
+        Returns:
+            whether it is measured, as read back.
+        """
+        self._input(channel)
+        call = self.library.call
+        wlmdata.check(call.SetSwitcherSignalStates(channel, active, active), "the switch")
+        self._readbacks_due_s = 0.0
+        return bool(self.library.switch_state(channel))
+
+    @command(confirm="Other programs may rely on the input that is selected.")
+    def select_channel(self, channel: NUMBER) -> None:
+        """Measure one input from now on; where switch mode is off.
+
+        Args:
+            channel: input of the wavemeter.
+        """
+        each = self._input(channel)
+        wlmdata.check(self.library.call.SetSwitcherChannel(channel), "the switch")
+        each.expect_stale()
+        self._readbacks_due_s = 0.0
+
+    @command(confirm="This changes what all programs get from the wavemeter.")
+    def set_switch_mode(self, active: bool) -> None:
+        """Measure all inputs that are switched on in turn, or only the selected one.
+
+        Args:
+            active: whether the switch goes from input to input.
+        """
+        wlmdata.check(self.library.call.SetSwitcherMode(int(active)), "the switch")
+        self._readbacks_due_s = 0.0
+
+    @command
+    def start_measurement(self) -> None:
+        """Start measuring; only the wavemeter's own program stops it."""
+        wlmdata.check(self.library.call.Operation(wlmdata.START_MEASUREMENT), "the measurement")
+        self._readbacks_due_s = 0.0
+
+    def _input(self, number: int) -> Input:
+        if number not in self._inputs:
+            there = ", ".join(map(str, self._inputs))
+            raise OutOfLimitsError(f"there is no input {number}; there are {there}")
+        return self._inputs[number]
+
+
+class _Polled(HighFinesse):
+    """A wavemeter that is asked for its newest results."""
+
+    stream = Driver.stream
+
+    def _begin(self, library: WlmLibrary) -> None:
+        """A result that was read already is not given again: nothing is counted twice."""
+        library.call.Instantiate(wlmdata.RETURN_MODE, 1, None, 0)
+
+    def _end(self, library: WlmLibrary) -> None:
+        library.call.Instantiate(wlmdata.RETURN_MODE, 0, None, 0)
+
+    def poll(self) -> Readings:
+        """The newest result of each input that is measured; one without a new one is left out."""
+        readings = self._readbacks_if_due()
+        for number in sorted(self._active):
+            raw = self.library.call.GetFrequencyNum(number, 0.0)
+            readings |= self._result(number, wlmdata.result(raw), time.monotonic())
+        return readings
+
+
+def _number(name: str) -> int:
+    digits = name.removeprefix("ch")
+    if (
+        not name.startswith("ch")
+        or not (digits.isascii() and digits.isdecimal())
+        or not 1 <= int(digits) <= MAX_INPUTS
+    ):
+        raise ValueError(f"lasers: there is no channel {name[:20]!r}; there are ch1, ch2, ...")
+    return int(digits)
