@@ -8,15 +8,15 @@ appending does, so both go through `Intake.admit`.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from labmon import paths
 from labmon.datastream.exceptions import DatastreamException
 from labmon.timestamps import SECOND_NS, to_iso
 from labmon.transfer.problem import Problem, Problems, UnreadableFileError
+from labmon.transfer.target import Target, ensured, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labmon.datastream.api import Datastream
-    from labmon.transfer.description import Description
     from labmon.transfer.rows import Reader, Rows, Wanted
 
     Moved = Callable[[int, int], None]
@@ -33,8 +32,6 @@ PORTION: Final = 131_072
 """Rows of one stream that are appended together."""
 WAITING: Final = 1 << 20
 """Rows of all streams that wait for others at most."""
-LATE: Final = 8192
-"""Late rows between two commits."""
 AHEAD_NS: Final = 60 * SECOND_NS
 
 
@@ -70,28 +67,6 @@ class Counts:
     late: int = 0
     streams: dict[str, int] = field(default_factory=dict[str, int])
     new_streams: list[str] = field(default_factory=list[str])
-
-
-@dataclass(slots=True)
-class Target:
-    """One stream that is imported into.
-
-    Attributes:
-        stream: as the file describes it, its path with the prefix.
-        id: in the store; None: it is still to be made.
-        stored_ns: the newest datapoint before the import; -1: none.
-        last_ns: the newest row so far.
-        is_float: whether integers of a file of another program are floats here.
-    """
-
-    stream: Description
-    id: str | None
-    stored_ns: int
-    last_ns: int = -1
-    is_float: bool = False
-    is_exact: bool = True
-    parts: list[Rows] = field(default_factory=list[Any])
-    waiting: int = 0
 
 
 class Importer:
@@ -179,7 +154,7 @@ class Importer:
                 await asyncio.gather(reading, return_exceptions=True)
                 pieces.close()
         for target in self._targets.values():
-            await self._flush(target)
+            self._waiting -= await target.flush(self._datastream)
         await self._datastream.commit()
         self.counts.bad = self.problems.count
         return self.counts
@@ -187,47 +162,21 @@ class Importer:
     async def _make_streams(self) -> None:
         for target in self._targets.values():
             if target.id is None:
-                target.id = await _ensured(self._datastream, target.stream)
+                target.id = await ensured(self._datastream, target.stream)
 
     async def _take(self, name: str, reader: Reader, rows: Rows) -> None:
         target, rows, late = self._admit(name, reader, rows)
         if target is None:
             return
-        if len(rows):
-            target.parts.append(rows)
-            target.waiting += len(rows)
-            self._waiting += len(rows)
+        target.hold(rows)
+        self._waiting += len(rows)
         if target.waiting >= PORTION or late is not None:
-            await self._flush(target)
+            self._waiting -= await target.flush(self._datastream)
         if late is not None:
-            await self._append_late(target, late)
+            await target.append_late(self._datastream, late)
         if self._waiting >= WAITING:
             for each in self._targets.values():
-                await self._flush(each)
-
-    async def _flush(self, target: Target) -> None:
-        parts, target.parts = target.parts, []
-        self._waiting -= target.waiting
-        target.waiting = 0
-        if not parts:
-            return
-        assert target.id is not None
-        t = np.concatenate([part.t for part in parts])
-        await self._datastream.append_array(target.id, t, _values(parts, target), _qualities(parts))
-
-    async def _append_late(self, target: Target, rows: Rows) -> None:
-        assert target.id is not None
-        values = _values([rows], target).tolist()
-        qualities = bytes(len(rows)) if rows.quality is None else rows.quality.tobytes()
-        for i, (time_ns, value, quality) in enumerate(
-            zip(rows.t.tolist(), values, qualities, strict=True), 1
-        ):
-            await self._datastream.append(
-                target.id, value, time_ns, check_timestamp=False, quality=quality
-            )
-            if i % LATE == 0:
-                await self._datastream.commit()
-        await self._datastream.commit()
+                self._waiting -= await each.flush(self._datastream)
 
     def _admit(
         self, name: str, reader: Reader, rows: Rows
@@ -240,10 +189,7 @@ class Importer:
             name, rows, rows.t <= self._now_ns + AHEAD_NS, lambda _: "lies in the future"
         )
         rows, late = self._in_order(name, rows, target)
-        if not target.is_float and not target.is_exact:
-            target.is_float = rows.v.dtype == np.float64 or any(
-                isinstance(value, float) for value in rows.v
-            )
+        target.learn(rows)
         taken = len(rows) + (0 if late is None else len(late))
         self.counts.rows += taken
         self.counts.late += 0 if late is None else len(late)
@@ -316,102 +262,9 @@ class Importer:
         target = self._targets.get(path)
         if target is None:
             try:
-                target = self._new_target(path, reader, rows)
+                target = target_of(self._datastream, reader, rows, self._wanted)
             except (DatastreamException, ValueError, TypeError) as error:
                 line = int(rows.lines[0])
                 raise UnreadableFileError.at(name, line, str(error), rows.column) from None
             self._targets[path] = target
         return target
-
-    def _new_target(self, path: str, reader: Reader, rows: Rows) -> Target:
-        stream = _at(reader.header.describe(rows.path, self._wanted), paths.check_name(path))
-        stream_id = self._datastream.stream_id(path)
-        target = Target(stream, stream_id, -1, is_exact=reader.header.is_own)
-        if stream_id is not None:
-            _check_same(stream, self._wanted, self._datastream.describe(stream_id))
-            latest = self._datastream.latest(stream_id)
-            if latest is not None:
-                target.stored_ns = latest[0]
-                target.is_float = isinstance(latest[1], float)
-        return target
-
-
-def _at(stream: Description, path: str) -> Description:
-    """The description under another path."""
-    tags = stream.tags
-    if path != stream.path and "device" in tags:
-        device, _, channel = path.partition("/")
-        tags = tags | {"device": device, "channel": channel or device}
-    return replace(stream, path=path, tags=tags)
-
-
-def _check_same(stream: Description, wanted: Wanted, known: dict[str, Any]) -> None:
-    """Refuse to go on with a stream that is another than the file's.
-
-    Raises:
-        ValueError: it differs, or is derived.
-    """
-    if known["derived_from"] is not None:
-        raise ValueError(f"{stream.path} is derived from other streams: nothing can be added to it")
-    granularity = known["highest_granularity"].name.lower()
-    pairs = {
-        "value_type": (known["value_type"], wanted.value_type or stream.value_type),
-        "value_type_options": (known["value_type_options"], stream.value_type_options),
-        "value_downsamplers": (known["value_downsamplers"], list(stream.value_downsamplers)),
-        "highest_granularity": (granularity, stream.highest_granularity),
-        "unit": (known.get("unit", ""), stream.unit if wanted.unit is None else wanted.unit),
-    }
-    differences = [
-        f"{name} is {old!r} in the store and {new!r} in the file"
-        for name, (old, new) in pairs.items()
-        if old != new
-    ]
-    if differences:
-        raise ValueError(
-            f"{stream.path} exists and differs: {'; '.join(differences)}."
-            " A history is never relabelled: use --prefix, or another path"
-        )
-
-
-async def _ensured(datastream: Datastream, stream: Description) -> str:
-    return await datastream.ensure_stream(
-        {"path": stream.path},
-        stream.tags,
-        stream.value_downsamplers,
-        stream.highest_granularity,
-        value_type=stream.value_type,
-        value_type_options=stream.value_type_options,
-    )
-
-
-def _values(parts: list[Rows], target: Target) -> NDArray[Any]:
-    """The values of some rows as one column, of the type that they have in the store."""
-    is_numeric = target.stream.is_numeric and not target.stream.is_decimal
-    columns = [part.v for part in parts]
-    if is_numeric and not target.is_exact and target.is_float:
-        columns = [_floats(column) for column in columns]
-    if len({column.dtype for column in columns}) == 1:
-        return np.concatenate(columns)
-    return np.concatenate([_objects(column) for column in columns])
-
-
-def _floats(column: NDArray[Any]) -> NDArray[Any]:
-    """Integers among numbers as floats; rollups stay what they are."""
-    if column.dtype == object and any(isinstance(value, dict) for value in column):
-        return column
-    return column.astype(np.float64)  # None becomes NaN
-
-
-def _objects(column: NDArray[Any]) -> NDArray[Any]:
-    objects = column.astype(object)
-    if column.dtype == np.float64:
-        objects[np.isnan(column)] = None
-    return objects
-
-
-def _qualities(parts: list[Rows]) -> NDArray[np.uint8] | None:
-    if all(part.quality is None for part in parts):
-        return None
-    return np.concatenate(
-        [np.zeros(len(part), np.uint8) if part.quality is None else part.quality for part in parts]
-    )

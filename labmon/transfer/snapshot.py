@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from labmon.datastream.backends.base import Backend
     from labmon.datastream.columns import Columns
     from labmon.paths import Selection
 
@@ -61,7 +62,7 @@ class Piece:
 class Snapshot(Datastream):
     """A store that is open for reading; `async with Snapshot(url) as snapshot`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | Backend) -> None:
         super().__init__(url, read_only=True)
 
     def select(self, selection: Selection | None) -> list[Description]:
