@@ -94,6 +94,9 @@ class Ext4:
         finally:
             os.close(descriptor)
 
+    def remount_read_only(self) -> None:
+        assert not _run("mount", "-o", "remount,ro", self.where)
+
     def unmount(self) -> None:
         unmount(self.where)
 

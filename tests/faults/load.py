@@ -10,6 +10,7 @@ import http.client
 import itertools
 import json
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -59,8 +60,7 @@ class Pusher(_Worker):
         super().__init__(server)
         self._acks = acks
         self._batch = batch
-        self._resumed = threading.Event()
-        self._resumed.set()
+        self._connection = self.connection(15.0)
         self.next = 0
         self.acked = self._recorded()
         self.answers: list[tuple[int, dict]] = []
@@ -73,18 +73,16 @@ class Pusher(_Worker):
         return {seq for first, end in pairs for seq in range(int(first), int(end))}
 
     def run(self) -> None:
-        connection = self.connection(15.0)
         with self._acks.open("a") as acks:
             while not self.stopping.is_set():
-                self._resumed.wait()
                 seqs = range(self.next, self.next + self._batch)
                 self.next = seqs.stop
                 try:
-                    self._push(connection, seqs, acks)
-                except UNREACHABLE:
-                    connection.close()
+                    self._push(self._connection, seqs, acks)
+                except (*UNREACHABLE, ValueError, AttributeError):  # cut off, perhaps by ourselves
+                    self._connection.close()
                     self.stopping.wait(0.05)
-        connection.close()
+        self._connection.close()
 
     def _push(self, connection, seqs, acks) -> None:
         body = [
@@ -115,14 +113,8 @@ class Pusher(_Worker):
             values += [v for v in columns["v"] if v is not None]
         return values
 
-    def pause(self) -> None:
-        self._resumed.clear()
-
-    def resume(self) -> None:
-        self._resumed.set()
-
     def interrupt(self) -> None:
-        self.resume()
+        _cut(self._connection)
 
     def verify(self) -> Report:
         """I1 to I3, through the public API; call it after the end."""
@@ -183,17 +175,22 @@ class Live(_Worker):
                         return
                     if line.startswith(b"data:"):
                         self._see(json.loads(line[5:]))
+        self._connection.close()
 
     def _see(self, data) -> None:
         for reading in data.get("readings", ()):
             self.values.append(reading[2])
 
     def interrupt(self) -> None:
-        sock = self._connection.sock
-        if sock is not None:
-            with contextlib.suppress(OSError):
-                sock.shutdown(2)
-        self._connection.close()
+        _cut(self._connection)
+
+
+def _cut(connection: http.client.HTTPConnection) -> None:
+    """Wake the thread that waits on a connection; closing it is left to that one."""
+    sock = connection.sock
+    if sock is not None:
+        with contextlib.suppress(OSError):
+            sock.shutdown(socket.SHUT_RDWR)
 
 
 def memory_mib(server: ServerProcess) -> float:

@@ -63,6 +63,7 @@ class SqliteBackend(Backend):
         self._reader: ThreadPoolExecutor | None = None
         self._write_connection: sqlite3.Connection | None = None
         self._read_connection: sqlite3.Connection | None = None
+        self._is_doubtful = False
         self._sync_timer: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[None] | None = None
 
@@ -148,12 +149,18 @@ class SqliteBackend(Backend):
             log.warning("%s could not be synced: %s", self._path, error)
 
     def _apply(self, change: Change) -> None:
-        if self._write_connection is None:
-            self._write_connection = schema.connect_for_writing(
+        connection = self._write_connection
+        if connection is None:
+            connection = self._write_connection = schema.connect_for_writing(
                 self._path, is_relaxed=self._is_relaxed, cache_kib=CACHE_KIB
             )
-        connection = self._write_connection
+            self._is_doubtful = True
         try:
+            if self._is_doubtful:
+                # what was written before a failed sync may be in the kernel's memory alone, and the
+                # WAL would end there after a power cut: put it all into the database, begin anew
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                self._is_doubtful = False
             connection.execute("BEGIN IMMEDIATE")
             _write(connection, change)
             _remove(connection, change)

@@ -193,7 +193,15 @@ def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqli
 
 def connect_for_reading(path: Path, *, cache_kib: int) -> sqlite3.Connection:
     """A connection that cannot write, not even by mistake."""
-    connection = _connect(f"{path.absolute().as_uri()}?mode=ro", path, uri=True)
-    connection.execute("PRAGMA query_only = ON")
-    connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    # a WAL needs a file of its own beside it; where nothing can be written, nothing changes either
+    wal = path.with_name(f"{path.name}-wal")
+    is_fixed = not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
+    options = "mode=ro&immutable=1" if is_fixed else "mode=ro"
+    connection = _connect(f"{path.absolute().as_uri()}?{options}", path, uri=True)
+    try:
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
+    except BaseException:
+        connection.close()
+        raise
     return connection
