@@ -76,6 +76,7 @@ def _say_ready(app: App) -> None:
 def check(path: Path) -> None:
     """Say what a configuration means, and everything that is wrong with it; starts nothing."""
     from labmon import config
+    from labmon.device.registry import build
     from labmon.errors import ConfigError
 
     try:
@@ -86,7 +87,7 @@ def check(path: Path) -> None:
     devices: list[Device] = []
     for each in loaded.devices:
         try:
-            devices.append(_device(each))
+            devices.append(_device(each, build(each)))
         except ConfigError as error:
             errors += str(error).splitlines()
     if errors:
@@ -99,15 +100,12 @@ def _line_number(problem: str) -> int:
     return int(match[1]) if match else 0
 
 
-def _device(config: DeviceConfig) -> Device:
+def _device(config: DeviceConfig, driver: Driver) -> Device:
     """The device as the server would have it; it is never started."""
     from labmon.device.device import Device
-    from labmon.device.registry import build
     from labmon.timestamps import Clock
 
-    return Device(
-        config, build(config), clock=Clock(), publish=lambda _: None, changed=lambda _: None
-    )
+    return Device(config, driver, clock=Clock(), publish=lambda _: None, changed=lambda _: None)
 
 
 def _tree(config: Config, devices: list[Device]) -> Tree:
@@ -191,10 +189,11 @@ def read_device(device: str, path: Path) -> None:
             near = did_you_mean(device, known)
             raise ConfigError(f"{path}: there is no device {device!r}{near}; there is {names}")
         driver = registry.build(known[device])
+        is_simulated = _device(known[device], driver).is_simulated
         polled = _polled(driver, known[device].timeout_s)
     except (LabmonError, OSError) as error:
         _fail(error)
-    _print(_table(driver, polled))
+    _print(_table(driver, polled, is_simulated))
 
 
 def _polled(driver: Driver, timeout_s: float) -> Polled:
@@ -214,19 +213,19 @@ def _polled(driver: Driver, timeout_s: float) -> Polled:
         driver.disconnect()
 
 
-def _table(driver: Driver, polled: Polled) -> Table:
+def _table(driver: Driver, polled: Polled, is_simulated: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
     from labmon.device.driver import Timed, Value
-    from labmon.reading import Channel, quality_words
+    from labmon.reading import Channel, Quality, quality_words
 
     table = Table("channel", "value", "unit", "quality", box=None, pad_edge=False)
     readings = polled.readings if isinstance(polled, Timed) else polled
     for name, given in readings.items():
         value, quality = given if isinstance(given, Value) else (given, 0)
         channel = driver.channels.get(name, Channel())
-        words = " ".join(quality_words(quality))
+        words = " ".join(quality_words(quality | (Quality.SIMULATED if is_simulated else 0)))
         table.add_row(*map(Text, (name, _written(value, channel), channel.unit, words)))
     return table
 

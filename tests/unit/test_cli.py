@@ -120,8 +120,8 @@ def test_read_prints_one_poll(run, config):
 def test_read_speaks_to_a_simulator_through_the_serial_driver(run):
     result = run("read", "gauge", "--config", ROOT / "config.yaml")
     assert result.exit_code == 0, result.stderr
-    assert "chamber" in result.output
-    assert "mbar" in result.output
+    chamber = next(line for line in result.output.splitlines() if line.startswith("chamber"))
+    assert chamber.split()[2:] == ["mbar", "ok", "simulated"]
 
 
 def test_read_of_an_unknown_device_says_which_there_are(run, config):
@@ -136,6 +136,15 @@ def test_read_of_an_instrument_that_is_not_there_says_why(run, config, tmp_path)
     assert result.exit_code == 1
     assert f"{tmp_path}/none" in result.stderr
     assert "Traceback" not in result.output
+
+
+def test_serve_says_which_data_folder_cannot_be_made(run, config, tmp_path):
+    (tmp_path / "file").touch()
+    path = config("{}")
+    result = run("serve", "--config", path, "--port", 0, "--data", tmp_path / "file" / "data")
+    assert result.exit_code == 1
+    assert f"the data folder {tmp_path}/file/data cannot be made: Not a directory" in result.stderr
+    assert "--data DIR" in result.stderr
 
 
 def test_serve_with_a_wrong_configuration_says_what_is_wrong_and_starts_nothing(run, config):
