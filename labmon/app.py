@@ -29,6 +29,7 @@ from labmon.web.services import Services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+    from pathlib import Path
 
     from labmon.config import Config
     from labmon.reading import Value
@@ -52,7 +53,7 @@ class App:
         self.address = ""
         self.clock = Clock()
         recording = config.recording
-        config.data_dir.mkdir(parents=True, exist_ok=True)
+        _make_folder(config.data_dir)
         self.datastream = datastream.open(
             config.store,
             clock=self.clock.now_ns,
@@ -170,6 +171,16 @@ class App:
         await self.recorder.declare(device.name, {**device.own_channels, "_commands": RECORDS})
 
 
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {folder} cannot be made: {error.strerror or error};"
+            " data_dir in the configuration or --data DIR says where it is"
+        ) from error
+
+
 async def _within(part: str, stop: Callable[[], Awaitable[object]]) -> None:
     """Stop a part in its time; what goes wrong is said and holds up nothing else."""
     try:
@@ -214,7 +225,12 @@ def run(config: Config, ready: Callable[[App], None]) -> NoReturn:
         LabmonError: the server could not start; the message says why and what would be right.
         OSError: the data folder cannot be written.
     """
-    asyncio.Runner().run(serve(config, ready))
+    runner = asyncio.Runner()
+    try:
+        runner.run(serve(config, ready))
+    except BaseException:
+        runner.close()
+        raise
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
