@@ -87,7 +87,7 @@ class Command:
         return self._signature.schema()
 
     def description(self) -> dict[str, Any]:
-        """Everything a form needs: name, doc, params, result, role, confirm."""
+        """Everything a form needs: name, doc, params, result, role, confirm, offline."""
         return {
             "name": self.name,
             "doc": self.doc,
@@ -95,6 +95,7 @@ class Command:
             "result": self._signature.result_schema(),
             "role": self.options.role,
             "confirm": self.options.confirm,
+            "offline": self.options.offline,
         }
 
     def validate(self, params: list[Any] | Mapping[str, Any] | None) -> dict[str, Any]:

@@ -43,7 +43,7 @@ class Laser(Driver):
         """
         return {"power": milliwatts}
 
-    @command(role="admin", confirm="Really?", timeout_s=30.0)
+    @command(role="admin", confirm="Really?", timeout_s=30.0, offline=True)
     def reset(self) -> None:
         """Start anew."""
 
@@ -100,6 +100,8 @@ def test_the_description_has_the_first_paragraph_and_the_options():
     described = COMMANDS["reset"].description()
     assert described["doc"] == "Start anew."
     assert (described["role"], described["confirm"]) == ("admin", "Really?")
+    assert described["offline"] is True
+    assert set_power.description()["offline"] is False
     assert described["result"] is None
     assert set_power.description()["doc"] == "Set the power, slowly."
     assert set_power.description()["result"] == {
