@@ -59,10 +59,9 @@ def find(text: str) -> type[Driver]:
         module = _imported(module_name, text)
     else:
         names = [description.name for description in available()]
-        raise ConfigError(
-            f"there is no driver {text!r}{did_you_mean(text, names)};"
-            f" there is {', '.join(names)}, {OWN_WORDS}"
-        )
+        known = ", ".join(names) if names else f"none of the package {SHIPPED}"
+        near = did_you_mean(text, names)
+        raise ConfigError(f"there is no driver {text!r}{near}; there is {known}, {OWN_WORDS}")
     driver_class = _class_in(module, class_name, module_name)
     try:
         signature_of(driver_class)

@@ -88,6 +88,7 @@ class Report:
     def connecting(self) -> None:
         """The first attempt of a row."""
         self._gap_after_readings()
+        self.counters.pause()
         self._move("connecting", "")
 
     def online(self) -> None:

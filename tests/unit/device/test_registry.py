@@ -203,3 +203,10 @@ def test_a_driver_with_a_signature_that_cannot_be_checked_is_refused(shipped):
 def test_no_shipped_drivers_at_all_is_no_error(monkeypatch):
     monkeypatch.setattr(registry, "SHIPPED", "no_such_package_of_drivers")
     assert registry.available() == []
+
+
+def test_without_shipped_drivers_your_own_are_left(monkeypatch):
+    monkeypatch.setattr(registry, "SHIPPED", "no_such_package_of_drivers")
+    with pytest.raises(ConfigError, match="there is none of the package no_such_package") as caught:
+        registry.find("host")
+    assert str(caught.value).endswith(", or your own as package.module:Class")
