@@ -4,19 +4,6 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { align, asPrinted, axesFor, digitsFor, fixed, niceStep } from '../../static/js/graph/axis.js';
 import { timeTicks } from '../../static/js/graph/time_axis.js';
-import { powerOfTen, splitUnit, unitForDifference } from '../../static/js/graph/units.js';
-
-test('units know their prefix, and only those that take one', () => {
-  assert.deepEqual(splitUnit('THz'), { base: 'Hz', exponent: 12 });
-  assert.deepEqual(splitUnit('mbar'), { base: 'bar', exponent: -3 });
-  assert.deepEqual(splitUnit('m'), { base: 'm', exponent: 0 });
-  assert.equal(splitUnit('°C'), null);
-  assert.equal(splitUnit('min'), null);
-  assert.deepEqual(unitForDifference('THz', 16e-6), { unit: 'MHz', factor: 1e6, exponent: 6 });
-  assert.deepEqual(unitForDifference('°C', 1e-4), { unit: '°C', factor: 1, exponent: 0 });
-  assert.equal(unitForDifference('V', 2e-6).unit, 'µV');
-  assert.equal(powerOfTen(-9), '10⁻⁹');
-});
 
 test('steps are 1, 2 or 5 times a power of ten', () => {
   assert.deepEqual([0.9, 1, 1.1, 3, 6, 0.011, 1e-9].map(niceStep), [1, 1, 2, 5, 10, 0.02, 1e-9]);
