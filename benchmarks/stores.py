@@ -62,6 +62,9 @@ class Labmon:
     async def commit(self):
         await self.streams.commit()
 
+    async def pack(self):
+        """Nothing to be done: it never leaves more behind than it reuses."""
+
     def size(self):
         return _size(self.folder)
 
@@ -109,6 +112,11 @@ class SqliteRows:
 
     async def commit(self):
         self.db.execute("COMMIT")
+        self.db.execute("BEGIN")
+
+    async def pack(self):
+        self.db.execute("COMMIT")
+        self.db.execute("VACUUM")
         self.db.execute("BEGIN")
 
     def size(self):
@@ -162,6 +170,11 @@ class DuckDb:
 
     async def commit(self):
         self.db.execute("COMMIT")
+        self.db.execute("BEGIN")
+
+    async def pack(self):
+        self.db.execute("COMMIT")
+        self.db.execute("CHECKPOINT")
         self.db.execute("BEGIN")
 
     def size(self):
