@@ -55,6 +55,7 @@ class SqliteBackend(Backend):
     """
 
     def __init__(self, path: Path, *, is_relaxed: bool = False) -> None:
+        path = path.resolve()  # by whatever name it is called: SQLite and the lock go by the file
         self._path = path
         self._is_relaxed = is_relaxed
         self._is_read_only = False
