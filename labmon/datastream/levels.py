@@ -2,32 +2,30 @@
 
 Stored blocks cover spans of finished buckets; what no block covers is computed from the next
 finer level that has something there, and kept in a bounded cache. The trap: only *sealed*
-datapoints go into that cache; the head is rolled up for every answer and merged by bucket, so an
-answer is right at any moment, late datapoints included.
+datapoints go into that cache; the head is rolled up apart and merged by bucket, so an answer is
+right at any moment, late datapoints included.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from labmon.datastream import downsample
 from labmon.datastream.granularity import Granularity
-from labmon.datastream.rollups import NominalRollups, Rollups
+from labmon.datastream.tails import Tails, empty, roll_up
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
     from labmon.datastream.backends.base import BlockOutline
     from labmon.datastream.blocks import Blocks
-    from labmon.datastream.columns import Columns
     from labmon.datastream.rawdata import RawData
+    from labmon.datastream.rollups import Rollups
     from labmon.datastream.stream import Stream
-
-_FREQUENCIES: Final = frozenset({"most_often", "least_often", "frequencies"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +52,7 @@ class Levels:
         self._limit = cache_bytes
         self._spans: OrderedDict[tuple[int, str], Span] = OrderedDict()
         self._held = 0
+        self._tails = Tails()
 
     async def rollups(
         self,
@@ -75,8 +74,13 @@ class Levels:
             sealed = await self.sealed(stream, granularity, start_ns, end_ns, fields)
             if stream.version != version:
                 continue
-            head = stream.head.columns().between(start_ns, end_ns)
-            return _join(sealed, roll_up(stream, head, step_ns), step_ns)
+            if stream.latest_ns < start_ns or not stream.head.length:
+                return sealed
+            tail = self._tails.rollups(stream, granularity)
+            if fields is not None and len(sealed):
+                tail = tail.only(sealed.columns)
+            tail = tail.between(start_ns, end_ns)
+            return _join(sealed, tail, step_ns)
 
     async def sealed(
         self,
@@ -194,21 +198,9 @@ class Levels:
 
     def forget_stream(self, number: int) -> None:
         """Forget everything about a stream."""
+        self._tails.forget_stream(number)
         for place in [place for place in self._spans if place[0] == number]:
             self._drop(place)
-
-
-def empty(stream: Stream) -> Rollups:
-    """No rollups of the kind that a stream has."""
-    return Rollups.empty() if stream.is_numeric else NominalRollups.empty()
-
-
-def roll_up(stream: Stream, columns: Columns, step_ns: int) -> Rollups:
-    """The rollups of datapoints of a stream."""
-    if stream.is_numeric:
-        return downsample.roll_up(columns, step_ns)
-    counts_values = not _FREQUENCIES.isdisjoint(stream.config.value_downsamplers)
-    return downsample.roll_up_nominal(columns, step_ns, frequencies=counts_values)
 
 
 def holes(stored: list[BlockOutline], start_ns: int, end_ns: int) -> Iterator[tuple[int, int]]:
@@ -228,8 +220,11 @@ def _join(sealed: Rollups, head: Rollups, step_ns: int) -> Rollups:
         return head if len(head) else sealed
     if head.t[0] > sealed.t[-1]:
         return type(sealed).concatenate((sealed, head))
-    at = int(np.searchsorted(sealed.t, head.t[0]))
-    touched = type(sealed).concatenate((sealed.rows(slice(at, None)), head))
+    # mostly one bucket is in both: only what overlaps is merged
+    at = int(sealed.t.searchsorted(head.t[0]))
+    until = int(head.t.searchsorted(sealed.t[-1], "right"))
+    touched = type(sealed).concatenate((sealed.rows(slice(at, None)), head.rows(slice(0, until))))
     touched = touched.rows(np.argsort(touched.t, kind="stable"))
     merged = downsample.coarsen(touched, step_ns)
-    return type(sealed).concatenate((sealed.rows(slice(0, at)), merged)) if at else merged
+    parts = (sealed.rows(slice(0, at)), merged, head.rows(slice(until, None)))
+    return type(sealed).concatenate(parts)

@@ -83,6 +83,11 @@ class Rollups:
             self.t[part], {name: column[part] for name, column in self.columns.items()}
         )
 
+    def only(self, names: Iterable[str]) -> Self:
+        """The same buckets with those of the fields that are there."""
+        kept = {name: self.columns[name] for name in names if name in self.columns}
+        return type(self)(self.t, kept)
+
     def between(self, start_ns: int, end_ns: int) -> Self:
         """The buckets with `start_ns <= t < end_ns`, sharing memory."""
         first, last = np.searchsorted(self.t, np.array([start_ns, end_ns]))

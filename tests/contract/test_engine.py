@@ -164,8 +164,8 @@ async def test_late_readings_are_flagged_sorted_in_and_counted_in_their_buckets(
     streams = await opened()
     stream = await make(streams)
     start = clock()
-    for i in range(700):
-        await streams.append(stream, 1.0, clock.step(0.1))
+    for i in range(2240):
+        await streams.append(stream, 1.0, clock.step(1 / 32))
         if i % 64 == 63:
             await settle(streams)
     engine = streams._engine
@@ -179,15 +179,15 @@ async def test_late_readings_are_flagged_sorted_in_and_counted_in_their_buckets(
         )
         return rows["max"].tolist(), rows["count"].tolist(), rows["flags"].tolist()
 
-    assert await bucket() == ([61.0], [11], [Quality.LATE])
+    assert await bucket() == ([61.0], [33], [Quality.LATE])
     for _ in range(64):
-        await streams.append(stream, 1.0, clock.step(0.1))
+        await streams.append(stream, 1.0, clock.step(1 / 32))
     await settle(streams)
     generations = [o.key.generation for o in await engine.backend.read_outlines(1, "s")]
     assert 1 in generations
-    assert await bucket() == ([61.0], [11], [Quality.LATE])
+    assert await bucket() == ([61.0], [33], [Quality.LATE])
     streams = await opened()
-    assert await bucket() == ([61.0], [11], [Quality.LATE])
+    assert await bucket() == ([61.0], [33], [Quality.LATE])
     raw = await streams.get_arrays(stream, "raw", start + 15 * SECOND, start + 15 * SECOND + 1)
     assert raw["quality"].tolist() == [0, Quality.LATE]
 

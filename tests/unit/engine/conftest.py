@@ -5,10 +5,19 @@ import asyncio
 import pytest
 
 from labmon import datastream
+from labmon.datastream import sealing
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.exceptions import StoreUnavailable
 
 START_NS = 1_700_000_000 * 1_000_000_000
+
+
+@pytest.fixture(autouse=True, scope="module")
+def levels_that_pay_early():
+    """Few datapoints are enough for stored rollups, so that small tests have them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sealing, "PAYS_FROM", 8)
+        yield
 
 
 class SteppedClock:
