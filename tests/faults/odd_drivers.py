@@ -1,6 +1,9 @@
 """Drivers that misbehave, for the configurations of the fault tests."""
 
+import math
 import threading
+
+import numpy as np
 
 from labmon.device import Channel, Driver
 
@@ -59,3 +62,32 @@ class Many(Driver):
     def poll(self):
         self.polls += 1
         return dict.fromkeys(self.channels, self.polls)
+
+
+class Odd(Driver):
+    """Returns a number that is none, or hardly one, on each of its channels."""
+
+    count, nan, infinite, none, largest, larger, huge, truth, text, thing, numpy, list = (
+        Channel() for _ in range(12)
+    )
+
+    def __init__(self):
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+        return {
+            "nan": math.nan,
+            "infinite": math.inf,
+            "none": None,
+            "largest": 2**63 - 1,
+            "larger": 2**63,
+            "huge": 10**5000,
+            "truth": True,
+            "text": "7",
+            "thing": object(),
+            "numpy": np.float32(1.5),
+            "list": [1.0],
+            "undeclared": 1.0,
+            "count": self.polls,
+        }
