@@ -2,15 +2,14 @@
 /** A form for the commands of a device, made from their JSON Schemas. What went wrong stands beside what caused it. */
 
 import { failureText, valueText } from './command_log.js';
-import { fieldsOf, hintOf, initialText, labelOf, parseForm } from './forms.js';
+import { fieldsOf, hintOf, initialText, labelOf, obstacleTo, parseForm } from './forms.js';
 import { Icon } from './icons.js';
 import { useStatus } from './shell.js';
-import { deviceState, STATES } from './states.js';
 import { html, useMemo, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Device} Device */
-/** @typedef {import('./shapes.js').Command & {confirm?: string}} Command a question to ask before, if any */
+/** @typedef {import('./shapes.js').Command} Command */
 /** @typedef {import('./forms.js').Field} Field */
 /** @typedef {{kind: 'running'} | {kind: 'done', result: any, duration_s: number} | {kind: 'failed', message: string}} Outcome */
 
@@ -41,7 +40,7 @@ function Parameters({ app, device, command }) {
   const { params, messages } = parseForm(fields, texts);
   const wrong = Object.keys(messages).filter((name) => touched.has(name));
   const [isAsking, setAsking] = useState(false);
-  const obstacle = status.phase === 'live' ? '' : 'Not connected';
+  const obstacle = obstacleTo(command, device.state, status.phase === 'live');
   const change = (/** @type {string} */ name, /** @type {string} */ text) => {
     setTexts({ ...texts, [name]: text });
     setTouched(new Set([...touched, name]));
@@ -65,8 +64,8 @@ function Parameters({ app, device, command }) {
     <div class="two">${fields.map((field) => html`<${FieldRow} key=${field.name} field=${field} text=${texts[field.name]} onText=${(/** @type {string} */ text) => change(field.name, text)}
       message=${touched.has(field.name) ? messages[field.name] : undefined} />`)}</div>
     ${isAsking && html`<p class="ask" role="alert"><${Icon} name="warn" /><span>${command.confirm}</span></p>`}
-    <div class="run1"><button type="submit" class="btn primary" disabled=${wrong.length > 0 || Boolean(obstacle) || isRunning}>${isRunning ? 'Running' : isAsking ? `Yes, run ${command.name}` : `Run ${command.name}`}</button>
-      ${isAsking ? html`<button type="button" class="btn" onClick=${() => setAsking(false)}>No</button>` : html`<span class="mute">${noteOf(device, obstacle, wrong.length)}</span>`}</div>
+    <div class="run1"><button type="submit" class="btn primary" disabled=${wrong.length > 0 || Boolean(obstacle) || isRunning} aria-describedby="run-note">${isRunning ? 'Running' : isAsking ? `Yes, run ${command.name}` : `Run ${command.name}`}</button>
+      ${isAsking ? html`<button type="button" class="btn" onClick=${() => setAsking(false)}>No</button>` : html`<span class="mute" id="run-note">${noteOf(obstacle, wrong.length)}</span>`}</div>
     <div role="status">${outcome && html`<${OutcomeLine} outcome=${outcome} />`}</div>
   </form>`;
 }
@@ -91,11 +90,10 @@ async function call(app, method, params) {
   }
 }
 
-/** What stands beside the button. @param {Device} device @param {string} obstacle @param {number} wrong fields */
-function noteOf({ state }, obstacle, wrong) {
-  if (obstacle) return obstacle;
-  if (wrong > 0) return `${wrong} ${wrong === 1 ? 'field' : 'fields'} to correct`;
-  return state === 'online' ? '' : `The device is ${STATES[deviceState(state)].word.toLowerCase()}`;
+/** What stands beside the button. @param {string} obstacle @param {number} wrong fields */
+function noteOf(obstacle, wrong) {
+  if (obstacle || wrong === 0) return obstacle;
+  return `${wrong} ${wrong === 1 ? 'field' : 'fields'} to correct`;
 }
 
 /** @param {{field: Field, text: string, message: string | undefined, onText: (text: string) => void}} props */

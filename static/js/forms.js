@@ -6,6 +6,8 @@
  * is not a number until it parses completely, `5 V` or an empty field must never become 5 or 0.
  */
 
+import { deviceState, STATES } from './states.js';
+
 /**
  * @typedef {object} Field
  * @property {string} name of the parameter
@@ -184,4 +186,14 @@ export function parseForm(fields, texts) {
     else if ('value' in parsed) params[field.name] = parsed.value;
   }
   return { params, messages };
+}
+
+/**
+ * Why a command cannot be run now; empty where it can. The server would refuse it, a person should not have to try.
+ *
+ * @param {import('./shapes.js').Command} command @param {import('./shapes.js').DeviceState} state @param {boolean} isLive
+ */
+export function obstacleTo({ offline = false }, state, isLive) {
+  if (!isLive) return 'Not connected';
+  return state === 'online' || offline ? '' : `The device is ${STATES[deviceState(state)].word.toLowerCase()}`;
 }

@@ -21,6 +21,8 @@
  * @property {string} doc
  * @property {any} params JSON Schema of an object
  * @property {any} [result]
+ * @property {string} [confirm] a question to ask before, if any
+ * @property {boolean} [offline] whether it may be called while the device is not online
  *
  * @typedef {'disabled' | 'connecting' | 'online' | 'offline' | 'stuck'} DeviceState
  *
@@ -35,7 +37,7 @@
  * @property {number} since Unix seconds
  * @property {string} reason
  * @property {number} period_s
- * @property {number} asked_hz
+ * @property {number | null} asked_hz null where the instrument sends by itself
  * @property {number | null} rate_hz
  * @property {number | null} poll_ms
  * @property {number} polls

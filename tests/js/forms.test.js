@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { callText, durationText, errorText, failureText, valueText, whoText } from '../../static/js/command_log.js';
-import { fieldsOf, hintOf, initialText, labelOf, parseField, parseForm } from '../../static/js/forms.js';
+import { fieldsOf, hintOf, initialText, labelOf, obstacleTo, parseField, parseForm } from '../../static/js/forms.js';
 
 const SCHEMA = {
   type: 'object',
@@ -86,4 +86,14 @@ test('records of commands read as calls', () => {
   assert.equal(valueText({ a: 1 }), '{"a":1}');
   assert.equal(failureText({ code: -32002, message: 'last answer 12 min ago' }), 'The instrument is offline: last answer 12 min ago');
   assert.equal(failureText({ code: 0, message: 'Not connected' }), 'Not connected');
+});
+
+test('a command that cannot run now says why', () => {
+  const command = { name: 'park', doc: '', params: {} };
+  assert.equal(obstacleTo(command, 'online', true), '');
+  assert.equal(obstacleTo(command, 'online', false), 'Not connected');
+  assert.equal(obstacleTo(command, 'disabled', true), 'The device is disabled');
+  assert.equal(obstacleTo(command, 'offline', true), 'The device is offline');
+  assert.equal(obstacleTo({ ...command, offline: true }, 'offline', true), '');
+  assert.equal(obstacleTo({ ...command, offline: true }, 'offline', false), 'Not connected');
 });
