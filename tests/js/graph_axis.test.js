@@ -63,6 +63,9 @@ test('logarithmic axes have decades, or lines between when there are few', () =>
   assert.ok(narrow.splits.length >= 3 && narrow.min <= 2.2e-9 && narrow.max >= 2.6e-9);
   const [some] = axesFor([{ unit: 'mbar', low: 3, high: 40, log: true }], 378);
   assert.deepEqual(some.splits, [2, 5, 10, 20, 50]);
+  const [tiny] = axesFor([{ unit: 'THz', low: 384.234657, high: 384.234683, log: true }], 378);
+  assert.ok(tiny.labels.length >= 4 && new Set(tiny.labels).size === tiny.labels.length, String(tiny.labels));
+  assert.ok(tiny.min <= 384.234657 && tiny.max >= 384.234683);
 });
 
 test('minus is a real minus, and zero has none', () => {

@@ -190,7 +190,7 @@ function logAxis({ unit, low, high }) {
   const every = Math.ceil(between.length / 12);
   const splits = between.filter((_, i) => i % every === 0);
   return {
-    unit, log: true, min, max, splits, labels: splits.map(logLabel),
+    unit, log: true, min, max, splits, labels: splits.map((line) => logLabel(line, digitsBetween(splits))),
     offset: 0, offsetText: '', factor: 1, exponent: 0, shownUnit: unit, span: top - bottom,
   };
 }
@@ -209,16 +209,22 @@ function logLines(low, high, factors) {
 
 /** Under half a decade the lines of a linear axis read better. @param {number} low @param {number} high */
 function closeLines(low, high) {
-  const step = niceStep(Math.max(high - low, high * 1e-6) / 5);
+  const step = niceStep(Math.max(high - low, high * 1e-10) / 5);
   const start = Math.max(1, Math.floor(low / step + 1e-9));
   const end = Math.max(start + 1, Math.ceil(high / step - 1e-9));
   return Array.from({ length: end - start + 1 }, (_, i) => Number(((start + i) * step).toPrecision(12)));
 }
 
-/** @param {number} value */
-function logLabel(value) {
-  if (value >= 1e-3 && value < 1e6) return String(Number(value.toPrecision(6)));
-  const [mantissa, exponent] = Number(value.toPrecision(6)).toExponential().split('e');
+/** Significant digits with which neighbouring lines differ. @param {number[]} lines ascending */
+function digitsBetween(lines) {
+  const gaps = lines.slice(1).map((line, i) => line / (line - lines[i]));
+  return Math.min(Math.max(6, Math.ceil(Math.log10(Math.max(1, ...gaps))) + 1), 12);
+}
+
+/** @param {number} value @param {number} digits significant */
+function logLabel(value, digits) {
+  if (value >= 1e-3 && value < 1e6) return String(Number(value.toPrecision(digits)));
+  const [mantissa, exponent] = Number(value.toPrecision(digits)).toExponential().split('e');
   const power = powerOfTen(Number(exponent));
   return mantissa === '1' ? power : `${mantissa} × ${power}`;
 }
