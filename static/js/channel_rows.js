@@ -101,7 +101,7 @@ class ChannelRow {
   paintSpark(now) {
     const isNumeric = this.channel.kind === 'numeric';
     this.#spark.element.hidden = !isNumeric;
-    if (isNumeric) this.#spark.paint(sparkShape(this.stream.trace.stretches(now, this.device().period_s), now, this.#isSilent));
+    if (isNumeric) this.#spark.paint(sparkShape(this.stream.trace.stretches(now, this.device().period_s), now, this.#isSilent, this.channel.scientific));
     const { reading } = this.stream;
     const title = reading ? `last reading ${formatUtc(reading.t)}` : '';
     if (this.#age.title !== title) this.#age.title = title;

@@ -12,6 +12,7 @@ import { DeviceBadge, StateBadge } from './device_card.js';
 import { graphAddress, MAX_STREAMS } from './graph/view.js';
 import { Icon } from './icons.js';
 import { countText, significantText } from './numbers.js';
+import { useStatus } from './shell.js';
 import { html, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -62,15 +63,17 @@ function Head({ app, device }) {
       setProblem(`${action} failed: ${/** @type {Error} */ (error).message}`);
     }
   };
+  const { phase } = useStatus(app);
+  const isAway = phase !== 'live';
   const isDisabled = device.state === 'disabled';
   return html`<div class="dh"><div class="id"><${Back} />
       <h1>${device.title} <span class="code dim">${device.name}</span></h1>
-      <p class="mute"><${DeviceBadge} app=${app} device=${device} /> ${sinceText(device.since, app.store.now())}${device.simulated && html` <${StateBadge} name="simulated" />`}
+      <p class="mute"><${DeviceBadge} app=${app} device=${device} /> ${phase !== 'lost' && sinceText(device.since, app.store.now())}${device.simulated && html` <${StateBadge} name="simulated" />`}
         <span class="dim inst">${[device.model || device.driver, device.group && `group ${device.group}`].filter(Boolean).join(', ')}</span></p>
       ${device.state !== 'online' && device.reason && html`<p class="reason">${device.reason}</p>`}</div>
     <div class="doing"><div class="acts">
-      ${!isDisabled && html`<button type="button" class="btn" onClick=${() => act('reconnect')}>Reconnect</button>`}
-      <button type="button" class="btn" onClick=${() => act(isDisabled ? 'enable' : 'disable')}>${isDisabled ? 'Enable' : 'Disable'}</button></div>
+      ${!isDisabled && html`<button type="button" class="btn" disabled=${isAway} onClick=${() => act('reconnect')}>Reconnect</button>`}
+      <button type="button" class="btn" disabled=${isAway} onClick=${() => act(isDisabled ? 'enable' : 'disable')}>${isDisabled ? 'Enable' : 'Disable'}</button></div>
       <div role="status">${problem && html`<p class="err"><${Icon} name="warn" />${problem}</p>`}</div></div></div>`;
 }
 
@@ -83,7 +86,7 @@ function sinceText(since, now) {
 
 /** The counters of a device. @param {{app: App, device: Device}} props */
 function Health({ app, device }) {
-  const isOnline = device.state === 'online';
+  const isOnline = useStatus(app).phase !== 'lost' && device.state === 'online';
   const asked = device.asked_hz ? `asked ${plainHz(device.asked_hz)}` : 'as the instrument sends';
   const { length } = device.channels;
   return html`<dl class="card health">

@@ -7,6 +7,7 @@ import { ConnectionBanner } from './banner.js';
 import { plainHz, useFreshDevices } from './device_fresh.js';
 import { DeviceBadge, StateBadge } from './device_card.js';
 import { countText, significantText } from './numbers.js';
+import { useStatus } from './shell.js';
 import { html } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -19,9 +20,10 @@ export const title = () => 'Devices';
 /** @param {import('./shapes.js').PageProps} props */
 export default function DevicesPage({ app }) {
   const devices = useFreshDevices(app);
+  const isLost = useStatus(app).phase === 'lost';
   const online = devices.filter(({ state }) => state === 'online').length;
   return html`<main class="dp" id="main"><${ConnectionBanner} app=${app} />
-    <div class="dh"><div><h1>Devices</h1><p class="mute">${app.store.isLoaded && summary(devices.length, online)}</p></div></div>
+    <div class="dh"><div><h1>Devices</h1><p class="mute">${app.store.isLoaded && (isLost ? `Not known how the ${devices.length} are` : summary(devices.length, online))}</p></div></div>
     ${devices.length > 0 && html`<section class="card dl" aria-label="Devices"><table>
       <thead><tr><th scope="col">Device</th><th scope="col">State</th><th scope="col">Since</th><th scope="col" class="n">Poll rate</th><th scope="col" class="n">Asked</th>
         <th scope="col" class="n">Errors</th><th scope="col" class="n">Missed</th><th scope="col">Last error</th></tr></thead>
@@ -38,13 +40,14 @@ function summary(all, online) {
 /** @param {{app: App, device: Device}} props */
 function Row({ app, device }) {
   const now = app.store.now();
+  const isLost = useStatus(app).phase === 'lost';
   const isOnline = device.state === 'online';
   return html`<tr>
     <td class="who"><a href=${`/devices/${encodeURIComponent(device.name)}`}><b>${device.title}</b> <span class="code dim">${device.name}</span></a>
       ${device.simulated && html` <${StateBadge} name="simulated" />`}<span class="dim sub">${[device.model || device.driver, device.group].filter(Boolean).join(', ')}</span></td>
     <td class="how"><${DeviceBadge} app=${app} device=${device} />${!isOnline && device.reason && html`<span class="reason">${device.reason}</span>`}</td>
     <td class="mute since" title=${formatUtc(device.since)}>${formatMoment(device.since, now)}</td>
-    <td class="n hz">${isOnline && device.rate_hz !== null ? html`${significantText(device.rate_hz, 3)} <span class="mute">Hz</span>` : '–'}</td>
+    <td class="n hz">${isOnline && !isLost && device.rate_hz !== null ? html`${significantText(device.rate_hz, 3)} <span class="mute">Hz</span>` : '–'}</td>
     <td class="n dim asked">${device.asked_hz ? plainHz(device.asked_hz) : 'as sent'}</td>
     <td class="n cnt" data-word="errors">${countText(device.errors)}</td>
     <td class="n cnt" data-word="missed">${countText(device.missed)}</td>
