@@ -4,12 +4,13 @@
 import { formatAge, formatMoment, formatUtc } from './ages.js';
 import { stylesheet } from './assets.js';
 import { ConnectionBanner } from './banner.js';
+import { StateBadge } from './device_card.js';
 import { Digits } from './digits.js';
 import { graphAddress, MAX_STREAMS } from './graph/view.js';
 import { Icon } from './icons.js';
 import { countText } from './numbers.js';
 import { useStatus, useTick } from './shell.js';
-import { staleAfter } from './states.js';
+import { isSimulated, qualityState, staleAfter, STATES } from './states.js';
 import { Export } from './stream_export.js';
 import { fetchStreams, isInternal, search } from './stream_list.js';
 import { html, useEffect, useState } from './vendor.js';
@@ -113,13 +114,13 @@ function Row({ app, entry, isChosen, onToggle }) {
   useTick(app);
   const isLost = useStatus(app).phase === 'lost';
   const now = app.store.now();
-  const { value, latest } = newestOf(app, entry);
+  const { value, latest, quality } = newestOf(app, entry);
   const { path, label, description, unit, earliest, count, isNumeric, period_s } = entry;
   const isOld = isLost || (latest !== null && now - latest > staleAfter(period_s));
   const name = html`<span class="nm">${label}</span> ${label !== path && html`<span class="dim path">${path}</span>`}`;
   return html`<tr class=${isOld ? 'is-stale' : ''}>
     <td class="ck"><label class="leg"><input type="checkbox" checked=${isChosen} onChange=${() => onToggle(path)} /><span class="box"></span><span class="vh">Choose ${path}</span></label></td>
-    <td class="st1" title=${description || undefined}>${isNumeric ? html`<a href=${graphAddress([path])}>${name}</a>` : name}${isInternal(entry) && html` <span class="tag">internal</span>`}</td>
+    <td class="st1" title=${description || undefined}>${isNumeric ? html`<a href=${graphAddress([path])}>${name}</a>` : name}${isInternal(entry) && html` <span class="tag">internal</span>`}<${Quality} quality=${quality} /></td>
     <td class="n val"><${Digits} value=${short(value)} format=${entry} /></td><td class="mute un">${unit}</td>
     <td class="n dim age" title=${latest === null ? undefined : formatUtc(latest)}>${latest === null ? '–' : formatAge(now - latest)}</td>
     <td class="n cnt">${countText(count)}</td>
@@ -130,10 +131,17 @@ function Row({ app, entry, isChosen, onToggle }) {
 }
 
 /** The list's newest value, or the live one if that is newer. @param {App} app @param {StreamEntry} entry */
-function newestOf({ store }, { path, value, latest }) {
+function newestOf({ store }, { path, value, latest, quality }) {
   const { reading } = store.stream(path);
-  if (reading && (latest === null || reading.t > latest)) return { value: reading.value, latest: reading.t };
-  return { value, latest };
+  if (reading && (latest === null || reading.t > latest)) return { value: reading.value, latest: reading.t, quality: reading.quality };
+  return { value, latest, quality };
+}
+
+/** What is to be thought of the newest value, unless it is ok: simulated as its shape, the rest as a badge. @param {{quality: number}} props */
+function Quality({ quality }) {
+  const state = qualityState(quality);
+  return html`${isSimulated(quality) && html` <span class="st c-sim" title=${STATES.simulated.word}><${Icon} name="sim" /><span class="vh">${STATES.simulated.word}</span></span>`}${
+    state !== 'ok' && html` <${StateBadge} name=${state} />`}`;
 }
 
 const LONGEST = 40;
