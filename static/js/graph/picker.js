@@ -51,7 +51,10 @@ function Choice({ entry: { path, label, unit, isNumeric }, isChosen, isFull, onT
 export function PickerDialog({ isOpen, onClose, selected, onChange, store }) {
   const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
   useEffect(() => {
-    if (isOpen && !dialog.current?.open) dialog.current?.showModal();
+    if (isOpen && dialog.current && !dialog.current.open) {
+      dialog.current.showModal();
+      if (matchMedia('(pointer: fine)').matches) dialog.current.querySelector('input')?.focus(); // a phone's keyboard would cover the list
+    }
     if (!isOpen && dialog.current?.open) dialog.current.close();
   }, [isOpen]);
   const outside = (/** @type {MouseEvent} */ event) => event.target === dialog.current && onClose();

@@ -1,6 +1,7 @@
 // @ts-check
 /** Taking the graph away: its address, a picture, a table of numbers. */
 
+import { isSimulated } from '../states.js';
 import { csvOf } from './csv.js';
 import { inks } from './ink.js';
 
@@ -18,9 +19,15 @@ export function saveCsv(model, unitOf) {
 export async function savePng(model, plot, title, range, axisTitles) {
   const { canvas } = plot;
   if (!canvas) return;
-  const picture = draw(canvas, { title, range, axisTitles, streams: model.drawn() });
+  const picture = draw(canvas, { title, range, axisTitles, streams: model.drawn().map((stream) => ({ ...stream, label: saidLabel(model, stream) })) });
   const blob = await new Promise((/** @type {(blob: Blob | null) => void} */ resolve) => picture.toBlob(resolve, 'image/png'));
   if (blob) save(blob, `${fileName(model)}.png`);
+}
+
+/** A picture goes where no page stands beside it. @param {GraphModel} model @param {import('./extents.js').Drawn} stream */
+function saidLabel({ app }, { path, label }) {
+  const { reading } = app.store.stream(path);
+  return reading && isSimulated(reading.quality) ? `${label} (simulated)` : label;
 }
 
 const HEAD_PX = 84;

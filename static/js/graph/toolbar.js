@@ -2,7 +2,7 @@
 /** The range of the graph by button or typed, and what is drawn: band, logarithmic axes, live. */
 
 import { Icon } from '../icons.js';
-import { html, useState } from '../vendor.js';
+import { html, useEffect, useState } from '../vendor.js';
 import { useModel } from './hooks.js';
 import { parseRange, PRESETS, resolve, spanOf } from './range.js';
 import { fieldText } from './words.js';
@@ -51,6 +51,7 @@ function RangeFields({ model }) {
     setTyped(null);
     setWrong(null);
   };
+  useEffect(reset, [range]); // chosen otherwise: what was typed before, right or wrong, is over
   const apply = () => {
     if (!typed?.isEdited) return reset(); // only looked at: a live range must not become another by that
     const parsed = parseRange(typed.from, typed.to, model.now());
