@@ -1,0 +1,145 @@
+"""The database server is stopped, or killed and started again, under load."""
+
+import contextlib
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import free_port, until
+from tests.faults.load import Live, Pusher, Watch, memory_mib, metric, readiness
+
+CONFIG = """\
+store: {url}/labmon
+devices:
+  many: {{driver: "tests.faults.odd_drivers:Many", period_s: 0.05}}
+"""
+
+
+class Database:
+    """A server that speaks MongoDB's protocol, with its data in a folder."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._port = free_port()
+        self.url = f"mongodb://127.0.0.1:{self._port}"
+        self._process = None
+
+    def start(self):
+        self._process = subprocess.Popen(
+            [
+                *(Path(sys.executable).with_name("secantusd-py"), "--port", str(self._port)),
+                *("--storage-path", self._folder / "data", "--sync-on-commit"),
+                *("--log-level", "ERROR"),
+            ],
+            cwd=self._folder,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until(self._answers, 30, "the MongoDB server")
+
+    def _answers(self):
+        assert self._process is not None
+        assert self._process.poll() is None, "the MongoDB server ended"
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+            return True
+        return False
+
+    def send(self, number):
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self):
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+
+@pytest.fixture
+def database(tmp_path):
+    folder = tmp_path / "database"
+    folder.mkdir()
+    database = Database(folder)
+    database.start()
+    yield database
+    database.kill()
+
+
+@pytest.fixture
+def server(server_process, database):
+    server = server_process(CONFIG.format(url=database.url))
+    server.start()
+    return server
+
+
+def trouble(pusher, live, server, break_it, mend_it, stays_s=0.0):
+    """Break the database under load, see that all but recording goes on, and mend it."""
+    acked = len(pusher.acked)
+    until(lambda: len(pusher.acked) > acked + 40 and live.values, 30, "the load")
+    break_it()
+    acked, seen = len(pusher.acked), len(live.values)
+    try:
+        until(lambda: not readiness(server)["ready"], 20, "the database's absence being noticed")
+        until(lambda: len(live.values) > seen + 20 * (1 + stays_s), 90, "the live view going on")
+        # one request may have been on its way back
+        assert len(pusher.acked) <= acked + 20, "acknowledged without a database"
+        assert metric(server, "labmon_store_pending_bytes") > 0
+    finally:
+        mend_it()
+    until(lambda: readiness(server)["ready"], 45, "the recovery")
+    acked = len(pusher.acked)
+    until(lambda: len(pusher.acked) > acked + 40, 30, "acknowledgements again")
+    assert memory_mib(server) < 300
+
+
+@pytest.mark.parametrize("stays_s", [0, pytest.param(60, marks=pytest.mark.long)])
+def test_a_stopped_database_holds_up_nothing_but_recording(server, database, tmp_path, stays_s):
+    with (
+        Pusher(server, tmp_path / "acks") as pusher,
+        Live(server, "many/c0") as live,
+        Watch(server) as watch,
+    ):
+        trouble(
+            *(pusher, live, server),
+            lambda: database.send(signal.SIGSTOP),
+            lambda: database.send(signal.SIGCONT),
+            stays_s,
+        )
+    watch.check()
+    code, took_s = server.end()
+    assert (code, took_s < 5.0) == (0, True)
+    server.start()
+    pusher.verify()
+
+
+def test_a_killed_database_that_comes_back_has_lost_and_doubled_nothing(server, database, tmp_path):
+    def kill():
+        database.kill()
+
+    with (
+        Pusher(server, tmp_path / "acks") as pusher,
+        Live(server, "many/c0") as live,
+        Watch(server) as watch,
+    ):
+        trouble(pusher, live, server, kill, database.start)
+    watch.check()
+    server.end()
+    server.start()
+    pusher.verify()
+
+
+def test_labmon_ends_in_5_s_while_its_database_is_stopped(server, database, tmp_path):
+    with Pusher(server, tmp_path / "acks") as pusher:
+        until(lambda: len(pusher.acked) > 40, 30, "the load")
+        database.send(signal.SIGSTOP)
+        try:
+            code, took_s = server.end()
+        finally:
+            database.send(signal.SIGCONT)
+    assert (code, took_s < 5.0) == (0, True), server.output
+    server.start(timeout_s=60)
+    pusher.verify()
