@@ -65,6 +65,7 @@ test('logarithmic axes have decades, or lines between when there are few', () =>
   assert.deepEqual(some.splits, [2, 5, 10, 20, 50]);
   const [tiny] = axesFor([{ unit: 'THz', low: 384.234657, high: 384.234683, log: true }], 378);
   assert.ok(tiny.labels.length >= 4 && new Set(tiny.labels).size === tiny.labels.length, String(tiny.labels));
+  assert.equal(new Set(tiny.labels.map(({ length }) => length)).size, 1, 'zeros stay');
   assert.ok(tiny.min <= 384.234657 && tiny.max >= 384.234683);
 });
 

@@ -3,6 +3,7 @@
 
 import { Icon } from '../icons.js';
 import { html, useState } from '../vendor.js';
+import { unitText } from './axis_titles.js';
 import { copyText, saveCsv, savePng } from './share.js';
 
 const SAID_MS = 2000;
@@ -15,7 +16,7 @@ export function Actions({ model, plot, title, range, onPick }) {
     setSaid(isDone ? 'Copied' : 'Copy it from the address bar');
     setTimeout(() => setSaid(''), SAID_MS);
   };
-  const png = () => plot && savePng(model, plot, title, range, plot.axes.map(axisTitle));
+  const png = () => plot && savePng(model, plot, title, range, plot.axes.map(unitText));
   const csv = () => saveCsv(model, ({ unit }) => unit);
   return html`<div class="acts">
     <button type="button" class="btn" onClick=${onPick}><${Icon} name="plus" /><span class="hide-s">Add stream</span><span class="only-s">Add</span></button>
@@ -24,9 +25,4 @@ export function Actions({ model, plot, title, range, onPick }) {
     <button type="button" class="btn hide-s" onClick=${csv}><${Icon} name="down" />CSV</button>
     <span class="vh" role="status">${said}</span>
   </div>`;
-}
-
-/** @param {import('./axis.js').Axis} axis */
-function axisTitle({ unit, shownUnit, offsetText }) {
-  return offsetText ? `${shownUnit} above ${offsetText} ${unit}` : shownUnit;
 }

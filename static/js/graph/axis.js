@@ -185,12 +185,13 @@ function logAxis({ unit, low, high }) {
   const bottom = low > 0 ? low : top / 1000;
   const decades = Math.log10(top / bottom);
   const factors = decades > 2.5 ? [1] : [1, 2, 5];
-  const between = decades > 0.7 ? logLines(bottom, top, factors) : closeLines(bottom, top);
+  const isWide = decades > 0.7;
+  const between = isWide ? logLines(bottom, top, factors) : closeLines(bottom, top);
   const [min, max] = [between[0], between[between.length - 1]];
   const every = Math.ceil(between.length / 12);
   const splits = between.filter((_, i) => i % every === 0);
   return {
-    unit, log: true, min, max, splits, labels: splits.map((line) => logLabel(line, digitsBetween(splits))),
+    unit, log: true, min, max, splits, labels: isWide ? splits.map(logLabel) : closeLabels(splits),
     offset: 0, offsetText: '', factor: 1, exponent: 0, shownUnit: unit, span: top - bottom,
   };
 }
@@ -215,16 +216,18 @@ function closeLines(low, high) {
   return Array.from({ length: end - start + 1 }, (_, i) => Number(((start + i) * step).toPrecision(12)));
 }
 
-/** Significant digits with which neighbouring lines differ. @param {number[]} lines ascending */
-function digitsBetween(lines) {
-  const gaps = lines.slice(1).map((line, i) => line / (line - lines[i]));
-  return Math.min(Math.max(6, Math.ceil(Math.log10(Math.max(1, ...gaps))) + 1), 12);
+/** With as many digits as it takes to tell neighbours apart, all the same. @param {number[]} lines ascending */
+function closeLabels(lines) {
+  const step = Math.min(...lines.slice(1).map((line, i) => line - lines[i]));
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-6));
+  const isPlain = lines[0] >= 1e-3 && lines[lines.length - 1] < 1e6 && digits <= 12;
+  return isPlain ? lines.map((line) => line.toFixed(digits)) : lines.map(logLabel);
 }
 
-/** @param {number} value @param {number} digits significant */
-function logLabel(value, digits) {
-  if (value >= 1e-3 && value < 1e6) return String(Number(value.toPrecision(digits)));
-  const [mantissa, exponent] = Number(value.toPrecision(digits)).toExponential().split('e');
+/** @param {number} value */
+function logLabel(value) {
+  if (value >= 1e-3 && value < 1e6) return String(Number(value.toPrecision(6)));
+  const [mantissa, exponent] = Number(value.toPrecision(6)).toExponential().split('e');
   const power = powerOfTen(Number(exponent));
   return mantissa === '1' ? power : `${mantissa} × ${power}`;
 }

@@ -19,7 +19,7 @@ export function AxisTitles({ axes, groups, shownAxes }) {
 }
 
 /** `MHz above 384.230 484 THz` @param {Axis} axis */
-function unitText({ unit, shownUnit, offsetText, log }) {
+export function unitText({ unit, shownUnit, offsetText, log }) {
   if (offsetText === '') return log && shownUnit ? `${shownUnit}, logarithmic` : shownUnit;
   return `${shownUnit} above ${grouped(offsetText)} ${unit}`.trim();
 }
