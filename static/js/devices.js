@@ -23,7 +23,7 @@ export default function DevicesPage({ app }) {
   const isLost = useStatus(app).phase === 'lost';
   const online = devices.filter(({ state }) => state === 'online').length;
   return html`<main class="dp" id="main"><${ConnectionBanner} app=${app} />
-    <div class="dh"><div><h1>Devices</h1><p class="mute">${app.store.isLoaded && (isLost ? `Not known how the ${devices.length} are` : summary(devices.length, online))}</p></div></div>
+    <div class="dh"><div><h1>Devices</h1><p class="mute">${app.store.isLoaded && (isLost ? 'Not known while there is no connection' : summary(devices.length, online))}</p></div></div>
     ${devices.length > 0 && html`<section class="card dl" aria-label="Devices"><table>
       <thead><tr><th scope="col">Device</th><th scope="col">State</th><th scope="col">Since</th><th scope="col" class="n">Poll rate</th><th scope="col" class="n">Asked</th>
         <th scope="col" class="n">Errors</th><th scope="col" class="n">Missed</th><th scope="col">Last error</th></tr></thead>

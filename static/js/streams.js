@@ -117,10 +117,10 @@ function Row({ app, entry, isChosen, onToggle }) {
   const { value, latest, quality } = newestOf(app, entry);
   const { path, label, description, unit, earliest, count, isNumeric, period_s } = entry;
   const isOld = isLost || (latest !== null && now - latest > staleAfter(period_s));
-  const name = html`<span class="nm">${label}</span> ${label !== path && html`<span class="dim path">${path}</span>`}`;
+  const name = html`<span class="nm">${label}</span><${Quality} quality=${quality} /> ${label !== path && html`<span class="dim path">${path}</span>`}`;
   return html`<tr class=${isOld ? 'is-stale' : ''}>
     <td class="ck"><label class="leg"><input type="checkbox" checked=${isChosen} onChange=${() => onToggle(path)} /><span class="box"></span><span class="vh">Choose ${path}</span></label></td>
-    <td class="st1" title=${description || undefined}>${isNumeric ? html`<a href=${graphAddress([path])}>${name}</a>` : name}${isInternal(entry) && html` <span class="tag">internal</span>`}<${Quality} quality=${quality} /></td>
+    <td class="st1" title=${description || undefined}>${isNumeric ? html`<a href=${graphAddress([path])}>${name}</a>` : name}${isInternal(entry) && html` <span class="tag">internal</span>`}</td>
     <td class="n val"><${Digits} value=${short(value)} format=${entry} /></td><td class="mute un">${unit}</td>
     <td class="n dim age" title=${latest === null ? undefined : formatUtc(latest)}>${latest === null ? '–' : formatAge(now - latest)}</td>
     <td class="n cnt">${countText(count)}</td>
