@@ -18,6 +18,7 @@ from labmon.device.channels import all_channels
 from labmon.device.simulator import make_simulator
 from labmon.device.transport import Link
 from labmon.errors import InstrumentError
+from labmon_drivers._registers import RegisterChannel
 from labmon_drivers.agilent_pump import AgilentPump
 from labmon_drivers.agilent_xgs600 import AgilentXgs600
 from labmon_drivers.gamma import Gamma
@@ -25,6 +26,7 @@ from labmon_drivers.keithley import Keithley
 from labmon_drivers.lakeshore import LakeShore
 from labmon_drivers.leoni import Leoni
 from labmon_drivers.mks import Mks
+from labmon_drivers.modbus import Modbus
 from labmon_drivers.omega import Omega
 from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
@@ -147,6 +149,32 @@ CASES = {
     "omega": Case(Omega, "sim://omega", {"value": 23.4}, tolerance=1e-6),
     "srs": Case(Srs, "sim://srs", {"heater": 12.5, "in_3a": 25.013, "in_3b": None}, tolerance=1e-6),
     "leoni": Case(Leoni, "sim://leoni", {"output": 3.0}),
+    "modbus": Case(
+        Modbus,
+        "sim://modbus",
+        {"temperature": 123.4, "power": 412.5},
+        tolerance=1e-6,
+        settings={
+            "framing": "rtu",
+            "channels": {
+                "temperature": RegisterChannel(address=0, type="int16", scale=0.1),
+                "power": RegisterChannel(address=10, type="float32"),
+            },
+        },
+    ),
+    "modbus TCP": Case(
+        Modbus,
+        "sim://modbus?framing=tcp",
+        {"temperature": 123.4, "power": 412.5},
+        tolerance=1e-6,
+        settings={
+            "framing": "tcp",
+            "channels": {
+                "temperature": RegisterChannel(address=0, type="int16", scale=0.1),
+                "power": RegisterChannel(address=10, type="float32"),
+            },
+        },
+    ),
     "keithley": Case(Keithley, "sim://keithley", {"voltage_dc": 1.234567}, tolerance=1e-4),
     "thorlabs": Case(
         Thorlabs, "sim://thorlabs", {"power": 1.824e-3, "sensor_temperature": 23.5}, tolerance=1e-6

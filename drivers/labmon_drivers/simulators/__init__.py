@@ -16,6 +16,7 @@ SIMULATORS: Final = {
     "lakeshore": "labmon_drivers.simulators.lakeshore:LakeShore",
     "leoni": "labmon_drivers.simulators.leoni:Leoni",
     "mks": "labmon_drivers.simulators.mks:Mks",
+    "modbus": "labmon_drivers.simulators.modbus:Modbus",
     "omega": "labmon_drivers.simulators.omega:Omega",
     "pfeiffer": "labmon_drivers.simulators.pfeiffer_tpg:PfeifferTpg",
     "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
