@@ -16,7 +16,7 @@ import numpy as np
 
 from labmon import paths
 from labmon.errors import BadRequestError
-from labmon.transfer import csv_values, files
+from labmon.transfer import csv_values, csv_writer, files
 from labmon.transfer.cells import unguarded
 from labmon.transfer.csv_grid import MAX_CELL, FastGrid, Grid, SlowGrid
 from labmon.transfer.csv_writer import MARK, STREAM_MARK
@@ -114,6 +114,9 @@ class CsvReader:
             return [Lane(None, titles.index("value"), quality_at, titles.index("path"))]
         if wanted.value_column is not None or wanted.stream is not None:
             return [self._one_lane()]
+        streams = list(self.header.streams.values())
+        if titles == csv_writer.wide_titles(streams, [()] * len(streams)):
+            return [Lane(one.path, 2 + 2 * i, 3 + 2 * i) for i, one in enumerate(streams)]
         return self._wide_lanes()
 
     def _one_lane(self) -> Lane:

@@ -38,15 +38,20 @@ def comments(streams: Sequence[Description], granularity: str, layout: str) -> I
         yield f"{STREAM_MARK}{json.dumps(stream.to_dict())}\n".encode()
 
 
-def wide_titles(streams: Sequence[Description], fields: Sequence[Sequence[str]]) -> bytes:
+def wide_titles(streams: Sequence[Description], fields: Sequence[Sequence[str]]) -> list[str]:
     """The titles of streams side by side; `fields` are those of rollups, none of raw."""
-    titles = list(TIMES)
+    titles: list[str] = list(TIMES)
     for stream, names in zip(streams, fields, strict=True):
         unit = f" ({stream.unit})" if stream.unit else ""
         titles += [f"{stream.path} {name}{_unit_of(name, unit)}" for name in names]
         if not names:
             titles += [stream.path + unit, f"{stream.path} quality"]
-    return _line([guarded(title).encode() for title in titles])
+    return titles
+
+
+def title_line(titles: Sequence[str]) -> bytes:
+    """The line of titles."""
+    return b",".join([_quoted(guarded(title).encode()) for title in titles]) + b"\n"
 
 
 def _unit_of(field: str, unit: str) -> str:
@@ -73,10 +78,9 @@ def _placed(cells: list[bytes], places: NDArray[np.intp], rows: int) -> Sequence
     return column.tolist()
 
 
-def long_titles(fields: Sequence[str]) -> bytes:
+def long_titles(fields: Sequence[str]) -> list[str]:
     """The titles of one row for each datapoint, or for each bucket."""
-    names = [*TIMES, "path", *(fields or ("value", "quality"))]
-    return _line([name.encode() for name in names])
+    return [*TIMES, "path", *(fields or ("value", "quality"))]
 
 
 def long_lines(piece: Piece, fields: Sequence[str]) -> bytes:
@@ -113,10 +117,6 @@ def _quoted(cell: bytes) -> bytes:
     if b'"' in cell or b"," in cell:
         return b'"' + cell.replace(b'"', b'""') + b'"'
     return cell
-
-
-def _line(cells: Sequence[bytes]) -> bytes:
-    return b",".join(map(_quoted, cells)) + b"\n"
 
 
 def _lines(columns: Sequence[Sequence[bytes]]) -> bytes:

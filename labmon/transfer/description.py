@@ -56,6 +56,11 @@ class Description:
         """Whether the values are decimals that are kept digit by digit."""
         return bool(self.value_type_options.get("high_accuracy"))
 
+    @property
+    def takes_floats(self) -> bool:
+        """Whether the values are plain numbers."""
+        return self.is_numeric and not self.is_decimal
+
     @classmethod
     def of_descriptor(cls, descriptor: Mapping[str, Any]) -> Description:
         """The description of a stream that has a path, from what the datastream tells of it."""
@@ -66,7 +71,7 @@ class Description:
             descriptor["value_type"],
             dict(descriptor["value_type_options"]),
             tuple(descriptor["value_downsamplers"]),
-            descriptor["highest_granularity"].name.lower(),
+            Granularity.find(descriptor["highest_granularity"]).name.lower(),
         )
 
     @classmethod

@@ -164,14 +164,15 @@ class _Job:
 
     async def long_csv(self) -> None:
         self._comments("long")
-        self._file.write(csv_writer.long_titles(self._all_fields))
+        self._file.write(csv_writer.title_line(csv_writer.long_titles(self._all_fields)))
         async for piece in self._all_pieces():
             self._file.write(csv_writer.long_lines(piece, self._all_fields))
 
     async def wide_csv(self, blocks: int) -> None:
         self._comments("wide")
         fields: Sequence[Any] = [self._fields.get(stream.path, ()) for stream in self.streams]
-        self._file.write(csv_writer.wide_titles(self.streams, fields))
+        titles = csv_writer.wide_titles(self.streams, fields)
+        self._file.write(csv_writer.title_line(titles))
         lanes = [self._pieces(stream, blocks) for stream in self.streams]
         async for table in side_by_side(lanes):
             self._file.write(csv_writer.wide_lines(table, fields))

@@ -76,7 +76,7 @@ class Importer:
         datastream: open; read-only is enough to check.
         readers: of the files, in this order.
         wanted: what the readers were told.
-        now_ns: rows that lie more than a minute after it are refused.
+        now_ns: rows of other programs' files that lie more than a minute after it are refused.
     """
 
     def __init__(
@@ -185,9 +185,9 @@ class Importer:
         if not len(rows):
             return None, rows, None
         target = self._target(name, reader, rows)
-        rows = self._refused(
-            name, rows, rows.t <= self._now_ns + AHEAD_NS, lambda _: "lies in the future"
-        )
+        if not reader.header.is_own:  # what was recorded in the future once, is restored
+            is_past = rows.t <= self._now_ns + AHEAD_NS
+            rows = self._refused(name, rows, is_past, lambda _: "lies in the future")
         rows, late = self._in_order(name, rows, target)
         target.learn(rows)
         taken = len(rows) + (0 if late is None else len(late))

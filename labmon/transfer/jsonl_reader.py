@@ -177,7 +177,7 @@ class JsonLinesReader:
         wrong: dict[int, tuple[str, str]],
     ) -> NDArray[Any]:
         values = [line.get(title) for line in objects]
-        is_plain = stream.is_numeric and set(map(type, values)) <= {float}
+        is_plain = stream.takes_floats and set(map(type, values)) <= {float}
         for i, line in enumerate(objects):
             if title not in line:
                 wrong.setdefault(i, (title, "is missing: write null for no value"))
@@ -189,7 +189,7 @@ class JsonLinesReader:
                 except ValueError as error:
                     wrong.setdefault(i, (title, str(error)))
                     values[i] = None
-        return column_of(values, is_numeric=stream.is_numeric)
+        return column_of(values, is_numeric=stream.takes_floats)
 
     def _qualities(
         self, objects: list[dict[str, Any]], wrong: dict[int, tuple[str, str]]

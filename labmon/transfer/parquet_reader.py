@@ -154,7 +154,7 @@ class ParquetReader:
     ) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         is_right = np.ones(len(part), np.bool_)
         values = self._own_values(part) if self._is_own else _plain_values(part, self._value)
-        if values.dtype != object and stream.is_numeric and not stream.is_decimal:
+        if values.dtype != object and stream.takes_floats:
             return values, is_right
         found: list[Any] = [None] * len(values)
         for i, value in enumerate(values.tolist()):
@@ -163,7 +163,7 @@ class ParquetReader:
             except ValueError as error:
                 is_right[i] = False
                 report(Problem(self._path.name, int(lines[i]), self._value, str(error)))
-        return column_of(found, is_numeric=stream.is_numeric), is_right
+        return column_of(found, is_numeric=stream.takes_floats), is_right
 
     def _own_values(self, part: Any) -> NDArray[Any]:
         """Floats, integers and JSON from the column in which each stands."""

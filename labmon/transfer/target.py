@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from labmon import paths
+from labmon.datastream.granularity import Granularity
 
 LATE: Final = 8192
 """Late rows between two commits."""
@@ -75,9 +76,8 @@ class Target:
 
     def _values(self, parts: list[Rows]) -> NDArray[Any]:
         """The values of some rows as one column, of the type that they have in the store."""
-        is_numeric = self.stream.is_numeric and not self.stream.is_decimal
         columns = [part.v for part in parts]
-        if is_numeric and not self.is_exact and self.is_float:
+        if self.stream.takes_floats and not self.is_exact and self.is_float:
             columns = [_floats(column) for column in columns]
         if len({column.dtype for column in columns}) == 1:
             return np.concatenate(columns)
@@ -139,7 +139,7 @@ def _check_same(stream: Description, wanted: Wanted, known: dict[str, Any]) -> N
     """
     if known["derived_from"] is not None:
         raise ValueError(f"{stream.path} is derived from other streams: nothing can be added to it")
-    granularity = known["highest_granularity"].name.lower()
+    granularity = Granularity.find(known["highest_granularity"]).name.lower()
     pairs = {
         "value_type": (known["value_type"], wanted.value_type or stream.value_type),
         "value_type_options": (known["value_type_options"], stream.value_type_options),

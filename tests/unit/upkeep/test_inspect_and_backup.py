@@ -1,0 +1,140 @@
+"""What is in a store, and copies of it that are whole or not there at all."""
+
+import asyncio
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from labmon import datastream
+from labmon.datastream.exceptions import NotADatastream, StoreUnavailable
+from labmon.errors import BadRequestError
+from labmon.upkeep.backup import back_up
+from labmon.upkeep.inspecting import inspect
+from labmon.upkeep.verifying import verify
+
+
+async def described(url):
+    async with datastream.open(url, read_only=True) as opened:
+        return {
+            path: (known["count"], known["earliest_datapoint"], known["latest_datapoint"])
+            for path in opened.paths()
+            if (known := opened.describe(opened.stream_id(path)))
+        }
+
+
+def test_inspection_agrees_with_the_engine(copy):
+    found = asyncio.run(inspect(copy.url))
+    assert {s.path: (s.count, s.first_ns, s.last_ns) for s in found.streams} == asyncio.run(
+        described(copy.url)
+    )
+    assert found.problems == []
+    power = next(stream for stream in found.streams if stream.path == "laser/power")
+    assert (power.unit, power.value_type) == ("mW", "numeric")
+    assert power.journal_count == 100
+    assert 1 < power.bytes_per_datapoint < 30
+    assert power.levels
+    assert found.journal_entries > 0
+    stored = copy.sql(
+        "SELECT (SELECT sum(length(body)) FROM bodies) + (SELECT sum(length(body)) FROM times)"
+    )[0][0]
+    told = sum(s.raw_bytes + s.rollup_bytes + s.time_bytes for s in found.streams)
+    assert told == pytest.approx(stored)
+
+
+def test_inspection_says_what_is_broken(copy):
+    copy.sql("UPDATE streams SET document = x'00' WHERE number = (SELECT min(number) FROM streams)")
+    assert asyncio.run(inspect(copy.url)).problems
+
+
+def test_a_backup_has_everything_and_is_whole(copy, tmp_path):
+    seen = []
+    made = back_up(copy.url, tmp_path / "copy.db", moved=lambda *now: seen.append(now))
+    url = f"sqlite:///{made.path}"
+    assert asyncio.run(described(url)) == asyncio.run(described(copy.url))
+    assert asyncio.run(verify(url)).findings == []
+    assert made.size_bytes == made.path.stat().st_size
+    assert seen[-1][0] == seen[-1][1]
+    assert [p.name for p in tmp_path.iterdir() if "part" in p.name] == []
+
+
+def test_a_backup_replaces_nothing_unless_forced(copy, tmp_path):
+    target = tmp_path / "copy.db"
+    target.write_text("mine")
+    with pytest.raises(BadRequestError, match="exists: give --force"):
+        back_up(copy.url, target)
+    assert target.read_text() == "mine"
+    back_up(copy.url, target, force=True)
+    assert asyncio.run(inspect(f"sqlite:///{target}")).count > 0
+
+
+def test_a_backup_never_goes_over_a_store_in_use_or_the_store_itself(copy, tmp_path):
+    with pytest.raises(BadRequestError, match="the store itself"):
+        back_up(copy.url, copy.path, force=True)
+    target = tmp_path / "other.db"
+    target.touch()
+    target.with_name("other.db-wal").write_bytes(b"x")
+    with pytest.raises(BadRequestError, match="in use, or was not closed"):
+        back_up(copy.url, target, force=True)
+
+
+def test_a_damaged_store_gives_no_backup_that_looks_whole(copy, tmp_path):
+    copy.sql("UPDATE streams SET document = x'00' WHERE number = (SELECT min(number) FROM streams)")
+    with pytest.raises(datastream.exceptions.StoreError, match="is not whole, and was removed"):
+        back_up(copy.url, tmp_path / "copy.db")
+    assert [p.name for p in tmp_path.iterdir()] == ["labmon.db"]
+
+
+def test_what_is_no_store_is_refused(tmp_path):
+    path = tmp_path / "x.db"
+    with pytest.raises(StoreUnavailable, match="does not exist"):
+        back_up(f"sqlite:///{path}", tmp_path / "copy.db")
+    path.write_bytes(b"something else" * 100)
+    with pytest.raises(NotADatastream):
+        back_up(f"sqlite:///{path}", tmp_path / "copy.db")
+    with pytest.raises(BadRequestError, match="its database's own tools"):
+        back_up("mongodb://localhost/labmon", tmp_path / "copy.db")
+
+
+WRITER = """
+    import asyncio, sys
+    from labmon import datastream
+    async def main():
+        async with datastream.open(sys.argv[1], seal_datapoints=512) as opened:
+            one, two = [
+                await opened.ensure_stream({"path": path}, {}, {"mean"}, "raw")
+                for path in ("a/1", "a/2")
+            ]
+            n = 0
+            while True:
+                for _ in range(400):
+                    n += 1
+                    await opened.append_multiple(
+                        [{"stream_id": one, "value": n}, {"stream_id": two, "value": -n}]
+                    )
+                await opened.commit()
+                print(n, flush=True)
+    asyncio.run(main())
+"""
+
+
+def test_a_backup_beside_a_writing_process_is_one_moment(tmp_path):
+    url = f"sqlite:///{tmp_path}/live.db"
+    process = subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(WRITER), url], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        counts = []
+        for i in range(3):
+            acknowledged = int(process.stdout.readline())
+            made = back_up(url, tmp_path / f"{i}.db")
+            counts.append([stream.count for stream in made.contents.streams])
+            assert counts[-1][0] == counts[-1][1] >= acknowledged
+            assert asyncio.run(verify(f"sqlite:///{made.path}")).findings == []
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+    assert counts == sorted(counts)
