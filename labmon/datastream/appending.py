@@ -21,6 +21,7 @@ from labmon.datastream.exceptions import (
     StreamAppendFailed,
     UnsupportedValueType,
 )
+from labmon.datastream.feed import Feed
 from labmon.datastream.values import weight
 from labmon.reading import Quality
 
@@ -51,12 +52,12 @@ class Shape(NamedTuple):
     Attributes:
         streams: of each path, None where there is none.
         numbers: of the streams, 0 where there is none.
-        is_plain: all are there and take floats as they come.
+        feed: takes their polls; None: not all are there and take floats as they come.
     """
 
     streams: tuple[Stream | None, ...]
     numbers: tuple[int, ...]
-    is_plain: bool
+    feed: Feed | None
 
 
 _FLOATS: Final = frozenset({float, type(None)})
@@ -87,19 +88,19 @@ class Appender:
     def batch(self, batch: Batch) -> tuple[Rejection, ...]:
         """Take the readings of one poll; returns those that were refused."""
         shape = self._shape(batch.paths)
-        streams, values, qualities = shape.streams, batch.values, batch.qualities
+        values, qualities = batch.values, batch.qualities
         seqs = self._seqs(batch.seq, len(values))
         time_ns = batch.time_ns
         if self._is_full():
             return self._drop(batch, shape)
-        if (
-            not shape.is_plain
-            or not _FLOATS.issuperset(map(type, values))
-            or any(time_ns < stream.latest_ns for stream in streams)  # type: ignore[union-attr]
-        ):
+        feed = shape.feed
+        if feed is None or not _FLOATS.issuperset(map(type, values)):
             return self._careful(batch, shape, seqs)
-        for stream, value, quality in zip(streams, values, qualities, strict=True):
-            stream.enter(time_ns, value, quality)  # type: ignore[union-attr]
+        if not feed.is_whole:
+            feed.attach()
+        if time_ns < feed.latest_ns:
+            return self._careful(batch, shape, seqs)
+        feed.take(time_ns, values, qualities)
         self._journal.add(shape.numbers, time_ns, values, qualities, seqs)
         return ()
 
@@ -113,7 +114,7 @@ class Appender:
             shape = Shape(
                 streams,
                 tuple(0 if stream is None else stream.number for stream in streams),
-                all(stream is not None and stream.takes_floats for stream in streams),
+                _feed(streams),
             )
             self._shapes[paths] = shape
         return shape
@@ -142,7 +143,7 @@ class Appender:
             batch.time_ns,
             list(compress(values, taken)),
             bytes(compress(qualities, taken)),
-            compress(seqs, taken),
+            list(compress(seqs, taken)),
             heavy,
         )
         return tuple(rejections)
@@ -213,6 +214,8 @@ class Appender:
             InvalidTimestamp: one is before its stream's latest.
             StreamAppendFailed: there is no room while the store is away.
         """
+        if not datapoints:
+            return
         latest: dict[int, int] = {}
         for stream, _, time_ns, _ in datapoints:
             before_ns = latest.get(stream.number, stream.latest_ns)
@@ -221,10 +224,16 @@ class Appender:
             latest[stream.number] = time_ns
         if self._is_full():
             raise StreamAppendFailed("the store is away and there is no more room to wait in")
-        seqs = self._seqs(0, len(datapoints))
+        heavy = 0
+        for stream, value, time_ns, quality in datapoints:
+            stream.enter(time_ns, value, quality)
+            heavy += weight(value)
+        _, values, times, qualities = zip(*datapoints, strict=True)
+        numbers = [datapoint[0].number for datapoint in datapoints]
         with self._journal.together():
-            for (stream, value, time_ns, quality), seq in zip(datapoints, seqs, strict=True):
-                self._enter(stream, time_ns, value, quality, seq)
+            self._journal.add_columns(
+                numbers, times, values, bytes(qualities), self._seqs(0, len(numbers)), heavy
+            )
 
     def array(self, stream: Stream, columns: Columns) -> None:
         """Take columns in the order of time through the journal.
@@ -238,13 +247,20 @@ class Appender:
             raise StreamAppendFailed("the store is away and there is no more room to wait in")
         stream.extend(columns)
         with self._journal.together():
-            self._journal.add_run(
-                stream.number,
+            self._journal.add_columns(
+                [stream.number] * len(columns),
                 columns.t.tolist(),
                 columns.python_values(),
                 columns.qualities().tobytes(),
                 self._seqs(0, len(columns)),
             )
+
+
+def _feed(streams: Sequence[Stream | None]) -> Feed | None:
+    """What takes polls of these streams, where all of them take floats as they come."""
+    plain = [stream for stream in streams if stream is not None and stream.takes_floats]
+    is_plain = 0 < len(plain) == len(streams) == len(set(map(id, plain)))
+    return Feed(plain) if is_plain else None
 
 
 def check_order(stream: Stream, columns: Columns) -> None:

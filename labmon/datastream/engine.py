@@ -93,7 +93,7 @@ class Engine:
 
     def _next_ordinal(self, number: int) -> int:
         stream = self.catalogue.number(number)
-        return 0 if stream is None else stream.head.next_ordinal
+        return 0 if stream is None else stream.next_ordinal
 
     async def start(self) -> None:
         """Open the store, put back what the journal has, and begin a new epoch."""
@@ -169,7 +169,7 @@ class Engine:
         check_order(stream, columns)
         self.journal.close_entry()  # it counts the datapoints before as the last of the head
         stream.extend(columns)
-        target = (stream, stream.head.next_ordinal)
+        target = (stream, stream.next_ordinal)
         self._imports.add(target)
         try:
             await self.sealer.through(*target)

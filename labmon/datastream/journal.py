@@ -13,7 +13,7 @@ import random
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import chain, pairwise, repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -23,7 +23,7 @@ from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
 from labmon.datastream.exceptions import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -57,11 +57,18 @@ class Waiting:
 
 @dataclass(slots=True)
 class Open:
-    """The entry that is being filled: columns in order of arrival."""
+    """The entry that is being filled: runs of readings in order of arrival.
 
-    seqs: list[int] = field(default_factory=list[int])
-    streams: list[int] = field(default_factory=list[int])
+    Attributes:
+        seqs, streams: of each run: its numbers, and the streams of its readings.
+        times, lengths: for so many readings, one time.
+        values, qualities: of each reading.
+    """
+
+    seqs: list[Sequence[int]] = field(default_factory=list["Sequence[int]"])
+    streams: list[Sequence[int]] = field(default_factory=list["Sequence[int]"])
     times: list[int] = field(default_factory=list[int])
+    lengths: list[int] = field(default_factory=list[int])
     values: list[Any] = field(default_factory=list[Any])
     qualities: bytearray = field(default_factory=bytearray)
     weight: int = 0
@@ -117,7 +124,7 @@ class Journal:
     @property
     def pending_readings(self) -> int:
         """Readings that wait to become durable."""
-        return len(self._open.times) + sum(waiting.readings for waiting in self._queue)
+        return len(self._open.values) + sum(waiting.readings for waiting in self._queue)
 
     def start(self, epoch: int) -> None:
         """Start the task that writes, for an epoch that is durable."""
@@ -142,34 +149,37 @@ class Journal:
         time_ns: int,
         values: Sequence[Any],
         qualities: bytes,
-        seqs: Iterable[int],
+        seqs: Sequence[int],
         weight: int = 0,
     ) -> None:
         """Take readings of one time, which the heads have already entered."""
         opened = self._open
-        opened.seqs.extend(seqs)
-        opened.streams.extend(streams)
-        opened.times.extend(repeat(time_ns, len(streams)))
+        opened.seqs.append(seqs)
+        opened.streams.append(streams)
+        opened.times.append(time_ns)
+        opened.lengths.append(len(streams))
         opened.values.extend(values)
         opened.qualities += qualities
         self._added(len(streams), weight)
 
-    def add_run(
+    def add_columns(
         self,
-        stream: int,
+        streams: Sequence[int],
         times: Sequence[int],
         values: Sequence[Any],
         qualities: bytes,
-        seqs: Iterable[int],
+        seqs: Sequence[int],
+        weight: int = 0,
     ) -> None:
-        """Take many readings of one stream, which its head has already entered."""
+        """Take readings that have a time each, which the heads have already entered."""
         opened = self._open
-        opened.seqs.extend(seqs)
-        opened.streams.extend(repeat(stream, len(times)))
+        opened.seqs.append(seqs)
+        opened.streams.append(streams)
         opened.times.extend(times)
+        opened.lengths.extend(repeat(1, len(times)))
         opened.values.extend(values)
         opened.qualities += qualities
-        self._added(len(times), 0)
+        self._added(len(times), weight)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -183,7 +193,7 @@ class Journal:
     def _added(self, count: int, weight: int) -> None:
         opened = self._open
         opened.weight += count * READING_BYTES + weight
-        waiting = len(opened.times)
+        waiting = len(opened.values)
         if waiting >= ENTRY_READINGS and not self._is_held:
             self.close_entry()
         if waiting >= self._readings:
@@ -198,48 +208,55 @@ class Journal:
     def close_entry(self) -> None:
         """Queue the entry that is being filled; what is added later goes into the next one."""
         opened = self._open
-        if not opened.times:
+        if not opened.values:
             return
         self._open = Open()
-        streams = np.array(opened.streams, np.uint32)
+        streams = np.fromiter(chain.from_iterable(opened.streams), np.uint32, len(opened.values))
         # a stream's datapoints in this entry are the last ones of its head
-        numbers, counts = np.unique(streams, return_counts=True)
+        totals = np.bincount(streams)
+        numbers = np.flatnonzero(totals)
+        counts = totals[numbers]
         ordinals = [
             self._ordinal(number) - count
             for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
         ]
         note = {"streams": numbers.tolist(), "ordinals": ordinals}
-        body = self._encode(opened, streams, note)
-        row = self.entry_row(COMMIT_ENTRY, body, opened.seqs)
+        seqs = _numbers(opened.seqs, len(opened.values))
+        body = self._encode(opened, seqs, streams, note)
+        row = self.entry_row(COMMIT_ENTRY, body, seqs)
         waiting = self._enqueue(Change(entries=[row]))
         waiting.streams = note["streams"]
-        waiting.readings = len(opened.times)
+        waiting.readings = len(opened.values)
         waiting.weight = len(row.body)
         waiting.last_seq = row.last_seq
         self._queued_bytes += waiting.weight
 
-    def _encode(self, opened: Open, streams: NDArray[np.uint32], note: Any) -> bytes:
+    def _encode(
+        self, opened: Open, seqs: NDArray[np.int64], streams: NDArray[np.uint32], note: Any
+    ) -> bytes:
         quality = None
         if any(opened.qualities):
             quality = np.frombuffer(bytes(opened.qualities), np.uint8)
         return encode_entry(
             JournalEntry(
                 self._epoch,
-                np.array(opened.seqs, np.int64),
+                seqs,
                 streams,
-                np.array(opened.times, np.int64),
+                np.repeat(np.array(opened.times, np.int64), opened.lengths),
                 JournalValues.pack(opened.values),
                 quality,
                 note,
             )
         )
 
-    def entry_row(self, kind: int, body: bytes, seqs: Sequence[int] = ()) -> EntryRow:
+    def entry_row(self, kind: int, body: bytes, seqs: NDArray[np.int64] | None = None) -> EntryRow:
         """A numbered row for an encoded entry."""
         self._number += 1
         key = EntryKey(self._epoch, self._number)
-        numbered = [seq for seq in seqs if seq] if 0 in seqs else seqs
-        first, last = (numbered[0], numbered[-1]) if numbered else (0, 0)
+        first = last = 0
+        if seqs is not None and seqs.any():
+            numbered = seqs[seqs != 0]
+            first, last = int(numbered[0]), int(numbered[-1])
         return EntryRow(key, kind, first, last, self._clock(), body)
 
     def submit(self, change: Change) -> asyncio.Future[None]:
@@ -309,6 +326,15 @@ class Journal:
             waiting.done.set_result(None)
         if waiting.streams:
             self.on_durable(waiting.streams)
+
+
+def _numbers(runs: Sequence[Sequence[int]], count: int) -> NDArray[np.int64]:
+    """The numbers of readings as one column; mostly each run begins where the last one ended."""
+    if all(map(len, runs)) and runs[-1][-1] - runs[0][0] == count - 1:
+        is_range = all(type(run) is range for run in runs)
+        if is_range and all(one[-1] + 1 == next_[0] for one, next_ in pairwise(runs)):
+            return np.arange(runs[0][0], runs[0][0] + count)
+    return np.fromiter(chain.from_iterable(runs), np.int64, count)
 
 
 def _nobody(numbers: list[int]) -> None:

@@ -84,7 +84,7 @@ class Sealer:
         """Seal those of the streams whose heads are full, soon."""
         for number in numbers:
             stream = self._catalogue.number(number)
-            if stream is not None and stream.head.length >= self.size:
+            if stream is not None and stream.head_length >= self.size:
                 self.want(stream)
 
     def is_sealing(self, stream: Stream) -> bool:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from labmon.datastream.columns import Columns
+    from labmon.datastream.feed import Feed
     from labmon.datastream.follow import Follower
     from labmon.datastream.tags import Tags
 
@@ -205,11 +206,13 @@ class Stream:
         )
         self.is_numeric = config.value_type == "numeric"
         self.state = SealState()
-        self.head = Head()
-        self.latest_ns = -1
+        self._feed: Feed | None = None
+        self._place = 0
+        self._head = Head()
+        self._latest_ns = -1
         self._latest_value: Any = None
         self._latest_quality = 0
-        self.earliest_ns = -1
+        self._earliest_ns = -1
         self.version = 0
         self.depends: set[int] = set()
         self.followers: set[Follower] = set()
@@ -224,9 +227,40 @@ class Stream:
         return self.tags.get("path")
 
     @property
+    def head(self) -> Head:
+        """What is not sealed; polls that wait in the feed are settled first."""
+        if self._feed is not None and self._feed.times:
+            self._feed.settle()
+        return self._head
+
+    @property
+    def head_length(self) -> int:
+        """How many datapoints are not sealed, those in the feed too."""
+        return self._head.length + (0 if self._feed is None else len(self._feed.times))
+
+    @property
+    def next_ordinal(self) -> int:
+        """The ordinal that the next datapoint gets."""
+        return self._head.first_ordinal + self.head_length
+
+    @property
+    def latest_ns(self) -> int:
+        """Time of the newest datapoint; -1: there is none."""
+        if self._feed is not None and self._feed.times:
+            return self._feed.times[-1]
+        return self._latest_ns
+
+    @property
+    def earliest_ns(self) -> int:
+        """Time of the first datapoint; -1: there is none."""
+        if self._earliest_ns < 0 and self._feed is not None and self._feed.times:
+            return self._feed.times[0]
+        return self._earliest_ns
+
+    @property
     def count(self) -> int:
         """How many datapoints there are."""
-        return self.head.next_ordinal - self.state.removed
+        return self.next_ordinal - self.state.removed
 
     def document(self) -> bytes:
         """Tags and configuration as bytes."""
@@ -245,23 +279,46 @@ class Stream:
     def restore(self, state: SealState) -> None:
         """Take over how far it was sealed."""
         self.state = state
-        self.head = Head(state.through)
-        self.earliest_ns = state.first_ns
+        self._head = Head(state.through)
+        self._earliest_ns = state.first_ns
         if state.latest is not None:
-            self.latest_ns, self._latest_value, self._latest_quality = state.latest
+            self._latest_ns, self._latest_value, self._latest_quality = state.latest
+
+    def attach(self, feed: Feed, place: int) -> None:
+        """Take datapoints from a feed from now on, the ones at `place` of its polls."""
+        self._detach()
+        self._feed, self._place = feed, place
+
+    def _detach(self) -> None:
+        """Take what waits in the feed; it must attach again, for it does not see what follows."""
+        if self._feed is not None:
+            self._feed.settle()
+            self._feed.is_whole = False
+            self._feed = None
+
+    def settled(self, columns: Columns, time_ns: int, value: Any, quality: int) -> None:
+        """Take what waited in the feed, none of it before the newest; the last one is told."""
+        self._head.extend(columns)
+        self._latest_ns = time_ns
+        self._latest_value = value
+        self._latest_quality = quality
+        if self._earliest_ns < 0:
+            self._earliest_ns = int(columns.t[0])
 
     def enter(self, time_ns: int, value: Any, quality: int) -> None:
         """Take a checked datapoint into the head; one before the newest counts as late."""
-        if time_ns >= self.latest_ns:
-            if self.latest_ns < 0:
-                self.earliest_ns = time_ns
-            self.latest_ns = time_ns
+        if self._feed is not None:
+            self._detach()
+        if time_ns >= self._latest_ns:
+            if self._latest_ns < 0:
+                self._earliest_ns = time_ns
+            self._latest_ns = time_ns
             self._latest_value = value
             self._latest_quality = quality
         else:
-            self.head.is_in_order = False
-            self.earliest_ns = min(self.earliest_ns, time_ns)
-        self.head.append(time_ns, value, quality)
+            self._head.is_in_order = False
+            self._earliest_ns = min(self._earliest_ns, time_ns)
+        self._head.append(time_ns, value, quality)
         if self.followers:
             self._tell_followers()
 
@@ -273,13 +330,14 @@ class Stream:
         """Take datapoints in the order of time, none of them before the newest."""
         if not len(columns):
             return
-        self.head.extend(columns)
+        self._detach()
+        self._head.extend(columns)
         last = columns[len(columns) - 1 :]
-        self.latest_ns = int(last.t[0])
+        self._latest_ns = int(last.t[0])
         self._latest_value = last.python_values()[0]
         self._latest_quality = int(last.qualities()[0])
-        if self.earliest_ns < 0:
-            self.earliest_ns = int(columns.t[0])
+        if self._earliest_ns < 0:
+            self._earliest_ns = int(columns.t[0])
         self._tell_followers()
 
     def forget_sealed(self, count: int) -> None:
@@ -296,6 +354,10 @@ class Stream:
 
     def newest(self) -> Latest | None:
         """The newest datapoint, NaN told as None."""
-        if self.latest_ns < 0:
+        feed, place = self._feed, self._place
+        if feed is not None and feed.times:
+            value = self.answer(feed.values[-1][place])
+            return Latest(feed.times[-1], value, feed.qualities[-1][place])
+        if self._latest_ns < 0:
             return None
-        return Latest(self.latest_ns, self.answer(self._latest_value), self._latest_quality)
+        return Latest(self._latest_ns, self.answer(self._latest_value), self._latest_quality)
