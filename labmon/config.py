@@ -60,6 +60,10 @@ class ServerConfig(_Section):
         default_factory=list,
         description="Host names under which browsers may reach the server, beside its own address.",
     )
+    trusted_proxies: list[str] = Field(
+        default_factory=list,
+        description="Addresses or networks of proxies whose X-Forwarded-For is believed.",
+    )
     anonymous: Literal["none", "viewer"] = Field(
         default="none",
         description="What somebody from another machine may do without logging in.",

@@ -18,8 +18,9 @@ from labmon.errors import LabmonError
 from labmon.paths import Selection
 from labmon.web.cursor import Cursor
 from labmon.web.mailbox import Mailbox
-from labmon.web.problems import describe
+from labmon.web.problems import ProblemError, describe
 from labmon.web.replay import Replay
+from labmon.web.security import is_loopback
 from labmon.web.thinning import ThinnedTopic
 from labmon.web.topics import Member, Topic
 
@@ -221,6 +222,18 @@ class Live:
                 del self.addresses[client.address]
         if not self.clients:
             self._emptied.set()
+
+    def check_room(self, address: str) -> None:
+        """Refuse a further connection for an address that has its share.
+
+        The server counts what connects to it; behind a proxy all that comes from one address.
+
+        Raises:
+            ProblemError: 429, it has its share.
+        """
+        limit = self.services.config.server.max_connections_per_address
+        if self.addresses[address] >= limit and not is_loopback(address):
+            raise ProblemError(429, f"{address} has {limit} live connections already")
 
     def topic(self, selection: Selection, encoder: Encoder, max_rate: float | None) -> Topic:
         """The topic of a selection in a format, at most so often, shared."""

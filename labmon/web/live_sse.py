@@ -63,6 +63,7 @@ class LiveEventsHandler(ApiHandler):
         selection = selection_of(self.query["stream"], limits.streams)
         text = self.request.headers.get("Last-Event-ID") or self.query["last_event_id"]
         after = None if text is None else Cursor.parse(text)
+        self.application.live.check_room(self.caller.origin)
         for name, value in _HEADERS.items():
             self.set_header(name, value)
         head = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
@@ -74,7 +75,7 @@ class LiveEventsHandler(ApiHandler):
             live,
             stream,
             SSE,
-            self.request.remote_ip or "",
+            self.caller.origin,
             lambda _code, _reason: _close_after(client, limits.linger_s),
         )
         client.mailbox.put(f"HTTP/1.1 200 OK\r\n{head}\r\nretry: {limits.retry_ms}\n".encode())

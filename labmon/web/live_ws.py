@@ -47,6 +47,7 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
             raise ProblemError(400, f"the subprotocols are {' and '.join(PROTOCOLS)}")
         if self.request.headers.get("Upgrade", "").lower() != "websocket":
             raise ProblemError(426, "this address is a WebSocket")
+        self.application.live.check_room(self.caller.origin)
 
     def check_origin(self, origin: str) -> bool:
         """The gatekeeper has looked already."""
@@ -85,9 +86,7 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         self._bucket = TokenBucket(self.services.limits.messages_per_s)
         self._calls: set[asyncio.Task[None]] = set()
         live = self.application.live
-        self.client = LiveClient(
-            live, stream, self._encoder, self.request.remote_ip or "", self._bye
-        )
+        self.client = LiveClient(live, stream, self._encoder, self.caller.origin, self._bye)
         live.add(self.client)
         self._say_hello(live)
 

@@ -36,7 +36,11 @@ _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[\w.\-]+)(?::\d{1,5})?", re.IGNOREC
 
 
 class Gatekeeper:
-    """Decides from the configuration whether a request may come in, and as whom."""
+    """Decides from the configuration whether a request may come in, and as whom.
+
+    Raises:
+        ConfigError: a trusted proxy is no address.
+    """
 
     def __init__(self, config: ServerConfig) -> None:
         self._config = config
@@ -44,6 +48,7 @@ class Gatekeeper:
         self._hosts = {
             name.lower() for name in (*LOOPBACK_NAMES, *own, *map(_bracketed, config.allowed_hosts))
         }
+        self._proxies = [_network(text) for text in config.trusted_proxies]
 
     def check(self, request: HTTPServerRequest) -> None:
         """Refuse what comes from another site or to another name.
@@ -59,12 +64,32 @@ class Gatekeeper:
     def caller(self, request: HTTPServerRequest) -> Caller:
         """Who asks: somebody at this machine is an operator, somebody elsewhere a viewer."""
         if is_local(request):
-            return Caller(who="local", role="operator", origin=request.remote_ip or "")
+            return Caller(who="local", role="operator", origin=self.address(request))
         if self._config.anonymous != "viewer":
             raise ProblemError(
                 403, "nobody but this machine may use this server without logging in"
             )
-        return Caller(who="anonymous", role="viewer", origin=request.remote_ip or "")
+        return Caller(who="anonymous", role="viewer", origin=self.address(request))
+
+    def address(self, request: HTTPServerRequest) -> str:
+        """Where a request comes from; behind listed proxies, the address that they name.
+
+        Every proxy adds on the right whom it got the request from; what stands further left than
+        the last listed one is only what somebody says of himself.
+        """
+        address = request.remote_ip or ""
+        hops = request.headers.get("X-Forwarded-For", "").split(",")
+        while hops and self.is_proxy(address):
+            hop = hops.pop().strip()
+            if _parsed(hop) is None:
+                break
+            address = hop
+        return address
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether an address is one of a listed proxy."""
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self._proxies)
 
     def knows(self, request: HTTPServerRequest) -> bool:
         """Whether a request is addressed to one of the server's own names."""
@@ -111,12 +136,8 @@ def is_local(request: HTTPServerRequest) -> bool:
 
 def is_loopback(address: str) -> bool:
     """Whether an address, or `localhost`, can only be this machine."""
-    if address == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(address.partition("%")[0]).is_loopback
-    except ValueError:
-        return False
+    parsed = _parsed(address)
+    return address == "localhost" if parsed is None else parsed.is_loopback
 
 
 def check_listening(config: ServerConfig, host: str) -> None:
@@ -144,6 +165,22 @@ def content_policy(host: str) -> str:
         " img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; form-action 'self';"
         " frame-ancestors 'none'"
     )
+
+
+def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ConfigError(
+            f"server.trusted_proxies: {text!r} is no address and no network such as 10.1.2.0/24"
+        ) from None
 
 
 def _bracketed(host: str) -> str:

@@ -112,7 +112,9 @@ class BoundedServer(HTTPServer):
         if self.connections >= self._limit:
             return True
         own = self._addresses[host] + self.application.live.addresses[host]
-        return own >= self._per_address and not is_loopback(host)
+        if own < self._per_address:
+            return False
+        return not (is_loopback(host) or self.application.gatekeeper.is_proxy(host))
 
 
 class Server:

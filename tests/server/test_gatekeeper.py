@@ -3,7 +3,7 @@ from tornado.httpclient import HTTPClientError
 
 from labmon.config import ServerConfig
 from labmon.errors import ConfigError
-from labmon.web.security import check_listening
+from labmon.web.security import Gatekeeper, check_listening
 
 
 async def test_own_names_are_let_in(node):
@@ -145,3 +145,52 @@ def test_refuses_to_listen_elsewhere_without_being_told_so(host):
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost", "127.1.2.3"])
 def test_listens_on_the_loopback(host):
     check_listening(ServerConfig(host=host), host)
+
+
+@pytest.mark.parametrize(
+    ("proxies", "forwarded", "address"),
+    [
+        ([], "192.0.2.7", "127.0.0.1"),
+        (["127.0.0.1"], "192.0.2.7", "192.0.2.7"),
+        (["127.0.0.0/8"], "192.0.2.7", "192.0.2.7"),
+        (["10.0.0.1"], "192.0.2.7", "127.0.0.1"),
+        (["127.0.0.1"], "127.0.0.1, 192.0.2.7", "192.0.2.7"),
+        (["127.0.0.1", "10.0.0.0/8"], "198.51.100.1, 192.0.2.7, 10.1.2.3", "192.0.2.7"),
+        (["127.0.0.1"], "192.0.2.7, nonsense", "127.0.0.1"),
+        (["127.0.0.1", "::1"], "2001:db8::7", "2001:db8::7"),
+        (["127.0.0.1"], "127.0.0.1", "127.0.0.1"),
+    ],
+)
+async def test_only_listed_proxies_are_believed(make_node, proxies, forwarded, address, eventually):
+    node = await make_node(anonymous="viewer", trusted_proxies=proxies)
+    sse = await node.events("", {"X-Forwarded-For": forwarded})
+    await eventually(lambda: list(node.live.addresses) == [address])
+    await sse.close()
+
+
+async def test_the_address_that_a_proxy_names_has_its_share(make_node, eventually):
+    node = await make_node(
+        anonymous="viewer", trusted_proxies=["127.0.0.1"], max_connections_per_address=2
+    )
+    headers = {"X-Forwarded-For": "192.0.2.7"}
+    opened = [await node.events("", headers) for _ in range(2)]
+    await eventually(lambda: node.live.addresses["192.0.2.7"] == 2)
+    await node.refused("/api/v1/live", 429, headers=headers)
+    with pytest.raises(HTTPClientError, match="429"):
+        await node.socket(headers=headers)
+    opened.append(await node.events("", {"X-Forwarded-For": "192.0.2.8"}))
+    for sse in opened:
+        await sse.close()
+
+
+async def test_nobody_behind_a_proxy_is_taken_for_somebody_at_this_machine(make_node):
+    node = await make_node(anonymous="viewer", trusted_proxies=["127.0.0.1"])
+    body = [{"stream": "a/b", "value": 1}]
+    for address in ("127.0.0.1", "::1", "192.0.2.7"):
+        headers = {"X-Forwarded-For": address}
+        await node.refused("/api/v1/append", 403, "POST", body, headers=headers)
+
+
+def test_a_trusted_proxy_is_an_address():
+    with pytest.raises(ConfigError, match=r"trusted_proxies: 'lab\.example' is no address"):
+        Gatekeeper(ServerConfig(trusted_proxies=["lab.example"]))
