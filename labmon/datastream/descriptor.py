@@ -23,7 +23,7 @@ def describe(catalogue: Catalogue, stream: Stream) -> dict[str, Any]:
         "value_type_options": config.value_type_options,
         "value_downsamplers": list(config.value_downsamplers),
         "time_downsamplers": list(TIME_DOWNSAMPLERS),
-        "highest_granularity": config.highest_granularity,
+        "highest_granularity": config.highest_granularity.name,
         "derived_from": config.derived_from,
         "contributes_to": [
             dependent.id

@@ -12,10 +12,13 @@ import logging
 import secrets
 from typing import TYPE_CHECKING, Final
 
+from labmon.datastream.aggregate import Aggregates
 from labmon.datastream.appending import Appender, check_order
 from labmon.datastream.backends.base import Change, EpochRow, StreamRow
 from labmon.datastream.blocks import Blocks
 from labmon.datastream.catalogue import Catalogue
+from labmon.datastream.derive import Deriver
+from labmon.datastream.derive_mark import mark_prefix
 from labmon.datastream.exceptions import StoreReadOnly
 from labmon.datastream.graph import Graphs
 from labmon.datastream.journal import Journal
@@ -78,6 +81,7 @@ class Engine:
         self.levels = Levels(self.blocks, self.raw, SPANS_BYTES)
         self.query = Query(self.raw, self.levels, clock)
         self.graphs = Graphs(self.raw, self.levels)
+        self.aggregates = Aggregates(self.raw, self.levels)
         self.journal = Journal(
             backend, clock, commit_interval_s, commit_readings, self._next_ordinal
         )
@@ -85,6 +89,8 @@ class Engine:
             self.catalogue, self.journal, self.blocks, self.levels, seal_datapoints
         )
         self.journal.on_durable = self.sealer.look_at
+        self.deriver = Deriver(self)
+        self.sealer.checkpoint = self.deriver.checkpoint
         self.recovery = Recovery(self.catalogue)
         self.started_ns = 0
         self._imports: set[tuple[Stream, int]] = set()
@@ -107,6 +113,8 @@ class Engine:
                 if self.recovery.has_gaps:
                     await rewrite(self)
                 self.sealer.look_at([stream.number for stream in self.catalogue])
+            await self.deriver.start()
+            if not self.is_read_only:
                 self._upkeep = asyncio.create_task(run_upkeep(self), name="datastream-upkeep")
         except BaseException:
             await self.backend.close()
@@ -146,8 +154,10 @@ class Engine:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
         if not self.is_read_only:
+            await self.deriver.stop()
             await self.sealer.stop()
             with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.deriver.mark(), FLUSH_S)
                 await asyncio.wait_for(self.journal.commit(), FLUSH_S)
             if self.journal.pending_readings:
                 log.error("the store is away: %d readings are lost", self.journal.pending_readings)
@@ -179,24 +189,31 @@ class Engine:
     async def remove(self, streams: list[Stream], *, forget_cursors: bool) -> None:
         """Remove streams with everything that belongs to them; durable when this returns."""
         cursors = await self.backend.read_cursors(FOLLOWERS) if forget_cursors else {}
+        for stream in streams:
+            if stream.config.derived_from is not None:
+                cursors |= await self.backend.read_cursors(mark_prefix(stream.number))
+        names = {*cursors, *(name for stream in streams for name in self.deriver.names(stream))}
         change = Change(
-            cursors=dict.fromkeys(cursors), removed_streams=[stream.number for stream in streams]
+            cursors=dict.fromkeys(names), removed_streams=[stream.number for stream in streams]
         )
         done = self.journal.submit(change)  # what was appended to them before is behind it
         for stream in streams:
             self.catalogue.remove(stream)
+            self.deriver.forget(stream)
             self.blocks.forget_stream(stream.number)
             self.levels.forget_stream(stream.number)
             for other in self.catalogue:
                 other.depends.discard(stream.number)
         await done
 
-    def write_stream(self, stream: Stream) -> None:
+    def write_stream(self, stream: Stream, cursors: dict[str, bytes | None] | None = None) -> None:
         """Write down a stream that was made or changed, before anything that comes later."""
         self.check_writable()
         following = str(self.catalogue.next_number).encode()
         row = StreamRow(stream.number, stream.id, stream.document())
-        self.journal.submit(Change(streams=[row], cursors={NEXT_STREAM: following}))
+        self.journal.submit(
+            Change(streams=[row], cursors={**(cursors or {}), NEXT_STREAM: following})
+        )
 
     def check_writable(self) -> None:
         """Refuse to change a store that is open for reading only.

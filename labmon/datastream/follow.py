@@ -77,6 +77,7 @@ class Follower:
         self._next: dict[int, int] = {}
         self._kept: dict[int, list[Columns]] = {}
         self._kept_readings = 0
+        self._revised: list[Revised] = []
         self._is_behind = False
 
     async def told(self) -> AsyncIterator[Followed]:
@@ -132,6 +133,18 @@ class Follower:
         head = stream.head
         fresh = head.arrivals()[max(0, self._untold_from(stream) - head.first_ordinal) :]
         return Columns.concatenate([*self._kept[stream.number], fresh])
+
+    def rewound(self, stream: Stream, time_ns: int) -> None:
+        """Called when a derived stream is worked out anew from a time on."""
+        position = self._position(stream)
+        if position.time_ns < time_ns:
+            return
+        self._revised.append(Revised(stream.id, time_ns, position.time_ns + 1))
+        position.time_ns, position.count = time_ns - 1, ALL
+        position.ordinal = self._next[stream.number] = stream.head.next_ordinal
+        self._kept_readings -= sum(map(len, self._kept[stream.number]))
+        self._kept[stream.number] = []
+        self._arrived.set()
 
     # History
 
@@ -196,7 +209,7 @@ class Follower:
 
     def _live(self) -> Followed | None:
         columns: dict[str, Columns] = {}
-        revised: list[Revised] = []
+        revised, self._revised = self._revised, []
         for stream in self._streams:
             fresh = self._waiting(stream)
             self._next[stream.number] += len(fresh)
@@ -212,7 +225,7 @@ class Follower:
             regular = fresh.take(~is_late) if is_late.any() else fresh
             self._advance(stream, regular, self._next[stream.number])
         self._kept_readings = 0
-        if not columns:
+        if not columns and not revised:
             return None
         return Followed(columns, None, tuple(revised), self._cursor.encode())
 

@@ -268,7 +268,7 @@ def column(rows: Rollups, name: str) -> NDArray[Any]:
 
 def answered_values(stream: Stream, columns: Columns) -> NDArray[Any]:
     """The values as a column: numbers as float64, NaN for null, or int64 where all are integers."""
-    if not stream.is_numeric or not stream.takes_floats:
+    if not stream.is_numeric or stream.is_decimal:
         return np.array([None, *map(stream.answer, columns.python_values())], object)[1:]
     if columns.v.dtype == np.int64 and columns.valid is None:
         return columns.v

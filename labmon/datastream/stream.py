@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import msgpack
 import orjson
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
     from labmon.datastream.columns import Columns
     from labmon.datastream.feed import Feed
-    from labmon.datastream.follow import Follower
     from labmon.datastream.tags import Tags
 
 NUMERIC_DOWNSAMPLERS: Final = ("mean", "sum", "min", "max", "sum_squares", "std_dev", "count")
@@ -183,6 +182,22 @@ def all_downsamplers(names: Iterable[str], value_type: str) -> tuple[str, ...]:
     return tuple(name for name in known if name in wanted)
 
 
+class Watcher(Protocol):
+    """One who is told what happens to a stream; it must not wait."""
+
+    def arrived(self) -> None:
+        """The stream has got something."""
+        ...
+
+    def keep(self, stream: Stream, count: int) -> None:
+        """Its head is about to forget the `count` datapoints that arrived first."""
+        ...
+
+    def rewound(self, stream: Stream, time_ns: int) -> None:
+        """What it had from a time on is gone, and will be worked out anew."""
+        ...
+
+
 class Stream:
     """One stream in memory: configuration, newest datapoint, head, and how far it is sealed.
 
@@ -215,7 +230,7 @@ class Stream:
         self._earliest_ns = -1
         self.version = 0
         self.depends: set[int] = set()
-        self.followers: set[Follower] = set()
+        self.followers: set[Watcher] = set()
         self.is_dropping = False
         self.is_backprocessing = False
         self.is_decimal = bool(config.value_type_options.get("high_accuracy"))
@@ -339,6 +354,15 @@ class Stream:
         if self._earliest_ns < 0:
             self._earliest_ns = int(columns.t[0])
         self._tell_followers()
+
+    def rewind(self, state: SealState, head: Columns, time_ns: int) -> None:
+        """Go back to what is sealed and a head; everything from a time on is gone."""
+        self.version += 1
+        self._latest_ns, self._latest_value, self._latest_quality = -1, None, 0
+        self.restore(state)
+        for follower in self.followers:
+            follower.rewound(self, time_ns)
+        self.extend(head)
 
     def forget_sealed(self, count: int) -> None:
         """Drop the datapoints that arrived first from the head; followers keep what they need."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labmon.datastream import tags as tagging
+from labmon.datastream.derivation import check_derivation, check_value_type
 from labmon.datastream.descriptor import describe
 from labmon.datastream.exceptions import (
     OutstandingDependenciesError,
-    UnsupportedDeriveOperator,
     UnsupportedValueType,
 )
 from labmon.datastream.granularity import Granularity
@@ -44,35 +44,50 @@ class StreamApi(OpenStore):
             tags: a new stream gets them, of an old one they are merged into its own.
             value_downsamplers: names; those that they imply are added. Empty: never downsampled.
             highest_granularity: the finest one that is kept.
-            derive_from: the sources of a derived stream.
-            derive_op: its operator.
+            derive_from: the sources of a derived stream: ids, or {"name", "stream"} where the
+                operator calls one of them by a name.
+            derive_op: its operator, one of `labmon.datastream.operators.OPERATORS`.
             derive_args: arguments of the operator.
-            value_type: `numeric` (also None), `nominal` or `graph`.
+            value_type: `numeric`, `nominal` or `graph`; None: what the operator gives, or numeric.
             value_type_options: `{"high_accuracy": True}` keeps decimals exactly.
-            derive_backprocess: whether a derived stream starts with what its sources have.
+            derive_backprocess: whether a derived stream starts with what its sources have, in the
+                background; else with what comes from now on.
 
         Raises:
             MultipleStreamsReturned: the query selects several.
             InconsistentStreamConfiguration: it exists and differs in anything but tags.
             ReservedTagNameError, UnsupportedDownsampler, UnsupportedGranularity,
             UnsupportedValueType: an argument makes no sense.
+            StreamNotFound, UnsupportedDeriveOperator, InvalidOperatorArguments,
+            IncompatibleGranularities, IncompatibleTypes: it cannot be derived like that.
         """
         self._engine.check_writable()
-        kind = "numeric" if value_type is None else value_type
+        highest = Granularity.find(highest_granularity)
+        catalogue = self._engine.catalogue
+        derivation = check_derivation(catalogue, derive_from, derive_op, derive_args, highest)
+        default = "numeric" if derivation is None else derivation.value_type
+        kind = default if value_type is None else value_type
         if kind not in VALUE_TYPES:
             raise UnsupportedValueType(
                 f"{kind!r} is no value type: use one of {', '.join(VALUE_TYPES)}"
             )
-        if derive_from is not None or derive_op is not None or derive_args is not None:
-            raise UnsupportedDeriveOperator("derived streams are not supported yet")
+        if derivation is not None:
+            check_value_type(derivation, kind, value_type_options or {})
         config = StreamConfig(
             kind,
             dict(value_type_options or {}),
             all_downsamplers(value_downsamplers, kind),
-            Granularity.find(highest_granularity),
+            highest,
         )
-        stream, is_changed = self._engine.catalogue.ensure(query_tags, tags, config)
-        if is_changed:
+        if derivation is not None:
+            config.derived_from = derivation.derived_from
+            config.derive_op, config.derive_args = derivation.derive_op, derivation.derive_args
+        following = catalogue.next_number
+        stream, is_changed = catalogue.ensure(query_tags, tags, config)
+        if derivation is not None and stream.number == following:
+            mark = self._engine.deriver.add(stream, backprocess=derive_backprocess)
+            self._engine.write_stream(stream, mark)
+        elif is_changed:
             self._engine.write_stream(stream)
         return stream.id
 
@@ -126,6 +141,19 @@ class StreamApi(OpenStore):
             StreamNotFound: there is none.
         """
         self._retag(stream_id, {})
+
+    async def backprocess_streams(self, query_tags: Mapping[str, Any] | None = None) -> None:
+        """Wait until derived streams have worked in everything that their sources have.
+
+        It happens by itself, in the background; this only waits.
+
+        Args:
+            query_tags: select the streams; those that are not derived have nothing to wait for.
+
+        Raises:
+            DatastreamException: a stream had to be given up; the message says why.
+        """
+        await self._engine.deriver.settled(self._engine.catalogue.find(query_tags))
 
     async def delete_streams(self, query_tags: Mapping[str, Any] | None = None) -> None:
         """Remove streams and all of their datapoints: all of the selected ones, or none.

@@ -42,6 +42,7 @@ async def upkeep(engine: Engine, keep_ns: int = KEEP_NS) -> None:
         if stream.head.length >= worth:
             engine.sealer.want(stream)
     await engine.sealer.idle()
+    await engine.deriver.mark()
     await trim(engine, engine.clock() - keep_ns)
 
 
@@ -74,7 +75,7 @@ async def _carry(engine: Engine, gone: list[EntryRow], cursors: dict[str, bytes 
     heads = [
         (stream.number, stream.head.first_ordinal, stream.head.arrivals())
         for stream in engine.catalogue
-        if stream.head.length
+        if stream.head.length and stream.config.derived_from is None
     ]
     body = await asyncio.get_running_loop().run_in_executor(None, encode_carry, engine.epoch, heads)
     trimmed = max([engine.trimmed, *seqs])

@@ -89,7 +89,8 @@ class Opener:
     async def kill(self):
         """Stop without a word, as a killed process does: nothing more is written."""
         engine, self._current = self._current._engine, None
-        for task in (engine._upkeep, engine.sealer._task, engine.journal._task):
+        tasks = (engine._upkeep, engine.deriver._task, engine.sealer._task, engine.journal._task)
+        for task in tasks:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
