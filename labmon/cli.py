@@ -177,23 +177,40 @@ def _setting(name: str, schema: dict[str, Any], is_required: bool) -> str:
 @click.option("--config", "path", type=FILE, default=CONFIG, show_default=True)
 def read_device(device: str, path: Path) -> None:
     """Connect to one device, poll it once and print what it said; not while a server has it."""
-    from labmon import config
     from labmon.device import registry
-    from labmon.errors import ConfigError, LabmonError
-    from labmon.schema_words import did_you_mean
+    from labmon.errors import LabmonError
 
     try:
-        known = {each.name: each for each in config.load(path).devices}
-        if device not in known:
-            names = ", ".join(known) or "none"
-            near = did_you_mean(device, known)
-            raise ConfigError(f"{path}: there is no device {device!r}{near}; there is {names}")
-        driver = registry.build(known[device])
-        is_simulated = _device(known[device], driver).is_simulated
-        polled = _polled(driver, known[device].timeout_s)
+        config = _configured(path, device)
+        driver = registry.build(config)
+        is_simulated = _device(config, driver).is_simulated
+        polled = _polled(driver, config.timeout_s)
     except (LabmonError, OSError) as error:
         _fail(error)
+    except Exception as error:  # noqa: BLE001  whatever a driver does, its author learns where
+        _fail(_bug(error))
     _print(_table(driver, polled, is_simulated))
+
+
+def _configured(path: Path, device: str) -> DeviceConfig:
+    from labmon import config
+    from labmon.errors import ConfigError
+    from labmon.schema_words import did_you_mean
+
+    known = {each.name: each for each in config.load(path).devices}
+    if device not in known:
+        near = did_you_mean(device, known)
+        names = ", ".join(known) or "none"
+        raise ConfigError(f"{path}: there is no device {device!r}{near}; there is {names}")
+    return known[device]
+
+
+def _bug(error: Exception) -> str:
+    """What a driver did wrong: the innermost lines of the traceback, which are its own."""
+    import traceback
+
+    where = "".join(traceback.format_tb(error.__traceback__)[-3:])
+    return f"the driver failed:\n{where}{type(error).__name__}: {error}"
 
 
 def _polled(driver: Driver, timeout_s: float) -> Polled:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from labmon.device.command import commands_of
@@ -77,12 +79,20 @@ def build(config: DeviceConfig) -> Driver:
     Raises:
         ConfigError: no such driver, or settings that it does not take; file, line and key first.
     """
+    _look_beside(config.mark.file)
     try:
         driver_class = find(config.driver)
     except ConfigError as error:
         mark = config.marks.get("driver", config.mark)
         raise ConfigError(f"{mark}: devices.{config.name}.driver: {error}") from error
     return create(driver_class, config)
+
+
+def _look_beside(file: str) -> None:
+    """Own drivers may stand beside the configuration; what is installed goes before them."""
+    folder = str(Path(file).absolute().parent)
+    if file and folder not in sys.path:
+        sys.path.append(folder)
 
 
 def available() -> list[Description]:
@@ -122,7 +132,9 @@ def _imported(module_name: str, text: str) -> ModuleType:
     try:
         return importlib.import_module(module_name)
     except Exception as error:
-        raise ConfigError(f"the driver {text!r} cannot be imported: {_why(error)}") from error
+        is_itself = isinstance(error, ModuleNotFoundError) and error.name == module_name
+        why = f"{error}; {_where(module_name)}" if is_itself else _why(error)
+        raise ConfigError(f"the driver {text!r} cannot be imported: {why}") from error
 
 
 def _class_in(module: ModuleType, class_name: str, module_name: str) -> type[Driver]:
@@ -151,6 +163,11 @@ def _drivers_in(module: ModuleType) -> list[type[Driver]]:
         and each.__module__ == module.__name__
         and not name.startswith("_")
     ]
+
+
+def _where(module_name: str) -> str:
+    file = f"{module_name.replace('.', '/')}.py"
+    return f"put {file} beside the configuration, or install what has it"
 
 
 def _why(error: Exception) -> str:

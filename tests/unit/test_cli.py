@@ -138,6 +138,17 @@ def test_read_of_an_instrument_that_is_not_there_says_why(run, config, tmp_path)
     assert "Traceback" not in result.output
 
 
+def test_read_shows_the_author_of_a_driver_where_it_failed(run, config, tmp_path):
+    driver = "from labmon.device import Driver\n\nclass Bad(Driver):\n"
+    driver += "    def poll(self):\n        return unheard_of\n"
+    (tmp_path / "my_bad_driver.py").write_text(driver)
+    result = run("read", "a", "--config", config("devices: {a: {driver: 'my_bad_driver:Bad'}}"))
+    assert result.exit_code == 1
+    assert "the driver failed" in result.stderr
+    assert 'my_bad_driver.py", line 5, in poll' in result.stderr
+    assert "NameError: name 'unheard_of' is not defined" in result.stderr
+
+
 def test_serve_says_which_data_folder_cannot_be_made(run, config, tmp_path):
     (tmp_path / "file").touch()
     path = config("{}")

@@ -210,3 +210,17 @@ def test_without_shipped_drivers_your_own_are_left(monkeypatch):
     with pytest.raises(ConfigError, match="there is none of the package no_such_package") as caught:
         registry.find("host")
     assert str(caught.value).endswith(", or your own as package.module:Class")
+
+
+def test_an_own_driver_may_stand_beside_the_configuration(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "my_beside.py").write_text(textwrap.dedent(GAUGE))
+    mark = Mark(str(tmp_path / "config.yaml"), 2)
+    own = DeviceConfig(name="a", driver="my_beside:Gauge", settings={"port": "x"}, mark=mark)
+    assert type(registry.build(own)).__module__ == "my_beside"
+    del sys.modules["my_beside"]
+    missing = DeviceConfig(name="a", driver="my_absent:Gauge", mark=mark)
+    with pytest.raises(
+        ConfigError, match=r"put my_absent\.py beside the configuration, or install"
+    ):
+        registry.build(missing)
