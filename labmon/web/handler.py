@@ -42,6 +42,8 @@ class GuardedHandler(RequestHandler):
     application: LabmonApplication
     caller: Caller
     """Who asks; known once `prepare` has run."""
+    is_early = False
+    """Whether the body has not been read: Tornado closes the connection behind such an answer."""
 
     @property
     def services(self) -> Services:
@@ -82,6 +84,8 @@ class GuardedHandler(RequestHandler):
         self.set_status(status, _reason(status))
         self.set_header("Content-Type", wire.CONTENT_TYPES[self.answer_format])
         self.set_header("Cache-Control", "no-store")
+        if self.is_early:  # or a proxy sends the next request into a connection that is gone
+            self.set_header("Connection", "close")
         for name, value in getattr(error, "headers", {}).items():
             self.set_header(name, value)
         self.finish(wire.encode({"error": body}, self.answer_format))
@@ -150,6 +154,11 @@ class ApiHandler(GuardedHandler):
 
     def prepare(self) -> None:
         """Refuse everything that can be refused before the body is read."""
+        self.is_early = True
+        self._check()
+        self.is_early = False
+
+    def _check(self) -> None:
         self.set_header("Cache-Control", "no-store")
         self.set_header("Vary", "Accept")
         self.admit()

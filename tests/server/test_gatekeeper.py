@@ -194,3 +194,15 @@ async def test_nobody_behind_a_proxy_is_taken_for_somebody_at_this_machine(make_
 def test_a_trusted_proxy_is_an_address():
     with pytest.raises(ConfigError, match=r"trusted_proxies: 'lab\.example' is no address"):
         Gatekeeper(ServerConfig(trusted_proxies=["lab.example"]))
+
+
+async def test_an_answer_before_the_body_says_that_the_connection_ends(node):
+    """A proxy keeps connections open, and would send the next request into one that is gone."""
+    for request in (
+        b"POST /api/v1/append HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n\r\n[]",
+        b"GET /api/v1/latest HTTP/1.1\r\nHost: evil.example\r\n\r\n",
+        b"GET /api/v1/latest?nonsense=1 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n",
+    ):
+        answer = await node.raw(request)
+        assert answer.split()[1] in {b"415", b"421", b"400"}
+        assert b"\r\nConnection: close\r\n" in answer
