@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from labmon.datastream.aggregate import FIELDS
 from labmon.datastream.appending import Rejection, array_columns, check_source
 from labmon.datastream.backends.base import Change
 from labmon.datastream.cursor import Cursor
@@ -245,6 +246,34 @@ class Datastream(StreamApi):
         return await self._engine.graphs.graph(
             stream, start_ns, end_ns, points, fields, granularity
         )
+
+    async def aggregate(
+        self,
+        stream_id: str,
+        start: Timestamp,
+        end: Timestamp,
+        fields: Iterable[str] = FIELDS,
+    ) -> dict[str, Any]:
+        """Exact aggregates of all datapoints with `start <= t < end`, however many there are.
+
+        Rollups are merged inside of the range, datapoints are read at its two edges only; what was
+        appended a moment ago and what came late is in it.
+
+        Args:
+            stream_id: of any stream, also one that is never downsampled.
+            start: inside.
+            end: outside.
+            fields: any of mean, sum, min, max, sum_squares, std_dev (of the population), count and
+                bad; of streams that are not numeric: count, bad and the stream's downsamplers.
+
+        Returns:
+            The fields by name; where nothing is counted, sums and counts are 0 and the others None.
+
+        Raises:
+            StreamNotFound, UnsupportedDownsampler, InvalidTimestamp.
+        """
+        stream = self._engine.catalogue.get(stream_id)
+        return await self._engine.aggregates.aggregate(stream, to_ns(start), to_ns(end), fields)
 
     def follow(
         self, streams: Iterable[str] | Mapping[str, Any] | None, after: Timestamp | str

@@ -13,6 +13,7 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.aggregate import Aggregates
+from labmon.datastream.aggregate import Aggregates
 from labmon.datastream.appending import Appender, check_order
 from labmon.datastream.backends.base import Change, EpochRow, StreamRow
 from labmon.datastream.blocks import Blocks
@@ -81,6 +82,7 @@ class Engine:
         self.levels = Levels(self.blocks, self.raw, SPANS_BYTES)
         self.query = Query(self.raw, self.levels, clock)
         self.graphs = Graphs(self.raw, self.levels)
+        self.aggregates = Aggregates(self.raw, self.levels)
         self.aggregates = Aggregates(self.raw, self.levels)
         self.journal = Journal(
             backend, clock, commit_interval_s, commit_readings, self._next_ordinal

@@ -87,7 +87,7 @@ class Graphs:
         if chosen is Granularity.Raw:
             return await self._raw_graph(stream, start_ns, end_ns)
         wanted = _fields(stream, fields)
-        needed = {name for field in wanted for name in _NEEDS.get(field, (field, "count"))}
+        needed = needed_columns(wanted)
         bucket_ns = chosen.duration_ns
         if granularity is None:
             first_ns, last_ns = _clipped(stream, start_ns, end_ns)
@@ -118,6 +118,11 @@ class Graphs:
                 "quality": columns.qualities(),
             },
         )
+
+
+def needed_columns(fields: Iterable[str]) -> set[str]:
+    """The columns of rollups that are merged for some fields."""
+    return {name for field in fields for name in _NEEDS.get(field, (field, "count"))}
 
 
 def _clipped(stream: Stream, start_ns: int, end_ns: int) -> tuple[int, int]:

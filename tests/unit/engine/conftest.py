@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from labmon import datastream
-from labmon.datastream import sealing
+from labmon.datastream import aggregate, sealing
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.exceptions import StoreUnavailable
 
@@ -14,9 +14,10 @@ START_NS = 1_700_000_000 * 1_000_000_000
 
 @pytest.fixture(autouse=True, scope="module")
 def levels_that_pay_early():
-    """Few datapoints are enough for stored rollups, so that small tests have them."""
+    """Few datapoints are enough for rollups, so that small tests store and use them."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sealing, "PAYS_FROM", 8)
+        patch.setattr(aggregate, "FEW", 8)
         yield
 
 

@@ -49,6 +49,7 @@ async def check(ds, stream, model):
     for granularity in Granularity.values[1:]:
         rows = await ds.get_arrays(stream, granularity, 0, 2**62, fields)
         _check_level(rows, granularity, t, v, q)
+    await _check_aggregates(ds, stream, t, v, q)
     if len(t):
         graph = await ds.get_graph(stream, int(t[0]), int(t[-1]) + 1, 7)
         if graph.bucket_ns:
@@ -56,6 +57,28 @@ async def check(ds, stream, model):
         total = graph.columns["count"].sum() if graph.bucket_ns else len(graph.columns["t"])
         usable = np.isfinite(v) & ((q & Quality.CODE_MASK) == 0)
         assert total == (usable.sum() if graph.bucket_ns else len(t))
+
+
+async def _check_aggregates(ds, stream, t, v, q):
+    if not len(t):
+        assert (await ds.aggregate(stream, 0, 2**62))["count"] == 0
+        return
+    some = [0, int(t[0]), int(t[0]) + 1, *t[:: len(t) // 5 + 1].tolist(), int(t[-1]) + 1, 2**62]
+    for start, end in [*zip(some, reversed(some), strict=True), *zip(some, some[2:], strict=False)]:
+        found = await ds.aggregate(stream, start, end, [*DOWNSAMPLERS, "bad"])
+        inside = (t >= start) & (t < end)
+        good = (q & Quality.CODE_MASK) == 0
+        counted = v[inside & good & np.isfinite(v)]
+        assert found["count"] == len(counted)
+        assert found["bad"] == (inside & (~good | np.isinf(v))).sum()
+        if not len(counted):
+            assert found["mean"] is found["std_dev"] is found["min"] is None
+            continue
+        assert (found["min"], found["max"]) == (counted.min(), counted.max())
+        scale = np.abs(counted).max()
+        close = {"rtol": 1e-11, "atol": 1e-12 * scale}
+        np.testing.assert_allclose(found["mean"], counted.mean(), **close)
+        np.testing.assert_allclose(found["std_dev"], counted.std(), rtol=1e-8, atol=1e-12 * scale)
 
 
 def _check_level(rows, granularity, t, v, q):
