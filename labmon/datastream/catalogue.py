@@ -163,14 +163,33 @@ def _check_same(stream: Stream, tags: Tags, config: StreamConfig) -> None:
     differences = [
         f"{name} is {old[name]!r}, not {new[name]!r}" for name in old if old[name] != new[name]
     ]
-    if (
-        "unit" in tags
-        and tags["unit"] != stream.tags.get("unit")
-        and ("unit" in stream.tags or stream.count)
-    ):
-        differences.append(f"unit is {stream.tags.get('unit')!r}, not {tags['unit']!r}")
+    differences += _other_unit(stream, tags)
     if "path" in tags and tags["path"] != stream.tags.get("path"):
         differences.append(f"path is {stream.tags.get('path')!r}, not {tags['path']!r}")
+    _refuse(stream, differences)
+
+
+def check_unit(stream: Stream, tags: Mapping[str, Any]) -> None:
+    """Refuse to give another unit to what was recorded.
+
+    Raises:
+        InconsistentStreamConfiguration: the stream has a unit, or datapoints without one.
+    """
+    _refuse(stream, _other_unit(stream, tags))
+
+
+def _other_unit(stream: Stream, tags: Mapping[str, Any]) -> list[str]:
+    own = stream.tags.get("unit")
+    if (
+        "unit" not in tags
+        or tags["unit"] == own
+        or ("unit" not in stream.tags and not stream.count)
+    ):
+        return []
+    return [f"unit is {own!r}, not {tags['unit']!r}"]
+
+
+def _refuse(stream: Stream, differences: list[str]) -> None:
     if differences:
         name = stream.path or stream.id
         raise InconsistentStreamConfiguration(

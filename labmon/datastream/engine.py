@@ -13,13 +13,13 @@ import secrets
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.aggregate import Aggregates
-from labmon.datastream.aggregate import Aggregates
 from labmon.datastream.appending import Appender, check_order
 from labmon.datastream.backends.base import Change, EpochRow, StreamRow
 from labmon.datastream.blocks import Blocks
 from labmon.datastream.catalogue import Catalogue
 from labmon.datastream.derive import Deriver
 from labmon.datastream.derive_mark import mark_prefix
+from labmon.datastream.downsampling import FINISHED
 from labmon.datastream.exceptions import StoreReadOnly
 from labmon.datastream.graph import Graphs
 from labmon.datastream.journal import Journal
@@ -82,7 +82,6 @@ class Engine:
         self.levels = Levels(self.blocks, self.raw, SPANS_BYTES)
         self.query = Query(self.raw, self.levels, clock)
         self.graphs = Graphs(self.raw, self.levels)
-        self.aggregates = Aggregates(self.raw, self.levels)
         self.aggregates = Aggregates(self.raw, self.levels)
         self.journal = Journal(
             backend, clock, commit_interval_s, commit_readings, self._next_ordinal
@@ -194,6 +193,7 @@ class Engine:
         for stream in streams:
             if stream.config.derived_from is not None:
                 cursors |= await self.backend.read_cursors(mark_prefix(stream.number))
+        cursors |= dict.fromkeys(f"{FINISHED}{stream.number}" for stream in streams)
         names = {*cursors, *(name for stream in streams for name in self.deriver.names(stream))}
         change = Change(
             cursors=dict.fromkeys(names), removed_streams=[stream.number for stream in streams]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labmon.datastream import tags as tagging
+from labmon.datastream.catalogue import check_unit
 from labmon.datastream.derivation import check_derivation, check_value_type
 from labmon.datastream.descriptor import describe
+from labmon.datastream.downsampling import downsample
 from labmon.datastream.exceptions import (
     OutstandingDependenciesError,
     UnsupportedValueType,
@@ -15,10 +17,13 @@ from labmon.datastream.granularity import Granularity
 from labmon.datastream.lazy import Streams
 from labmon.datastream.open_store import OpenStore
 from labmon.datastream.stream import StreamConfig, all_downsamplers
+from labmon.datastream.times import to_ns
 from labmon.datastream.values import VALUE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+
+    from labmon.datastream.times import Timestamp
 
 
 class StreamApi(OpenStore):
@@ -118,8 +123,10 @@ class StreamApi(OpenStore):
         Raises:
             StreamNotFound: there is none.
             ReservedTagNameError: a name is reserved.
+            InconsistentStreamConfiguration: another unit, or the path of another stream.
         """
         stream = self._engine.catalogue.get(stream_id)
+        check_unit(stream, tags)
         self._retag(stream_id, tagging.merge(stream.tags, tagging.check_tags(tags)))
 
     async def remove_tag(self, stream_id: str, tag: str) -> None:
@@ -141,6 +148,38 @@ class StreamApi(OpenStore):
             StreamNotFound: there is none.
         """
         self._retag(stream_id, {})
+
+    async def downsample_streams(
+        self,
+        query_tags: Mapping[str, Any] | None = None,
+        until: Timestamp | None = None,
+        return_datapoints: bool = False,
+        filter_stream: Callable[[dict[str, Any]], bool] | None = None,
+    ) -> list[dict[str, Any]]:
+        """Store what is due, and tell which buckets were finished since the last call.
+
+        Downsampling happens by itself, and every answer is right without this.
+
+        Args:
+            query_tags: select the streams.
+            until: only buckets that end before; now by default.
+            return_datapoints: whether the finished buckets are returned; they count as told
+                anyway.
+            filter_stream: is given each descriptor, and says whether the stream takes part.
+
+        Returns:
+            [{"stream_id", "granularity", "datapoint"}]; empty unless `return_datapoints`.
+
+        Raises:
+            InvalidTimestamp: `until` is no time.
+        """
+        self._engine.check_writable()
+        until_ns = self._clock() if until is None else to_ns(until)
+        catalogue = self._engine.catalogue
+        streams = catalogue.find(query_tags)
+        if filter_stream is not None:
+            streams = [one for one in streams if filter_stream(describe(catalogue, one))]
+        return await downsample(self._engine, streams, until_ns, is_told=return_datapoints)
 
     async def backprocess_streams(self, query_tags: Mapping[str, Any] | None = None) -> None:
         """Wait until derived streams have worked in everything that their sources have.

@@ -15,9 +15,12 @@ from labmon.datastream.backends.base import CARRY_ENTRY, COMMIT_ENTRY, Change, E
 from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from labmon.datastream.backends.base import EntryRow
     from labmon.datastream.columns import Columns
     from labmon.datastream.engine import Engine
+    from labmon.datastream.stream import Stream
 
 PERIOD_S: Final = 600.0
 KEEP_NS: Final = 300 * 1_000_000_000
@@ -37,13 +40,18 @@ async def run_upkeep(engine: Engine) -> None:
 
 async def upkeep(engine: Engine, keep_ns: int = KEEP_NS) -> None:
     """Seal the heads that are worth it, and trim the journal behind a carry entry."""
-    worth = min(SEAL_FROM, engine.sealer.size)
-    for stream in engine.catalogue:
-        if stream.head.length >= worth:
-            engine.sealer.want(stream)
+    seal(engine, engine.catalogue)
     await engine.sealer.idle()
     await engine.deriver.mark()
     await trim(engine, engine.clock() - keep_ns)
+
+
+def seal(engine: Engine, streams: Iterable[Stream]) -> None:
+    """Seal those heads that are worth a block, soon."""
+    worth = min(SEAL_FROM, engine.sealer.size)
+    for stream in streams:
+        if stream.head.length >= worth:
+            engine.sealer.want(stream)
 
 
 async def trim(engine: Engine, before_ns: int) -> None:

@@ -1,5 +1,7 @@
 """How streams are made, found and tagged."""
 
+import json
+
 import pytest
 
 from labmon.datastream import Granularity, exceptions
@@ -42,6 +44,25 @@ async def test_any_other_difference_is_refused(streams, changes, word):
     with pytest.raises(exceptions.InconsistentStreamConfiguration, match=word):
         await make(streams, **changes)
     assert streams.describe(stream) == before
+
+
+async def test_what_was_recorded_gets_no_other_unit(streams):
+    stream = await make(streams)
+    await streams.update_tags(stream, {"unit": "mV"})  # nothing was recorded yet
+    with pytest.raises(exceptions.InconsistentStreamConfiguration, match="unit"):
+        await streams.update_tags(stream, {"unit": "V", "label": "x"})
+    assert "label" not in streams.describe(stream)
+    bare = await make(streams, "w/bare")
+    await streams.append(bare, 1.0)
+    with pytest.raises(exceptions.InconsistentStreamConfiguration, match="unit"):
+        await streams.update_tags(bare, {"unit": "V"})
+
+
+async def test_a_descriptor_is_plain_json(streams):
+    stream = await make(streams, tags={"unit": "V"})
+    told = await streams.get_tags(stream)
+    assert json.loads(json.dumps(told)) == told
+    assert told["highest_granularity"] == "Raw"
 
 
 async def test_another_granularity_is_refused(streams):
