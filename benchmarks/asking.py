@@ -41,14 +41,8 @@ class AskLabmon(Labmon):
         return await self.streams.get_graph(self.ids[stream], start_ns, end_ns, POINTS, FIELDS)
 
     async def total(self, stream, start_ns, end_ns):
-        """Minutes inside, datapoints at the edges, joined here."""
-        ask, minute, stream_id = self.streams.get_arrays, Granularity.Minutes, self.ids[stream]
-        first_ns = minute.round_timestamp(start_ns + minute.duration_ns - 1)
-        last_ns = minute.round_timestamp(end_ns)
-        rows = await ask(stream_id, minute, first_ns, last_ns, TOTAL)
-        head = await ask(stream_id, Granularity.Raw, start_ns, first_ns, ("v",))
-        tail = await ask(stream_id, Granularity.Raw, last_ns, end_ns, ("v",))
-        return joined_total(rows, np.concatenate((head["v"], tail["v"])))
+        found = await self.streams.aggregate(self.ids[stream], start_ns, end_ns, TOTAL)
+        return tuple(found[name] for name in TOTAL)
 
     async def newest(self):
         return [self.streams.latest(stream_id)[:2] for stream_id in self.ids]
@@ -162,18 +156,6 @@ def expected_total(t, v, start_ns, end_ns):
     first, last = np.searchsorted(t, [start_ns, end_ns])
     v = v[first:last]
     return len(v), v[0] + (v - v[0]).mean(), (v - v[0]).std(), v.min(), v.max()
-
-
-def joined_total(rows, v):
-    """Count, mean, deviation, min and max of rollups and some datapoints (Chan and others)."""
-    count = np.append(rows["count"], np.ones(len(v)))
-    mean = np.append(rows["mean"], v)
-    m2 = np.append(rows["std_dev"] ** 2 * rows["count"], np.zeros(len(v)))
-    n = count.sum()
-    middle = mean[0] + ((mean - mean[0]) * count).sum() / n
-    deviation = np.sqrt((m2.sum() + (count * (mean - middle) ** 2).sum()) / n)
-    least, most = np.append(rows["min"], v).min(), np.append(rows["max"], v).max()
-    return int(n), middle, deviation, least, most
 
 
 def check(name, found, expected):
