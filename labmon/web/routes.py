@@ -44,6 +44,6 @@ FILES: Final[tuple[tuple[str, type[AssetHandler]], ...]] = (
     ("/static/(.*)", AssetHandler),
     ("/(favicon.ico)", AssetHandler),
     ("/()", PageHandler),
-    ("/(graph|devices|streams)/?", PageHandler),
+    ("/(graph|devices|streams|status)/?", PageHandler),
     ("/devices/([^/]+)/?", PageHandler),
 )

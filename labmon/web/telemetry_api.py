@@ -11,6 +11,7 @@ import psutil
 from labmon import __version__
 from labmon.reading import Quality
 from labmon.timestamps import SECOND_NS
+from labmon.web import store_files
 from labmon.web.handler import ApiHandler
 from labmon.web.loop_lag import BOUNDS_S
 from labmon.web.operation import Operation
@@ -19,6 +20,7 @@ from labmon.web.pushed import is_number
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from labmon.config import Config
     from labmon.web.application import LabmonApplication
     from labmon.web.loop_lag import LoopLag
 
@@ -114,6 +116,7 @@ def _server(application: LabmonApplication) -> Iterator[str]:
     )
     yield _one("labmon_durable_seq", "gauge", "Newest durable reading.", store.durable_seq)
     yield _one("labmon_streams", "gauge", "Streams.", len(store.paths()))
+    yield from _files(services.config)
     yield family(
         "labmon_http_answers_total",
         "counter",
@@ -125,6 +128,14 @@ def _server(application: LabmonApplication) -> Iterator[str]:
         yield _one("labmon_connections", "gauge", "Open connections.", http.connections)
         text = "Connections turned away because there were too many."
         yield _one("labmon_refused_connections_total", "counter", text, http.refused)
+
+
+def _files(config: Config) -> Iterator[str]:
+    files = store_files.measure(config)
+    if files is not None:
+        used, free = files
+        yield _one("labmon_store_bytes", "gauge", "Bytes of the store's files.", used)
+        yield _one("labmon_store_free_bytes", "gauge", "Bytes free on the store's disk.", free)
 
 
 def _live(application: LabmonApplication) -> Iterator[str]:

@@ -14,6 +14,7 @@ route('/graph', () => import('./graph.js'));
 route('/devices', () => import('./devices.js'));
 route('/devices/:name', () => import('./device.js'));
 route('/streams', () => import('./streams.js'));
+route('/status', () => import('./status.js'));
 
 const connection = new Connection(`${location.origin.replace(/^http/, 'ws')}/api/v1/ws`);
 const app = { connection, store: new Store(connection) };

@@ -17,6 +17,7 @@ const PAGES = [
   { href: '/graph', name: 'Graph', icon: 'graph' },
   { href: '/devices', name: 'Devices', icon: 'sliders' },
   { href: '/streams', name: 'Streams', icon: 'more' },
+  { href: '/status', name: 'Status', icon: 'check' },
 ];
 
 /** Counts the changes of page, so that a slow one that comes late is not shown. */

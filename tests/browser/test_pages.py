@@ -9,7 +9,14 @@ from playwright.async_api import expect
 
 CONFIG = (Path(__file__).parents[2] / "config.yaml").read_text("utf-8")
 TILE = 'a.tile[data-path="{}"]'
-PAGES = ("/", "/graph?streams=wavemeter/ch1", "/devices", "/devices/wavemeter", "/streams")
+PAGES = (
+    "/",
+    "/graph?streams=wavemeter/ch1",
+    "/devices",
+    "/devices/wavemeter",
+    "/streams",
+    "/status",
+)
 
 
 @pytest.fixture
@@ -187,3 +194,14 @@ async def test_every_page_fits_a_phone(server, open_page, scheme):
         await expect(page.get_by_role("main")).to_be_visible()
         wide = await page.evaluate("() => document.documentElement.scrollWidth")
         assert wide <= 360, f"{path} is {wide} px wide"
+
+
+async def test_the_status_page_says_how_labmon_is(server, open_page):
+    page = await open_page(f"{server.address}/status")
+    store = page.get_by_role("region", name="Store")
+    await expect(store).to_contain_text(re.compile(r"Recording\s*yes"))
+    await expect(store).to_contain_text(re.compile(r"Readings\s*\d+ /s"))
+    await expect(page.get_by_role("region", name="Live viewers")).to_contain_text("1 msgpack")
+    row = page.get_by_role("row").filter(has_text="Wavemeter")
+    await expect(row).to_contain_text(re.compile(r"Running.*\d"))
+    await expect(page.locator("main")).not_to_contain_text("NaN")

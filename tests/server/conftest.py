@@ -58,7 +58,8 @@ class Node:
     """One labmon server; `await start()`, `await stop()`, and again."""
 
     def __init__(self, store="memory:", limits=None, **server):
-        self.config = Config(path=Path("config.yaml"), server=ServerConfig(port=0, **server))
+        web = ServerConfig(port=0, **server)
+        self.config = Config(path=Path("config.yaml"), server=web, store=store)
         self.limits = dataclasses.replace(WebLimits(), **(limits or {}))
         self.store = store
         self.port = 0

@@ -397,3 +397,15 @@ async def test_modules_have_the_type_that_browsers_run(node):
     assert response.headers["Content-Type"] == "text/javascript; charset=utf-8"
     assert response.headers["Cache-Control"] == "no-cache"
     assert response.headers["ETag"]
+
+
+async def test_metrics_tell_the_size_of_a_store_in_files(make_node, tmp_path):
+    node = await make_node(f"sqlite:///{tmp_path}/labmon.db")
+    text = (await node.fetch("/metrics")).body.decode()
+    found = dict(line.split() for line in text.splitlines() if line.startswith("labmon_store_"))
+    assert float(found["labmon_store_bytes"]) >= (tmp_path / "labmon.db").stat().st_size > 0
+    assert float(found["labmon_store_free_bytes"]) > 0
+
+
+async def test_the_status_page_has_its_address(node):
+    assert b'<div id="app">' in (await node.fetch("/status")).body
