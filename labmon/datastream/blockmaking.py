@@ -84,29 +84,34 @@ def _advance(state: SealState, ordered: Columns, regular: Columns) -> None:
 
 def _count_buckets(state: SealState, regular: Columns) -> None:
     """Count what the levels have to decide upon: buckets with datapoints, about."""
+    starts = regular.t
     for granularity in Granularity.values[1:]:
         level = state.levels.get(granularity.key)
         if level is None:
             from_ns = granularity.round_timestamp(state.first_ns)
             level = state.levels[granularity.key] = LevelState(from_ns)
         level.datapoints += len(regular)
-        buckets = regular.t // granularity.duration_ns
-        level.buckets += int(np.count_nonzero(buckets[1:] != buckets[:-1]))
+        if len(starts):  # each length is a multiple of the one before
+            starts = starts // granularity.duration_ns * granularity.duration_ns
+            starts = starts[np.append(True, starts[1:] != starts[:-1])]
+            level.buckets += len(starts) - 1
 
 
 def encode_raw(sealings: Iterable[Sealing]) -> dict[bytes, bytes]:
     """Encode the pieces into blocks; returns the time columns that several of them share."""
     sealings = list(sealings)
     pieces = [piece for sealing in sealings for _, piece in sealing.pieces]
-    addresses = {id(piece): codec.time_address(piece) for piece in pieces}
+    # columns with other ends are not the same: most need no address
+    ends = Counter(map(_ends, pieces))
+    addresses = {id(p): codec.time_address(p) for p in pieces if ends[_ends(p)] > 1}
     uses = Counter(addresses.values())
     shared: dict[bytes, bytes] = {}
     for sealing in sealings:
         for ordinal, piece in sealing.pieces:
-            address = addresses[id(piece)]
-            if uses[address] == 1:
+            address = addresses.get(id(piece))
+            if address is not None and uses[address] == 1:
                 address = None
-            elif address not in shared:
+            elif address is not None and address not in shared:
                 shared[address] = codec.encode_times(piece)
             key = BlockKey(sealing.number, Granularity.Raw.key, ordinal, 0)
             body = codec.encode_block(piece, Granularity.Raw, address)
@@ -121,6 +126,10 @@ def encode_raw(sealings: Iterable[Sealing]) -> dict[bytes, bytes]:
             )
             sealing.rows.append(BlockRow(outline, body))
     return shared
+
+
+def _ends(piece: Columns) -> tuple[int, int, int]:
+    return len(piece), int(piece.t[0]), int(piece.t[-1])
 
 
 def encode_level(

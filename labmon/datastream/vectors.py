@@ -105,12 +105,8 @@ def encode_times_vector(times: NDArray[np.int64]) -> bytes:
         return encode_ints(times)
     base = int(times[0])
     offsets = times - base
-    step = next((step for step in _STEPS if _divides(step, offsets)), 1)
-    if step > 1:
-        offsets //= step
-    slope = _slope(offsets)
-    if slope:
-        offsets = offsets - (np.arange(len(offsets)) * slope >> _SLOPE_BITS)
+    step, offsets = _in_steps(offsets)
+    slope, offsets = _off_line(offsets)
     return _framed(STEPPED, _STEPPED.pack(base, step, slope) + encode_ints(offsets))
 
 
@@ -251,28 +247,35 @@ def _decode_plain(tag: int, body: Reader, count: int, dtype: DTypeLike) -> NDArr
 def _prefers_differences(values: NDArray[np.int64]) -> bool:
     """Whether differences are shorter numbers than distances from the middle, on a sample."""
     stride = len(values) // 512 + 1
-    differences = np.diff(values)[::stride].astype(np.float64)
+    differences = (values[1::stride] - values[:-1:stride]).astype(np.float64)
     sample = values[::stride].astype(np.float64)
-    distances = sample - np.median(sample)
-    return float(np.log2(np.abs(differences) + 1).mean()) < float(
-        np.log2(np.abs(distances) + 1).mean()
-    )
+    middle = len(sample) // 2
+    distances = sample - np.partition(sample, middle)[middle]
+    shorter = np.log2(np.abs(differences) + 1).sum() * len(sample)
+    return bool(shorter < np.log2(np.abs(distances) + 1).sum() * len(differences))
 
 
-def _divides(step: int, offsets: NDArray[np.int64]) -> bool:
-    return not (offsets[1:17] % step).any() and not (offsets % step).any()
+def _in_steps(offsets: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+    """(step, offsets in steps): the longest step that all offsets are multiples of."""
+    for step in _STEPS:
+        if not (offsets[1:17] % step).any():
+            quotients = offsets // step
+            if (quotients * step == offsets).all():
+                return step, quotients
+    return 1, offsets
 
 
-def _slope(offsets: NDArray[np.int64]) -> int:
-    """The slope of the line along which regular times lie, in 2**-20; 0 where they keep none."""
+def _off_line(offsets: NDArray[np.int64]) -> tuple[int, NDArray[np.int64]]:
+    """(slope in 2**-20, what is left) of the line along which regular times lie; 0: none."""
     n = len(offsets)
     if n < 32 or abs(int(offsets[-1])) >= 2**40:
-        return 0
+        return 0, offsets
     ends = n // 4
     rise = float(offsets[-ends:].mean() - offsets[:ends].mean()) / (n - ends)
     slope = round(rise * 2**_SLOPE_BITS)
     if not 0 < slope <= _MAX_SLOPE:
-        return 0
+        return 0, offsets
     rest = offsets - (np.arange(n) * slope >> _SLOPE_BITS)
-    scatter = np.abs(np.diff(offsets) - rise).mean()
-    return slope if np.abs(rest - rest.mean()).mean() < 0.95 * scatter else 0
+    scatter = np.abs(offsets[1:] - offsets[:-1] - rise).mean()
+    is_kept = np.abs(rest - rest.mean()).mean() < 0.95 * scatter
+    return (slope, rest) if is_kept else (0, offsets)
