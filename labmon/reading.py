@@ -90,6 +90,8 @@ class Channel:
         limits: (low, high) in `unit` that the instrument can report, either may be None.
         kind: `numeric`, or `nominal` for words and JSON values.
         tile: whether it has a tile on the overview; the page of its device shows it anyway.
+        every_s: least time between two readings; 0: with each poll. None: it comes when it
+            comes, as a setpoint does, and is never stale.
     """
 
     unit: str = ""
@@ -101,6 +103,11 @@ class Channel:
     limits: tuple[float | None, float | None] = (None, None)
     kind: Literal["numeric", "nominal"] = "numeric"
     tile: bool = True
+    every_s: float | None = 0.0
+
+    def period_s(self, poll_s: float) -> float | None:
+        """The time from one reading to the next, if it is known."""
+        return None if self.every_s is None else max(poll_s, self.every_s)
 
     def described(self, **changes: Any) -> Channel:
         """The same channel with some attributes changed."""

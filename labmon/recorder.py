@@ -211,6 +211,7 @@ def _tags(path: str, channel: Channel, period_s: float | None) -> dict[str, Any]
             tags["accuracy"] = channel.accuracy
         if channel.limits != (None, None):
             tags["limits"] = list(channel.limits)
-    if period_s is not None:
-        tags["period_s"] = period_s
+    own_s = None if period_s is None else channel.period_s(period_s)
+    if own_s is not None:
+        tags["period_s"] = own_s
     return tags

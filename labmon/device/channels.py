@@ -37,7 +37,7 @@ def all_channels(device: str, driver: Driver) -> dict[str, Channel]:
     return channels
 
 
-def described(device: str, name: str, channel: Channel) -> dict[str, Any]:
+def described(device: str, name: str, channel: Channel, poll_s: float) -> dict[str, Any]:
     """A channel as plain data."""
     return {
         "name": name,
@@ -51,4 +51,5 @@ def described(device: str, name: str, channel: Channel) -> dict[str, Any]:
         "limits": list(channel.limits),
         "kind": channel.kind,
         "tile": channel.tile,
+        "period_s": channel.period_s(poll_s),
     }

@@ -267,7 +267,9 @@ class Device:
 
     def description(self) -> dict[str, Any]:
         """The status with channels and commands."""
-        channels = [described(self.name, name, each) for name, each in self.channels.items()]
+        channels = [
+            described(self.name, name, each, self.period_s) for name, each in self.channels.items()
+        ]
         commands = [each.description() for each in self.commands.values()]
         return {**self.status(), "channels": channels, "commands": commands}
 

@@ -147,10 +147,11 @@ class Parameter(Generic[Kind]):
         """The channels of readback and setpoint, as far as there are such."""
         kind = "numeric" if _is_numeric(self.kind) else "nominal"
         channel = replace(self._channel, kind=kind, description=summary(self.doc))
-        channels = {name: channel} if self.read is not None else {}
+        readback = replace(channel, every_s=self.rules.every_s or channel.every_s)
+        channels = {name: readback} if self.read is not None else {}
         if self.write is not None:
             label = f"{channel.label or name} setpoint"
-            channels[name + SETPOINT] = replace(channel, label=label, tile=False)
+            channels[name + SETPOINT] = replace(channel, label=label, tile=False, every_s=None)
         return channels
 
 

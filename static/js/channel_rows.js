@@ -10,7 +10,7 @@ import { paintDigits, setText } from './digits.js';
 import { formatUtc } from './ages.js';
 import { iconElement } from './icons.js';
 import { Spark, sparkShape } from './spark.js';
-import { STATES } from './states.js';
+import { periodOf, STATES } from './states.js';
 import { tileFace } from './tile_face.js';
 import { html, useLayoutEffect, useRef } from './vendor.js';
 
@@ -101,7 +101,7 @@ class ChannelRow {
   paintSpark(now) {
     const isNumeric = this.channel.kind === 'numeric';
     this.#spark.element.hidden = !isNumeric;
-    if (isNumeric) this.#spark.paint(sparkShape(this.stream.trace.stretches(now, this.device().period_s), now, this.#isSilent, this.channel.scientific));
+    if (isNumeric) this.#spark.paint(sparkShape(this.stream.trace.stretches(now, periodOf(this.channel, this.device())), now, this.#isSilent, this.channel.scientific));
     const { reading } = this.stream;
     const title = reading ? `last reading ${formatUtc(reading.t)}` : '';
     if (this.#age.title !== title) this.#age.title = title;

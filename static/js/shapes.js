@@ -15,6 +15,7 @@
  * @property {[number | null, number | null]} limits
  * @property {'numeric' | 'nominal'} kind
  * @property {boolean} [tile] whether it has a tile on the overview
+ * @property {number | null} [period_s] from one reading to the next; null for a setpoint, which comes when it comes; left out: as its device
  *
  * @typedef {object} Command
  * @property {string} name

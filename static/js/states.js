@@ -66,6 +66,14 @@ const STALE_AT_LEAST_S = 2;
 export const staleAfter = (period_s) => (period_s ? Math.max(STALE_PERIODS * period_s, STALE_AT_LEAST_S) : Infinity);
 
 /**
+ * How often a channel should say something; null where nobody knows.
+ * @param {{period_s?: number | null}} channel
+ * @param {{period_s: number} | undefined} device
+ * @returns {number | null}
+ */
+export const periodOf = ({ period_s }, device) => (period_s === undefined ? device?.period_s ?? null : period_s);
+
+/**
  * The state of a device.
  * @param {import('./shapes.js').DeviceState} state
  * @returns {StateName}
@@ -86,7 +94,10 @@ export function channelState({ reading, device, period_s }, now) {
   if (device !== 'online') return deviceState(device);
   if (!reading) return 'no_value';
   if (quality === 'fault') return 'fault';
+  if (quality === 'ok' && isNothing(reading.value)) return 'no_value'; // nothing does not become older
   if (now - reading.t > staleAfter(period_s)) return 'stale';
-  if (quality === 'ok' && reading.value === null) return 'no_value';
   return quality;
 }
+
+/** What cannot be shown as a value: a gap, or an overflow. @param {any} value */
+const isNothing = (value) => value === null || (typeof value === 'number' && !Number.isFinite(value));

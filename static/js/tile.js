@@ -8,7 +8,7 @@ import { formatUtc } from './ages.js';
 import { paintDigits, setText } from './digits.js';
 import { iconElement } from './icons.js';
 import { Spark, sparkShape } from './spark.js';
-import { STATES } from './states.js';
+import { periodOf, STATES } from './states.js';
 import { footText, tileFace } from './tile_face.js';
 
 /** @typedef {import('./shapes.js').Channel} Channel */
@@ -128,7 +128,7 @@ export class Tile {
     const hasNone = this.channel.kind === 'nominal' || DEVICE_STATES.has(this.face.state);
     this.#spark.element.hidden = hasNone;
     if (!hasNone) {
-      const stretches = this.stream.trace.stretches(now, this.device().period_s);
+      const stretches = this.stream.trace.stretches(now, periodOf(this.channel, this.device()));
       const shape = sparkShape(stretches, now, this.face.isSilent, this.channel.scientific);
       this.#spark.paint(shape);
       this.#range = shape;

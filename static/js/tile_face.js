@@ -3,7 +3,7 @@
 
 import { formatAge, formatClock, formatMinute, formatMoment } from './ages.js';
 import { numberText, withMinus } from './numbers.js';
-import { channelState, isSimulated, STATES } from './states.js';
+import { channelState, isSimulated, periodOf, STATES } from './states.js';
 import { peakToPeakText } from './units.js';
 
 /** @typedef {import('./states.js').StateName} StateName */
@@ -39,7 +39,7 @@ const DEVICE_STATES = new Set(['offline', 'connecting', 'stuck', 'disabled']);
  */
 export function tileFace(subject, now, lostAt = null) {
   const { channel, device, reading } = subject;
-  const state = channelState({ reading, device: device.state, period_s: device.period_s }, lostAt ?? now);
+  const state = channelState({ reading, device: device.state, period_s: periodOf(channel, device) }, lostAt ?? now);
   const simulated = device.simulated || (reading !== null && isSimulated(reading.quality));
   const age = reading ? formatAge(now - reading.t) : '';
   const isOk = state === 'ok';

@@ -65,12 +65,12 @@ export class Trace {
   /**
    * Unbroken stretches of points, oldest first.
    * @param {number} now Unix seconds
-   * @param {number} period_s readings that lie further apart than three of these have a gap between them
+   * @param {number | null} period_s readings that lie further apart than three of these have a gap between them; null: none have
    * @returns {TracePoint[][]}
    */
   stretches(now, period_s) {
     this.#forget(now);
-    const reach = Math.max(3 * period_s, 2 * BUCKET_S, 2 * this.#seedBucket_s);
+    const reach = Math.max(period_s === null ? Infinity : 3 * period_s, 2 * BUCKET_S, 2 * this.#seedBucket_s);
     /** @type {TracePoint[][]} */
     const stretches = [];
     let previous = null;

@@ -6,7 +6,7 @@ import { paintDigits, setText } from './digits.js';
 import { drawings } from './frames.js';
 import { iconElement } from './icons.js';
 import { Spark, sparkShape } from './spark.js';
-import { STATES } from './states.js';
+import { periodOf, STATES } from './states.js';
 import { tileFace } from './tile_face.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -54,6 +54,7 @@ class WallTile {
   #words = make('span', 'wwords');
   #shape = '';
   #text = document.createTextNode('');
+  #since = make('span', 'since');
   big = make('p', 'big', this.#prefix, this.number, this.#unit);
   element;
 
@@ -95,7 +96,7 @@ class WallTile {
     const lostAt = status.phase === 'lost' ? status.lostAt : null;
     const now = store.now();
     const face = this.face(now, lostAt);
-    const period_s = this.app.store.devices.get(this.device)?.period_s ?? 1;
+    const period_s = periodOf(this.channel, this.app.store.devices.get(this.device));
     this.#spark.element.hidden = !face || face.isSilent || this.channel.kind === 'nominal';
     if (this.#spark.element.hidden) return;
     const until = lostAt ?? now;
@@ -115,27 +116,28 @@ class WallTile {
       if (isAged) words.push(make('span', 'wst c-quiet', iconElement('stale'), this.#text));
       this.#words.replaceChildren(...words);
     }
-    const text = isAged ? face.age : this.#wordText(face, now);
+    const [text, since] = isAged ? [face.age, ''] : this.#wordText(face, now);
     if (this.#text.data !== text) this.#text.data = text;
+    setText(this.#since, since);
   }
 
   /** @param {import('./states.js').StateName} name */
   #word(name) {
     const { icon, tone, word } = STATES[name];
-    return make('span', `wst c-${tone}`, iconElement(icon), name === 'simulated' ? word : this.#text);
+    return make('span', `wst c-${tone}`, iconElement(icon), ...(name === 'simulated' ? [word] : [this.#text, this.#since]));
   }
 
-  /** @param {TileFace} face @param {number} now */
+  /** The word, and for how long: that goes where a tile is narrow. @param {TileFace} face @param {number} now */
   #wordText({ state, badge, age }, now) {
     const { word } = STATES[state];
     const device = this.app.store.devices.get(this.device);
-    if (state === 'stale') return badge;
+    if (state === 'stale') return [badge, ''];
     if (state === 'no_signal' || state === 'no_value' || state === 'fault') {
       const { last } = this.stream.trace;
-      return last ? `${word} since ${formatMinute(last.t)}` : word;
+      return [word, last ? `since ${formatMinute(last.t)}` : ''];
     }
-    if (device && device.state !== 'online') return `${word} for ${formatAge(now - device.since)}`;
-    return state === 'ok' ? age : word;
+    if (device && device.state !== 'online') return [word, `for ${formatAge(now - device.since)}`];
+    return [state === 'ok' ? age : word, ''];
   }
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { channelState, deviceState, isSimulated, ORDER, qualityState, staleAfter, STATES } from '../../static/js/states.js';
+import { channelState, deviceState, isSimulated, ORDER, periodOf, qualityState, staleAfter, STATES } from '../../static/js/states.js';
 
 const NOW = 1_795_356_247;
 /** @param {number} age @param {number} [quality] @param {any} [value] */
@@ -31,9 +31,18 @@ test('of several states the worst is shown', () => {
 test('what never came and what is null is no value', () => {
   assert.equal(channelState({ reading: null, device: 'online', period_s: 1 }, NOW), 'no_value');
   assert.equal(channelState({ reading: reading(0, 0, null), device: 'online', period_s: 1 }, NOW), 'no_value');
+  assert.equal(channelState({ reading: reading(60, 0, null), device: 'online', period_s: 1 }, NOW), 'no_value', 'it does not become older');
+  assert.equal(channelState({ reading: reading(0, 0, Infinity), device: 'online', period_s: 1 }, NOW), 'no_value');
 });
 
 test('every state of a device has a word and a shape', () => {
   for (const state of /** @type {const} */ (['online', 'offline', 'connecting', 'stuck', 'disabled'])) assert.ok(STATES[deviceState(state)].word);
   for (const state of ORDER) assert.ok(STATES[state].icon);
+});
+
+test('a channel that is read less often than its device is stale later, a setpoint never', () => {
+  assert.equal(periodOf({}, { period_s: 2 }), 2);
+  assert.equal(periodOf({ period_s: 10 }, { period_s: 2 }), 10);
+  const period_s = periodOf({ period_s: null }, { period_s: 2 });
+  assert.equal(channelState({ reading: reading(86_400), device: 'online', period_s }, NOW), 'ok');
 });

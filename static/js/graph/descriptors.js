@@ -7,6 +7,7 @@
  */
 
 import { request } from '../api.js';
+import { periodOf } from '../states.js';
 import { isNumeric } from '../stream_list.js';
 
 /**
@@ -35,7 +36,7 @@ export function knownDescriptors(store, paths) {
       if (!paths.includes(channel.path)) continue;
       known.set(channel.path, {
         path: channel.path, label: channel.label || channel.name, unit: channel.unit, digits: channel.digits,
-        scientific: channel.scientific, isNumeric: channel.kind === 'numeric', period_s: device.period_s || Infinity,
+        scientific: channel.scientific, isNumeric: channel.kind === 'numeric', period_s: periodOf(channel, device) || Infinity,
       });
     }
   }

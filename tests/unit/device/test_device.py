@@ -334,6 +334,7 @@ async def test_the_description_is_plain_data(bench, gauge):
             "limits": [None, None],
             "kind": "numeric",
             "tile": True,
+            "period_s": 0.01,
         }
     ]
 

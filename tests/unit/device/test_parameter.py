@@ -74,6 +74,9 @@ async def test_a_parameter_makes_channels_of_readback_and_setpoint(diode):
     assert (current.unit, current.digits, current.label) == ("mA", 1, "Current")
     assert current.description == "Current of the diode."
     assert diode.channels["current_setpoint"].label == "Current setpoint"
+    periods = {each["name"]: each["period_s"] for each in diode.description()["channels"]}
+    assert (periods["current"], periods["mode"]) == (5.0, 3600.0)
+    assert periods["current_setpoint"] is None, "it comes when somebody asks for something"
     assert diode.channels["mode"].kind == "nominal"
     assert diode.channels["emission"].kind == "numeric"
 
