@@ -1,7 +1,8 @@
 """`FaultySimulator`: what goes wrong between an instrument and its computer, on demand.
 
 Any simulator can be asked for it, `sim://gauge?fault=silence&fault_every_s=60&fault_for_s=10`, to
-see that a device comes back. The trap: times count from the first `tick()`, not from the clock.
+see that a device comes back. The trap: who reconnects gets a new simulator, but the same bad cable:
+times count from when the first one with these options was asked, not from when this one was.
 """
 
 from __future__ import annotations
@@ -20,6 +21,13 @@ FLOOD_BYTES: Final = 3000
 FAULTS: Final = ("none", "silence", "garbage", "half", "drip", "late", "flood", "unplug")
 
 
+class Cable:
+    """What stays when a simulator is made anew: since when the faults of one port are counted."""
+
+    def __init__(self) -> None:
+        self.start_s: float | None = None
+
+
 class FaultySimulator:
     """A simulator behind a bad cable.
 
@@ -32,6 +40,9 @@ class FaultySimulator:
         fault_for_s: how long it lasts; 0: for ever.
         fault_every_s: after which time it comes again; 0: once.
         seed: of the garbage.
+
+    Attributes:
+        cable: shared by all simulators that are made for the same port one after the other.
     """
 
     def __init__(
@@ -51,14 +62,14 @@ class FaultySimulator:
         self._for_s = fault_for_s
         self._every_s = fault_every_s
         self._random = random.Random(seed)
-        self._start_s: float | None = None
+        self.cable = Cable()
         self._now_s = 0.0
         self._waiting: list[tuple[float, bytes]] = []  # when due, what
 
     @property
     def is_faulty(self) -> bool:
         """Whether the fault acts now."""
-        since_s = self._now_s - (self._start_s or 0.0) - self._after_s
+        since_s = self._now_s - (self.cable.start_s or 0.0) - self._after_s
         if self.fault == "none" or since_s < 0:
             return False
         if self._every_s:
@@ -71,8 +82,8 @@ class FaultySimulator:
 
     def tick(self, now_s: float) -> bytes:
         """What the instrument says by itself, spoilt, and what was held back and is due."""
-        if self._start_s is None:
-            self._start_s = now_s
+        if self.cable.start_s is None:
+            self.cable.start_s = now_s
         self._now_s = now_s
         said = self._spoil(self.simulator.tick(now_s))
         if not self.is_faulty:  # what was held back comes first

@@ -11,7 +11,7 @@ import inspect
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qsl
 
-from labmon.device.simulated_fault import FAULT_OPTIONS, FaultySimulator
+from labmon.device.simulated_fault import FAULT_OPTIONS, Cable, FaultySimulator
 from labmon.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ SCHEME: Final = "sim://"
 SHIPPED: Final = "labmon_drivers.simulators"  # imported when first asked for; registers its own
 
 _factories: dict[str, Callable[..., Simulator] | str] = {}
+_cables: dict[str, Cable] = {}
+"""By address: a fault that comes and goes does so whoever reconnects."""
 
 
 class Simulator(Protocol):
@@ -67,7 +69,11 @@ def make_simulator(url: str) -> Simulator:
     fault_texts = {key: options.pop(key) for key in FAULT_OPTIONS if key in options}
     faults = _converted(FaultySimulator, fault_texts, url)
     simulator = factory(**_converted(factory, options, url))
-    return FaultySimulator(simulator, **faults) if faults else simulator
+    if not faults:
+        return simulator
+    faulty = FaultySimulator(simulator, **faults)
+    faulty.cable = _cables.setdefault(url, faulty.cable)
+    return faulty
 
 
 def _find(name: str) -> Callable[..., Simulator]:

@@ -111,6 +111,16 @@ def test_faults_begin_end_and_come_again():
     assert heard == {100: b"hello", 111: b"", 113: b"hello", 171: b"", 173: b"hello"}
 
 
+def test_a_fault_ends_for_who_reconnects_while_it_lasts():
+    url = "sim://gauge?fault=silence&fault_for_s=2&fault_every_s=60&age_s=3"
+    heard = {}
+    for now_s in (100, 101, 103, 161):  # each time anew, as a device does that is offline
+        simulator = make_simulator(url)
+        simulator.tick(now_s)
+        heard[now_s] = bool(simulator.feed(b"*IDN?\r\n"))
+    assert heard == {100: False, 101: False, 103: True, 161: False}
+
+
 def test_what_each_fault_does():
     def after(fault, *ticks_s):
         faulty = FaultySimulator(Parrot(), fault)
