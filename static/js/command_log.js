@@ -59,7 +59,7 @@ export function failureText({ code, message }) {
     [-32001]: 'The instrument reports an error', [-32002]: 'The instrument is offline',
     [-32003]: 'No answer in time, the command may have happened', [-32004]: 'Not permitted',
     [-32005]: 'Somebody else holds the lease', [-32006]: 'Out of limits', [-32602]: 'Not accepted',
-    [-32603]: 'labmon failed, this is a bug',
+    [-32603]: 'A bug, of labmon or of the driver',
   };
   const lead = leads[code];
   return lead && message ? `${lead}: ${message}` : lead ?? message;
