@@ -71,9 +71,25 @@ class Mailbox:
         self._waiters: list[asyncio.Future[None]] = []
 
     def offer(self, frame: bytes) -> bool:
-        """Send or queue a frame; False where there is no room, and nothing has been taken."""
+        """Send or queue a frame; False where there is no room, and nothing has been taken.
+
+        The way of nearly every frame: kept in one piece, because it is run for every client.
+        """
         if self.blocked_since is None:
-            self._send(frame)
+            if self._is_direct and not self.stream.writing():
+                self.sent_frames += 1
+                try:
+                    sent = self._socket_send(frame)
+                except BlockingIOError:
+                    sent = 0
+                except OSError:  # closed by either side, perhaps by us: there is no descriptor
+                    self.close()
+                    return True
+                if sent < len(frame):
+                    self._hand_over(memoryview(frame)[sent:])
+            elif not self._is_ended:
+                self.sent_frames += 1
+                self._hand_over(memoryview(frame))
             return True
         if self._queued_bytes + len(frame) > self._limit_bytes:
             return False
@@ -134,23 +150,6 @@ class Mailbox:
         self._frames.append(frame)
         self._queued_bytes += len(frame)
 
-    def _send(self, frame: bytes) -> None:
-        """The way of nearly every frame: kept short, because it is run for every client."""
-        if self._is_direct and not self.stream.writing():
-            try:
-                sent = self._socket_send(frame)
-            except BlockingIOError:
-                sent = 0
-            except OSError:  # closed by either side, perhaps by us: then there is no descriptor
-                self.close()
-                return
-            self.sent_frames += 1
-            if sent < len(frame):
-                self._hand_over(memoryview(frame)[sent:])
-        elif not self._is_ended:
-            self.sent_frames += 1
-            self._hand_over(memoryview(frame))
-
     def _hand_over(self, rest: memoryview) -> None:
         """Let Tornado write what the kernel did not take: all of it, or a ping could cut it."""
         self.blocked_since = self._loop.time()
@@ -176,7 +175,7 @@ class Mailbox:
         while self._frames and self.blocked_since is None:
             frame = self._frames.popleft()
             self._queued_bytes -= len(frame)
-            self._send(frame)
+            self.offer(frame)
         if self.blocked_since is None and not self._is_ended:
             self._frames = None
             self._blocked.discard(self)
