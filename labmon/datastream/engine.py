@@ -24,6 +24,7 @@ from labmon.datastream.exceptions import StoreReadOnly
 from labmon.datastream.graph import Graphs
 from labmon.datastream.journal import Journal
 from labmon.datastream.levels import Levels
+from labmon.datastream.quarantine import restatement
 from labmon.datastream.query import Query
 from labmon.datastream.rawdata import RawData
 from labmon.datastream.recovery import Recovery
@@ -110,6 +111,7 @@ class Engine:
             if not self.is_read_only:
                 await self._begin_epoch(contents)
                 self.journal.start(self.epoch)
+                self.backend.restate = lambda: restatement(self)
                 self.sealer.start()
                 if self.recovery.has_gaps:
                     await rewrite(self)

@@ -119,7 +119,12 @@ class OpenStore:
     @property
     def damage(self) -> list[str]:
         """What was found damaged since the start; it is left out of every answer."""
-        return [*self._engine.recovery.reasons, *self._engine.blocks.damaged.values()]
+        engine = self._engine
+        return [
+            *engine.backend.damage,
+            *engine.recovery.reasons,
+            *engine.blocks.damaged.values(),
+        ]
 
     async def verify(self) -> Verification:
         """Look at every block: its checksum, and whether rollups are what datapoints give."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 SCHEMA_VERSION: Final = 1
 """Version of what is stored; a store with a newer one is refused and left as it is."""
@@ -137,7 +137,18 @@ class Backend(ABC):
 
     Writes are applied in the order in which `apply` was called. Reads may run beside a write and
     see the store before or after it, never in between.
+
+    Attributes:
+        restate: says again all that the engine knows; for a backend that goes on in a new place
+            because its old one is damaged.
     """
+
+    restate: Callable[[], Change] | None = None
+
+    @property
+    def damage(self) -> list[str]:
+        """What was found damaged since the start, for people."""
+        return []
 
     @abstractmethod
     async def open(self, *, read_only: bool = False) -> Contents:

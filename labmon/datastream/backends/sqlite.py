@@ -14,21 +14,21 @@ import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TypeVar
 
+from labmon.datastream.backends import sqlite_quarantine as quarantine
+from labmon.datastream.backends import sqlite_rows as rows
 from labmon.datastream.backends import sqlite_schema as schema
 from labmon.datastream.backends.base import (
     Backend,
     BlockKey,
     BlockOutline,
-    BlockRow,
     Change,
     Contents,
     EntryKey,
     EntryRow,
-    EpochRow,
-    StreamRow,
 )
 from labmon.datastream.backends.filelock import FileLock
-from labmon.datastream.exceptions import StoreReadOnly, StoreUnavailable
+from labmon.datastream.backends.sqlite_quarantine import Attic
+from labmon.datastream.exceptions import NotADatastream, StoreReadOnly, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -42,8 +42,10 @@ CACHE_KIB = 4096
 """Page cache of a connection; the engine caches what it has decoded."""
 SYNC_S = 1.0
 """A relaxed store is synced so long after a commit: a power cut takes that much."""
-CHUNK = 500
-"""Rows asked for by one statement."""
+
+
+class _DamagedFile(StoreUnavailable):
+    """SQLite found damaged pages."""
 
 
 class SqliteBackend(Backend):
@@ -63,8 +65,11 @@ class SqliteBackend(Backend):
         self._writer: ThreadPoolExecutor | None = None
         self._reader: ThreadPoolExecutor | None = None
         self._write_connection: sqlite3.Connection | None = None
-        self._read_connection: sqlite3.Connection | None = None
         self._is_doubtful = False
+        self._is_damaged = False
+        self._reading: rows.Reading | None = None
+        self._attic: Attic | None = None
+        self._set_aside: list[str] = []
         self._sync_timer: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[None] | None = None
 
@@ -76,26 +81,48 @@ class SqliteBackend(Backend):
         try:
             if not read_only:
                 await self._run(self._writer, self._open_for_writing)
-            return await self._run(self._reader, self._open_for_reading)
+            contents = await self._run(self._reader, self._open_for_reading)
+            if self._is_damaged and not read_only:
+                contents = await self._begin_anew("pages are damaged")
         except BaseException:
             await self.close()
             raise
+        return contents
+
+    @property
+    def damage(self) -> list[str]:
+        """What was found damaged since the start, for people."""
+        return [*self._set_aside, *(self._reading.damage.values() if self._reading else ())]
 
     def _open_for_writing(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.acquire(self._path)
-        schema.check_file(self._path)
-        schema.make_file(self._path)
+        try:
+            schema.check_file(self._path)
+            if schema.is_missing(self._path):
+                quarantine.make(self._path)
+            self._connect_for_writing()
+        except (NotADatastream, sqlite3.DatabaseError) as error:
+            is_ours = isinstance(error, NotADatastream) and schema.was_ours(self._path)
+            if not is_ours and not rows.is_corrupt(error):
+                raise
+            self._replace(str(error), Change())
+            self._connect_for_writing()
+
+    def _connect_for_writing(self) -> sqlite3.Connection:
         self._write_connection = schema.connect_for_writing(
             self._path, is_relaxed=self._is_relaxed, cache_kib=CACHE_KIB
         )
+        return self._write_connection
 
     def _open_for_reading(self) -> Contents:
         schema.check_file(self._path, must_exist=True)
         connection = schema.connect_for_reading(self._path, cache_kib=CACHE_KIB)
-        self._read_connection = connection
+        self._reading = rows.Reading(connection)
+        self._attic = Attic(self._path)
         connection.execute("BEGIN")
-        contents = _contents(connection)
+        contents = self._reading.contents()
+        self._is_damaged = self._reading.is_corrupt
         if not self._is_read_only:  # else the transaction stays open: it is the snapshot
             connection.execute("COMMIT")
         return contents
@@ -115,9 +142,12 @@ class SqliteBackend(Backend):
             self._writer = None
 
     def _close_reader(self) -> None:
-        if self._read_connection is not None:
-            self._read_connection.close()
-            self._read_connection = None
+        if self._reading is not None:
+            self._reading.connection.close()
+            self._reading = None
+        if self._attic is not None:
+            self._attic.close()
+            self._attic = None
 
     def _close_writer(self) -> None:
         self._drop_write_connection()
@@ -133,9 +163,35 @@ class SqliteBackend(Backend):
         """Write a change in one transaction."""
         if self._is_read_only or self._writer is None:
             raise StoreReadOnly(f"{self._path} is open for reading only")
-        await self._run(self._writer, lambda: self._apply(change))
+        try:
+            if not self._is_damaged:
+                await self._run(self._writer, lambda: self._apply(change))
+        except _DamagedFile as error:
+            self._is_damaged = True
+            log.error("%s", error)  # noqa: TRY400 - it is dealt with here
+        if self._is_damaged:
+            await self._begin_anew("pages are damaged")
+            await self._run(self._writer, lambda: self._apply(change))
         if self._is_relaxed and self._sync_timer is None:
             self._sync_timer = asyncio.get_running_loop().call_later(SYNC_S, self._sync_relaxed)
+
+    async def _begin_anew(self, reason: str) -> Contents:
+        """Go on in a new file; queries wait meanwhile, and find what is readable in the old one."""
+        restated = Change() if self.restate is None else self.restate()
+        await self._run(self._writer, self._drop_write_connection)
+
+        def replace() -> Contents:
+            self._close_reader()
+            self._replace(reason, restated)
+            return self._open_for_reading()
+
+        return await self._run(self._reader, replace)
+
+    def _replace(self, reason: str, restated: Change) -> None:
+        aside = quarantine.begin_anew(self._path, restated)
+        said = f"{self._path} is damaged ({reason}): it was set aside as {aside.name}"
+        log.error("%s; recording goes on in a new file, what is readable still answers", said)
+        self._set_aside.append(said)
 
     def _sync_relaxed(self) -> None:
         self._sync_timer = None
@@ -152,9 +208,7 @@ class SqliteBackend(Backend):
     def _apply(self, change: Change) -> None:
         connection = self._write_connection
         if connection is None:
-            connection = self._write_connection = schema.connect_for_writing(
-                self._path, is_relaxed=self._is_relaxed, cache_kib=CACHE_KIB
-            )
+            connection = self._connect_for_writing()
             self._is_doubtful = True
         try:
             if self._is_doubtful:
@@ -163,8 +217,8 @@ class SqliteBackend(Backend):
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._is_doubtful = False
             connection.execute("BEGIN IMMEDIATE")
-            _write(connection, change)
-            _remove(connection, change)
+            rows.write(connection, change)
+            rows.remove(connection, change)
             connection.execute("COMMIT")
             if self._is_relaxed and change.epochs:  # an epoch must never come twice
                 schema.sync_wal(self._path)
@@ -175,85 +229,61 @@ class SqliteBackend(Backend):
 
     async def read_outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
         """All blocks of one stream at one granularity, by ordinal and generation."""
-        rows = await self._read(
-            "SELECT ordinal, generation, from_ns, to_ns, length, through, times, size FROM blocks"
-            " WHERE stream = ? AND granularity = ? ORDER BY ordinal, generation",
-            (stream, granularity),
-        )
-        return [
-            BlockOutline(BlockKey(stream, granularity, ordinal, generation), *rest)
-            for ordinal, generation, *rest in rows
-        ]
+
+        def read(reading: rows.Reading, attic: Attic) -> list[BlockOutline]:
+            found = reading.outlines(stream, granularity)
+            return attic.outlines(stream, granularity, found) if attic else found
+
+        return await self._read(read)
 
     async def read_blocks(self, keys: Sequence[BlockKey]) -> dict[BlockKey, bytes]:
         """The bodies of blocks; those that do not exist are left out."""
-        return await self._run(self._reader, lambda: self._read_blocks(keys))
 
-    def _read_blocks(self, keys: Sequence[BlockKey]) -> dict[BlockKey, bytes]:
-        connection = self._connection()
-        found: dict[BlockKey, bytes] = {}
-        for key in keys:
-            try:
-                row = connection.execute(
-                    "SELECT bodies.body FROM blocks JOIN bodies ON bodies.id = blocks.body"
-                    " WHERE stream = ? AND granularity = ? AND ordinal = ? AND generation = ?",
-                    key,
-                ).fetchone()
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode != sqlite3.SQLITE_CORRUPT:
-                    raise
-                continue  # the pages of this one are damaged, others may be well
-            if row is not None:
-                found[key] = row[0]
-        return found
+        def read(reading: rows.Reading, attic: Attic) -> dict[BlockKey, bytes]:
+            found = {key: attic.or_else(reading.body(key), rows.Reading.body, key) for key in keys}
+            return {key: body for key, body in found.items() if body is not None}
+
+        return await self._read(read)
 
     async def read_times(self, addresses: Sequence[bytes]) -> dict[bytes, bytes]:
         """The bodies of time columns; those that do not exist are left out."""
-        found: dict[bytes, bytes] = {}
-        for start in range(0, len(addresses), CHUNK):
-            chunk = addresses[start : start + CHUNK]
-            marks = ",".join("?" * len(chunk))
-            found.update(
-                await self._read(
-                    f"SELECT address, body FROM times WHERE address IN ({marks})",
-                    tuple(chunk),
-                )
-            )
-        return found
+
+        def read(reading: rows.Reading, attic: Attic) -> dict[bytes, bytes]:
+            found = {
+                at: attic.or_else(reading.times(at), rows.Reading.times, at) for at in addresses
+            }
+            return {at: body for at, body in found.items() if body is not None}
+
+        return await self._read(read)
 
     async def read_entries(self, after: EntryKey) -> list[EntryRow]:
         """The journal entries after a key, in order."""
-        return _entries(
-            await self._read(
-                f"{_SELECT_ENTRIES} WHERE position > ? ORDER BY position", (_position(after),)
-            )
-        )
+        return await self._read(lambda reading, _: reading.entries(rows.position(after)))
 
     async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""
-        rows = await self._read(
-            "SELECT name, value FROM cursors WHERE substr(name, 1, ?) = ?", (len(prefix), prefix)
-        )
-        return dict(rows)
+        return await self._read(lambda reading, _: reading.cursors(prefix))
 
     async def size_bytes(self) -> int:
         """Pages of the database that are in use, without the WAL."""
-        return (
-            await self._read(
-                "SELECT (page_count - freelist_count) * page_size"
-                " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
-            )
-        )[0][0]
-
-    async def _read(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple]:
-        return await self._run(
-            self._reader, lambda: self._connection().execute(statement, values).fetchall()
+        statement = (
+            "SELECT (page_count - freelist_count) * page_size"
+            " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
+        )
+        return await self._read(
+            lambda reading, _: reading.connection.execute(statement).fetchone()[0]
         )
 
-    def _connection(self) -> sqlite3.Connection:
-        if self._read_connection is None:
-            raise StoreUnavailable(f"{self._path} is closed")
-        return self._read_connection
+    async def _read(self, work: Callable[[rows.Reading, Attic], Result]) -> Result:
+        def read() -> Result:
+            if self._reading is None or self._attic is None:
+                raise StoreUnavailable(f"{self._path} is closed")
+            try:
+                return work(self._reading, self._attic)
+            finally:
+                self._is_damaged |= self._reading.is_corrupt  # the next write begins a new file
+
+        return await self._run(self._reader, read)
 
     async def _run(self, executor: ThreadPoolExecutor | None, work: Callable[[], Result]) -> Result:
         if executor is None:
@@ -261,110 +291,8 @@ class SqliteBackend(Backend):
         try:
             return await asyncio.get_running_loop().run_in_executor(executor, work)
         except sqlite3.Error as error:
+            kind = _DamagedFile if rows.is_corrupt(error) else StoreUnavailable
             reason = getattr(error, "sqlite_errorname", type(error).__name__)
-            raise StoreUnavailable(f"{self._path}: {error} ({reason})") from error
+            raise kind(f"{self._path}: {error} ({reason})") from error
         except OSError as error:
             raise StoreUnavailable(f"{self._path}: {error}") from error
-
-
-_SELECT_ENTRIES = "SELECT position, kind, first_seq, last_seq, time_ns, body FROM journal"
-
-
-def _position(key: EntryKey) -> int:
-    return key.epoch << 40 | key.number
-
-
-def _entries(rows: list[tuple]) -> list[EntryRow]:
-    return [
-        EntryRow(EntryKey(position >> 40, position & (1 << 40) - 1), *rest)
-        for position, *rest in rows
-    ]
-
-
-def _contents(connection: sqlite3.Connection) -> Contents:
-    node = connection.execute("SELECT value FROM properties WHERE name = 'node'").fetchone()
-    select = connection.execute
-    return Contents(
-        node[0].decode() if node else None,
-        [
-            EpochRow(*row)
-            for row in select("SELECT epoch, started_ns, last_seq FROM epochs ORDER BY epoch")
-        ],
-        [
-            StreamRow(*row)
-            for row in select("SELECT number, id, document FROM streams ORDER BY number")
-        ],
-        dict(select("SELECT stream, state FROM states")),
-        _entries(select(f"{_SELECT_ENTRIES} ORDER BY position").fetchall()),
-    )
-
-
-def _write(connection: sqlite3.Connection, change: Change) -> None:
-    put = connection.executemany
-    if change.node is not None:
-        put("INSERT OR REPLACE INTO properties VALUES ('node', ?)", [(change.node.encode(),)])
-    if change.epochs:
-        put("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", change.epochs)
-    if change.streams:
-        put("INSERT OR REPLACE INTO streams VALUES (?, ?, ?)", change.streams)
-    if change.entries:
-        put(
-            "INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?, ?)",
-            [(_position(key), *rest) for key, *rest in change.entries],
-        )
-    if change.times:
-        put("INSERT OR IGNORE INTO times(address, body) VALUES (?, ?)", change.times.items())
-    for row in change.blocks:
-        _write_block(connection, row)
-    if change.states:
-        put("INSERT OR REPLACE INTO states VALUES (?, ?)", change.states.items())
-    for name, cursor in change.cursors.items():
-        if cursor is None:
-            connection.execute("DELETE FROM cursors WHERE name = ?", (name,))
-        else:
-            connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (name, cursor))
-
-
-_THIS_BLOCK = "stream = ? AND granularity = ? AND ordinal = ? AND generation = ?"
-
-
-def _write_block(connection: sqlite3.Connection, row: BlockRow) -> None:
-    key, *rest = row.outline
-    old = connection.execute(f"SELECT body FROM blocks WHERE {_THIS_BLOCK}", key).fetchone()
-    body = connection.execute(
-        "INSERT OR REPLACE INTO bodies VALUES (?, ?)", (old[0] if old else None, row.body)
-    ).lastrowid
-    connection.execute(
-        "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*key, *rest, body),
-    )
-
-
-def _remove(connection: sqlite3.Connection, change: Change) -> None:
-    addresses: set[bytes] = set()
-    if change.removed_entries:
-        connection.executemany(
-            "DELETE FROM journal WHERE position = ?",
-            [(_position(key),) for key in change.removed_entries],
-        )
-    for key in change.removed_blocks:
-        addresses |= _remove_blocks(connection, _THIS_BLOCK, key)
-    for number in change.removed_streams:
-        addresses |= _remove_blocks(connection, "stream = ?", (number,))
-        connection.execute("DELETE FROM states WHERE stream = ?", (number,))
-        connection.execute("DELETE FROM streams WHERE number = ?", (number,))
-    connection.executemany(
-        "DELETE FROM times WHERE address = ?1"
-        " AND NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.times = ?1)",
-        [(address,) for address in addresses],
-    )
-
-
-def _remove_blocks(
-    connection: sqlite3.Connection, which: str, values: tuple[object, ...]
-) -> set[bytes]:
-    """Remove the blocks of a condition; returns the time columns that they referred to."""
-    rows = connection.execute(f"SELECT body, times FROM blocks WHERE {which}", values).fetchall()
-    connection.executemany("DELETE FROM bodies WHERE id = ?", [(body,) for body, _ in rows])
-    connection.execute(f"DELETE FROM blocks WHERE {which}", values)
-    return {times for _, times in rows if times is not None}

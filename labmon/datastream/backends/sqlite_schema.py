@@ -21,6 +21,7 @@ from labmon.datastream.backends.base import SCHEMA_VERSION
 from labmon.datastream.exceptions import NewerSchema, NotADatastream, StoreUnavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -28,17 +29,22 @@ log = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x6C61626D  # "labm"
 PAGE_BYTES: Final = 4096
 _MAGIC: Final = b"SQLite format 3\x00"
+_TRACES: Final = (b"CREATE TABLE bodies", b"LMBK")
+_LOOKED_AT: Final = 4 << 20
 _USER_VERSION_AT: Final = 60
 _APPLICATION_ID_AT: Final = 68
 
 # Block rows are apart from their bodies, so that reading an index does not touch a single body.
+# `owner` is a checksum of the key under which something was stored: see `sqlite_rows`.
 TABLES: Final = """
 CREATE TABLE properties (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE epochs (
     epoch INTEGER PRIMARY KEY, started_ns INTEGER NOT NULL, last_seq INTEGER NOT NULL);
 CREATE TABLE streams (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, document BLOB NOT NULL);
-CREATE TABLE states (stream INTEGER PRIMARY KEY, state BLOB NOT NULL);
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, owner INTEGER NOT NULL,
+    document BLOB NOT NULL);
+CREATE TABLE states (
+    stream INTEGER PRIMARY KEY, owner INTEGER NOT NULL, state BLOB NOT NULL);
 CREATE TABLE journal (
     position INTEGER PRIMARY KEY, kind INTEGER NOT NULL, first_seq INTEGER NOT NULL,
     last_seq INTEGER NOT NULL, time_ns INTEGER NOT NULL, body BLOB NOT NULL);
@@ -48,7 +54,8 @@ CREATE TABLE blocks (
     length INTEGER NOT NULL, through INTEGER NOT NULL, times BLOB, size INTEGER NOT NULL,
     body INTEGER NOT NULL, PRIMARY KEY (stream, granularity, ordinal, generation)) WITHOUT ROWID;
 CREATE INDEX blocks_times ON blocks (times) WHERE times IS NOT NULL;
-CREATE TABLE bodies (id INTEGER PRIMARY KEY, body BLOB NOT NULL);
+CREATE TABLE bodies (
+    id INTEGER PRIMARY KEY, owner INTEGER NOT NULL, body BLOB NOT NULL);
 CREATE TABLE times (id INTEGER PRIMARY KEY, address BLOB NOT NULL UNIQUE, body BLOB NOT NULL);
 CREATE TABLE cursors (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
@@ -122,14 +129,24 @@ def _check_header(path: Path, header: bytes) -> None:
         )
 
 
-def make_file(path: Path) -> None:
-    """Make an empty store where there is none: all of it at once, or nothing.
+def is_missing(path: Path) -> bool:
+    """Whether there is no database yet."""
+    return not path.exists() or path.stat().st_size == 0
 
-    It is made under another name, so that a crash never leaves a file without labmon's marks. What
-    is left of an older one (a WAL without its database) is set aside, since SQLite would delete it.
+
+def was_ours(path: Path) -> bool:
+    """Whether a file that is no datastream any more has been one, as far as one can tell."""
+    with path.open("rb") as file:
+        start = file.read(_LOOKED_AT)
+    is_stump = len(start) < 100 and start.startswith(_MAGIC[: len(start)])
+    return is_stump or any(trace in start for trace in _TRACES)
+
+
+def make_file(path: Path, fill: Callable[[sqlite3.Connection], None] | None = None) -> Path:
+    """Make a new store beside the place where it belongs, and fill it; `put` puts it there.
+
+    So a crash never leaves a file that is made by half, or one without labmon's marks.
     """
-    if path.exists() and path.stat().st_size:
-        return
     new = path.with_name(f"{path.name}.new")
     for remains in (new, new.with_name(f"{new.name}-journal")):
         remains.unlink(missing_ok=True)
@@ -143,9 +160,19 @@ def make_file(path: Path) -> None:
                 connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        if fill is not None:
+            fill(connection)
         connection.execute("COMMIT")
     finally:
         connection.close()
+    return new
+
+
+def put(new: Path, path: Path) -> None:
+    """Put a new database where there is none.
+
+    What is left of an older one (a WAL without its database) is set aside: SQLite would delete it.
+    """
     wal = path.with_name(f"{path.name}-wal")
     if wal.exists() and wal.stat().st_size:
         wal.rename(f"{wal}.corrupt.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")

@@ -1,0 +1,294 @@
+"""Rows of a SQLite store: written, removed, and read back as far as they can be believed.
+
+SQLite believes its pages, so rows are checked here: `owner` ties what is stored in a row to the key
+that it was stored under. The trap: a flipped bit in a key would else put a sound block under
+another stream; and a damaged page ends a scan, so what lies behind it is read from the other end.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import zlib
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from labmon.datastream.backends.base import (
+    BlockKey,
+    BlockOutline,
+    BlockRow,
+    Change,
+    Contents,
+    EntryKey,
+    EntryRow,
+    EpochRow,
+    StreamRow,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+log = logging.getLogger(__name__)
+
+Row = tuple[Any, ...]
+
+
+class Table(NamedTuple):
+    """What is read of a table: its columns with their types, the key first."""
+
+    name: str
+    columns: dict[str, type | tuple[type, ...]]
+    key: tuple[str, ...]
+
+
+STREAMS: Final = Table(
+    "streams", {"number": int, "id": str, "owner": int, "document": bytes}, ("number",)
+)
+STATES: Final = Table("states", {"stream": int, "owner": int, "state": bytes}, ("stream",))
+EPOCHS: Final = Table("epochs", {"epoch": int, "started_ns": int, "last_seq": int}, ("epoch",))
+CURSORS: Final = Table("cursors", {"name": str, "value": bytes}, ("name",))
+PROPERTIES: Final = Table("properties", {"name": str, "value": bytes}, ("name",))
+JOURNAL: Final = Table(
+    "journal",
+    {
+        **dict.fromkeys(("position", "kind", "first_seq", "last_seq", "time_ns"), int),
+        "body": bytes,
+    },
+    ("position",),
+)
+OUTLINES: Final = Table(
+    "blocks",
+    {
+        **dict.fromkeys(("ordinal", "generation", "from_ns", "to_ns", "length"), int),
+        "through": int,
+        "times": (bytes, type(None)),
+        "size": int,
+    },
+    ("ordinal", "generation"),
+)
+
+
+def is_corrupt(error: BaseException) -> bool:
+    """Whether SQLite says that the file is damaged, rather than busy, full or away."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+
+
+class Reading:
+    """Reads tables of one connection; what is damaged is left out, and remembered.
+
+    Attributes:
+        damage: what could not be read, for people; each place once.
+        is_corrupt: whether pages are damaged, so that nothing more should be written.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        connection.text_factory = lambda text: text.decode("utf-8", "replace")
+        self.connection = connection
+        self.damage: dict[str, str] = {}
+        self.is_corrupt = False
+
+    def rows(self, table: Table, where: str = "1", values: Sequence[object] = ()) -> list[Row]:
+        """The rows of a condition in the order of their key."""
+        found: list[Row] = []
+        try:
+            self._scan(table, where, values, "ASC", found)
+        except sqlite3.DatabaseError as error:
+            self._note(table.name, error)
+            found += self._from_the_end(table, where, values, len(found), set(found))
+        return [row for row in found if self._is_intact(table, row)]
+
+    def _from_the_end(
+        self, table: Table, where: str, values: Sequence[object], have: int, known: set[Row]
+    ) -> list[Row]:
+        behind: list[Row] = []
+        try:
+            self._scan(table, where, values, "DESC", behind)
+        except sqlite3.DatabaseError as error:
+            self._note(table.name, error)
+        return [row for row in reversed(behind) if row not in known]
+
+    def _note(self, place: str, error: sqlite3.DatabaseError) -> None:
+        if not is_corrupt(error):
+            raise error
+        self.is_corrupt = True
+        if place not in self.damage:
+            log.error("the database is damaged: %s: %s", place, error)
+            self.damage[place] = f"{place}: {error}"
+
+    def _scan(
+        self, table: Table, where: str, values: Sequence[object], direction: str, found: list[Row]
+    ) -> None:
+        order = ", ".join(f"{name} {direction}" for name in table.key)
+        found.extend(
+            self.connection.execute(
+                f"SELECT {', '.join(table.columns)} FROM {table.name} WHERE {where}"
+                f" ORDER BY {order}",
+                values,
+            )
+        )
+
+    def _is_intact(self, table: Table, row: Row) -> bool:
+        kinds = table.columns.values()
+        if all(isinstance(value, kind) for value, kind in zip(row, kinds, strict=True)):
+            return True
+        place = f"{table.name} {row[0]!r}"
+        self.damage.setdefault(place, f"{place}: a value of another type than was written")
+        return False
+
+    def one(self, statement: str, values: Sequence[object]) -> Row | None:
+        """The row of a key, None where it is missing or cannot be read."""
+        try:
+            return self.connection.execute(statement, values).fetchone()
+        except sqlite3.DatabaseError as error:
+            self._note("a block", error)
+            return None
+
+    def contents(self) -> Contents:
+        """What an engine needs to know at the start."""
+        epochs = [EpochRow(*row) for row in self.rows(EPOCHS)]
+        node = dict(self.rows(PROPERTIES)).get("node")
+        if self.damage:  # an epoch must never come twice, so without knowing them be somebody else
+            node = None
+        return Contents(
+            None if node is None else node.decode("ascii", "replace"),
+            epochs,
+            [
+                StreamRow(number, id_, _owned(document, owner, number, id_))
+                for number, id_, owner, document in self.rows(STREAMS)
+            ],
+            {number: _owned(state, owner, number) for number, owner, state in self.rows(STATES)},
+            self.entries(-1),
+        )
+
+    def entries(self, after: int) -> list[EntryRow]:
+        """The journal entries after a position."""
+        return [
+            EntryRow(EntryKey(position >> 40, position & (1 << 40) - 1), *rest)
+            for position, *rest in self.rows(JOURNAL, "position > ?", (after,))
+        ]
+
+    def outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
+        """The blocks of a stream at one granularity."""
+        found = self.rows(OUTLINES, "stream = ? AND granularity = ?", (stream, granularity))
+        return [
+            BlockOutline(BlockKey(stream, granularity, ordinal, generation), *rest)
+            for ordinal, generation, *rest in found
+        ]
+
+    def body(self, key: BlockKey) -> bytes | None:
+        """The body of a block; no bytes at all where it is that of another one."""
+        row = self.one(
+            "SELECT bodies.owner, bodies.body FROM blocks"
+            f" JOIN bodies ON bodies.id = blocks.body WHERE {THIS_BLOCK}",
+            key,
+        )
+        if row is None:
+            return None
+        owner, body = row
+        return _owned(body, owner, *key) if isinstance(body, bytes) else b""
+
+    def times(self, address: bytes) -> bytes | None:
+        """A time column; its address is that of its bytes, so nothing else is to be checked."""
+        row = self.one("SELECT body FROM times WHERE address = ?", (address,))
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+    def cursors(self, prefix: str) -> dict[str, bytes]:
+        """The cursors whose names begin with a prefix."""
+        return dict(self.rows(CURSORS, "substr(name, 1, ?) = ?", (len(prefix), prefix)))
+
+
+def _owner(*key: object) -> int:
+    return zlib.crc32(repr(key).encode())
+
+
+def _owned(data: bytes, owner: int, *key: object) -> bytes:
+    """The data, or nothing if it was stored under another key: nothing fits no checksum."""
+    return data if owner == _owner(*key) else b""
+
+
+def position(key: EntryKey) -> int:
+    """A key as one integer that ascends with it."""
+    return key.epoch << 40 | key.number
+
+
+def write(connection: sqlite3.Connection, change: Change) -> None:
+    """Everything of a change but its removals."""
+    put = connection.executemany
+    if change.node is not None:
+        put("INSERT OR REPLACE INTO properties VALUES ('node', ?)", [(change.node.encode(),)])
+    if change.epochs:
+        put("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?)", change.epochs)
+    if change.streams:
+        put(
+            "INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?)",
+            [
+                (row.number, row.id, _owner(row.number, row.id), row.document)
+                for row in change.streams
+            ],
+        )
+    if change.entries:
+        put(
+            "INSERT OR REPLACE INTO journal VALUES (?, ?, ?, ?, ?, ?)",
+            [(position(key), *rest) for key, *rest in change.entries],
+        )
+    if change.times:
+        put("INSERT OR IGNORE INTO times(address, body) VALUES (?, ?)", change.times.items())
+    for row in change.blocks:
+        _write_block(connection, row)
+    if change.states:
+        put(
+            "INSERT OR REPLACE INTO states VALUES (?, ?, ?)",
+            [(number, _owner(number), state) for number, state in change.states.items()],
+        )
+    for name, cursor in change.cursors.items():
+        if cursor is None:
+            connection.execute("DELETE FROM cursors WHERE name = ?", (name,))
+        else:
+            connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (name, cursor))
+
+
+THIS_BLOCK: Final = "stream = ? AND granularity = ? AND ordinal = ? AND generation = ?"
+
+
+def _write_block(connection: sqlite3.Connection, row: BlockRow) -> None:
+    key, *rest = row.outline
+    old = connection.execute(f"SELECT body FROM blocks WHERE {THIS_BLOCK}", key).fetchone()
+    number = connection.execute(
+        "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)",
+        (old[0] if old else None, _owner(*key), row.body),
+    ).lastrowid
+    connection.execute(
+        "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (*key, *rest, number),
+    )
+
+
+def remove(connection: sqlite3.Connection, change: Change) -> None:
+    """The removals of a change."""
+    addresses: set[bytes] = set()
+    if change.removed_entries:
+        connection.executemany(
+            "DELETE FROM journal WHERE position = ?",
+            [(position(key),) for key in change.removed_entries],
+        )
+    for key in change.removed_blocks:
+        addresses |= _remove_blocks(connection, THIS_BLOCK, key)
+    for number in change.removed_streams:
+        addresses |= _remove_blocks(connection, "stream = ?", (number,))
+        connection.execute("DELETE FROM states WHERE stream = ?", (number,))
+        connection.execute("DELETE FROM streams WHERE number = ?", (number,))
+    connection.executemany(
+        "DELETE FROM times WHERE address = ?1"
+        " AND NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.times = ?1)",
+        [(address,) for address in addresses],
+    )
+
+
+def _remove_blocks(
+    connection: sqlite3.Connection, which: str, values: tuple[object, ...]
+) -> set[bytes]:
+    """Remove the blocks of a condition; returns the time columns that they referred to."""
+    rows = connection.execute(f"SELECT body, times FROM blocks WHERE {which}", values).fetchall()
+    connection.executemany("DELETE FROM bodies WHERE id = ?", [(body,) for body, _ in rows])
+    connection.execute(f"DELETE FROM blocks WHERE {which}", values)
+    return {times for _, times in rows if times is not None}

@@ -1,0 +1,42 @@
+"""What an engine knows, said again: for a new store in the place of one that was found damaged.
+
+Blocks are not in memory: the backend goes on reading those of the damaged store. The trap: what is
+queued is written after this, and may say the same datapoints once more; their ordinals tell.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from labmon.datastream.backends.base import CARRY_ENTRY, Change, EpochRow, StreamRow
+from labmon.datastream.upkeep import TRIMMED, encode_carry
+
+if TYPE_CHECKING:
+    from labmon.datastream.engine import Engine
+
+
+def restatement(engine: Engine) -> Change:
+    """Node, epochs, streams, how far they are sealed, and one entry with all that is not."""
+    durable_seq = engine.journal.durable_seq
+    heads = [
+        (stream.number, stream.head.first_ordinal, stream.head.arrivals())
+        for stream in engine.catalogue
+        if stream.head.length
+    ]
+    carry = engine.journal.entry_row(CARRY_ENTRY, encode_carry(engine.epoch, heads))
+    engine.journal.entries = deque([carry._replace(body=b"")])
+    engine.trimmed = max(engine.trimmed, (engine.epoch, durable_seq))
+    return Change(
+        node=engine.node,
+        epochs=[
+            *(EpochRow(epoch, 0, last_seq) for epoch, last_seq in engine.ends.items()),
+            EpochRow(engine.epoch, engine.started_ns, durable_seq),
+        ],
+        streams=[
+            StreamRow(stream.number, stream.id, stream.document()) for stream in engine.catalogue
+        ],
+        states={stream.number: stream.state.encode() for stream in engine.catalogue},
+        entries=[carry],
+        cursors={TRIMMED: b"%d %d" % engine.trimmed},
+    )
