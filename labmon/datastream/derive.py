@@ -10,25 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import warnings
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from labmon.datastream.backends.base import Change
-from labmon.datastream.columns import Columns, object_column
 from labmon.datastream.derivation import operator_of, roots_of
 from labmon.datastream.derive_mark import mark_name
 from labmon.datastream.derive_rewind import restore, rewind
+from labmon.datastream.derive_state import operate, read_sources, whole_state
 from labmon.datastream.derived import Derived
-from labmon.datastream.exceptions import DatastreamException, InvalidValueWarning, StreamNotFound
-from labmon.datastream.granularity import Granularity
+from labmon.datastream.exceptions import DatastreamException, StreamNotFound
 from labmon.errors import StorageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from labmon.datastream.alignment import State
     from labmon.datastream.engine import Engine
     from labmon.datastream.stream import Stream
 
@@ -261,12 +256,15 @@ class Deriver:
             return False
         if not await self._has_room(stream):
             return False
-        from_ns, state = derived.until_ns, derived.state
+        from_ns, state = derived.until_ns, await whole_state(self._engine, derived)
         end_ns = await self._end(derived, from_ns, target_ns)
-        columns = [await self._read(one, derived, from_ns, end_ns) for one in derived.sources]
-        if self._derived.get(stream.number) is not derived or derived.until_ns != from_ns:
+        columns = await read_sources(self._engine, derived, from_ns, end_ns)
+        after, made, warning = await operate(derived.operator, state, columns)
+        if self._derived.get(stream.number) is not derived:  # removed meanwhile
             return True
-        after, made = self._operate(derived, state, columns)
+        if warning is not None and not derived.has_warned:
+            derived.has_warned = True
+            log.warning("%s: %s", stream.path or stream.id, warning)
         derived.advance(end_ns, after, made)
         if not self._engine.is_read_only:
             self._engine.sealer.look_at([stream.number])
@@ -290,25 +288,3 @@ class Deriver:
             if from_ns < rounded_ns < target_ns:
                 return rounded_ns
         return target_ns
-
-    async def _read(self, source: Stream, derived: Derived, from_ns: int, end_ns: int) -> Columns:
-        granularity = derived.granularity
-        if granularity is Granularity.Raw:
-            return await self._engine.raw.columns(source, from_ns, end_ns)
-        rows = await self._engine.levels.rollups(source, granularity, from_ns, end_ns)
-        quality = rows["flags"] if rows["flags"].any() else None
-        if source.is_numeric:
-            return Columns(rows.t, rows["mean"], None, quality)
-        words = [1 if count else None for count in rows["count"].tolist()]
-        return Columns(rows.t, object_column(words), None, quality)
-
-    def _operate(
-        self, derived: Derived, state: State, columns: list[Columns]
-    ) -> tuple[State, Columns]:
-        with warnings.catch_warnings(record=True) as told, np.errstate(all="ignore"):
-            warnings.simplefilter("always", InvalidValueWarning)
-            after, made = derived.operator.advance(state, columns)
-        if told and not derived.has_warned:
-            derived.has_warned = True
-            log.warning("%s: %s", derived.stream.path or derived.stream.id, told[0].message)
-        return after, made

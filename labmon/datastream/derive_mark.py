@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Protocol, TypeVar
 
 import msgpack
-import numpy as np
 
 from labmon.datastream.checked import with_checksum, without_checksum
 from labmon.datastream.codec import decode_block, encode_block
@@ -55,7 +54,7 @@ class Mark:
         floor_ns: nothing before it is derived.
         through: how many derived datapoints are in blocks.
         head: those that are in none yet.
-        state: of the operator.
+        state: what was kept of the operator's, see `derive_state`.
         seen: by the number of the stream.
     """
 
@@ -72,7 +71,7 @@ class Mark:
         head = encode_block(self.head, Granularity.Raw, None) if len(self.head) else b""
         seen = {n: (one.ordinal, one.tail_ns, one.tail_count) for n, one in self.seen.items()}
         fields = (VERSION, self.number, self.until_ns, self.floor_ns, self.through)
-        record = msgpack.packb((*fields, head, _packed(self.state), seen))
+        record = msgpack.packb((*fields, head, self.state, seen))
         assert record is not None
         return with_checksum(zlib.compress(record, 1))
 
@@ -92,7 +91,7 @@ class Mark:
         head = decode_block(body, None, which=which) if body else Columns.empty()
         assert isinstance(head, Columns)
         known = {n: Seen(*one) for n, one in seen.items()}
-        return cls(number, until_ns, floor_ns, through, head, _unpacked(state), known)
+        return cls(number, until_ns, floor_ns, through, head, state, known)
 
 
 class Numbered(Protocol):
@@ -128,20 +127,6 @@ def thinned(points: Sequence[AnyNumbered]) -> list[AnyNumbered]:
 def _step(number: int) -> float:
     """The largest power of two that divides a number."""
     return number & -number if number else float("inf")
-
-
-def _packed(state: State) -> dict[str, Any]:
-    return {
-        name: [value.dtype.str, value.tobytes()] if isinstance(value, np.ndarray) else value
-        for name, value in state.items()
-    }
-
-
-def _unpacked(packed: dict[str, Any]) -> State:
-    return {
-        name: np.frombuffer(value[1], np.dtype(value[0])) if isinstance(value, list) else value
-        for name, value in packed.items()
-    }
 
 
 def decoded(records: Iterable[bytes]) -> tuple[list[Mark], int]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from labmon.datastream.columns import Columns
 from labmon.datastream.derive_mark import Mark, Seen, thinned
+from labmon.datastream.derive_state import without_columns
 from labmon.datastream.granularity import Granularity
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class Step:
     """A point in memory to which a derived stream can go back.
 
     Attributes:
+        state: what was kept of the operator's, see `derive_state`.
         ordinal: how many datapoints were derived until then.
     """
 
@@ -62,6 +64,7 @@ class Derived:
         seen: of each root the ordinal before which all arrivals were looked at.
         dirty_ns: from here on it has to be worked out anew; None: it is right.
         error: why it was given up, for people.
+        is_state_whole: whether `state` is more than what is kept of it, see `derive_state`.
     """
 
     stream: Stream
@@ -81,6 +84,7 @@ class Derived:
     marked_ns: int = -1
     error: str | None = None
     has_warned: bool = False
+    is_state_whole: bool = True
     _numbers: int = 0
 
     @property
@@ -144,7 +148,7 @@ class Derived:
 
     def advance(self, until_ns: int, state: State, derived: Columns) -> None:
         """Take what was derived up to a time."""
-        self.until_ns, self.state = until_ns, state
+        self.until_ns, self.state, self.is_state_whole = until_ns, state, True
         self.stream.extend(derived)
         self.add_step()
 
@@ -154,7 +158,7 @@ class Derived:
         ordinal = self.stream.head.next_ordinal
         through = self.stream.state.through
         kept = [step for step in self.steps if step.ordinal >= through]
-        kept.append(Step(self._numbers, self.until_ns, self.state, ordinal))
+        kept.append(Step(self._numbers, self.until_ns, without_columns(self.state), ordinal))
         self.steps = thinned(kept)
 
     def step_before(self, time_ns: int) -> Step | None:
@@ -174,6 +178,7 @@ class Derived:
     def return_to(self, until_ns: int, state: State) -> None:
         """Be at an earlier point again; the stream itself was put back to it."""
         self.until_ns, self.state, self.dirty_ns = until_ns, state, None
+        self.is_state_whole = not self.operator.lookback_ns
         self.steps = [step for step in self.steps if step.until_ns <= until_ns]
         self.gone += [mark.number for mark in self.marks if mark.until_ns > until_ns]
         self.marks = [mark for mark in self.marks if mark.until_ns <= until_ns]
@@ -191,7 +196,8 @@ class Derived:
         through = self.stream.head.next_ordinal - len(head)
         seen = {root.number: self._seen(root, is_right=is_right) for root in self.roots}
         number = 0 if not self.marks else max(self.marks[-1].number, *self.gone, 0) + 1
-        return Mark(number, self.until_ns, self.floor_ns, through, head, self.state, seen)
+        state = without_columns(self.state)
+        return Mark(number, self.until_ns, self.floor_ns, through, head, state, seen)
 
     def _seen(self, root: Stream, *, is_right: bool) -> Seen:
         ordinal = self.seen[root.number]

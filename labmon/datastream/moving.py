@@ -31,9 +31,18 @@ class _Moving(Operator):
 
     arguments = (_WINDOW,)
 
+    @property
+    def lookback_ns(self) -> int:
+        """Two windows: from the beginning of the segment before the last one."""
+        return 2 * self._window_ns
+
+    @property
+    def _window_ns(self) -> int:
+        return max(1, round(self.values["window_s"] * _SECOND_NS))
+
     def advance(self, state: State, sources: Sequence[Columns]) -> tuple[State, Columns]:
         """A value for each usable datapoint; the state holds what later windows still need."""
-        window_ns = max(1, round(self.values["window_s"] * _SECOND_NS))
+        window_ns = self._window_ns
         rows = one_source(sources[0])
         is_null = np.isnan(rows.x[0])
         t = np.concatenate((state.get("t", np.empty(0, np.int64)), rows.t[~is_null]))

@@ -53,6 +53,11 @@ class Operator(ABC):
         """Whether raw sources that are not read in one poll would give nothing."""
         return False
 
+    @property
+    def lookback_ns(self) -> int:
+        """From so long ago on the columns in a state can be read again; 0: it has none."""
+        return 0
+
     def start(self) -> State:
         """The state before the first span."""
         return {}
