@@ -94,9 +94,11 @@ class ParquetReader:
         self.at = 0
         try:
             with parquet.ParquetFile(self._path) as file:
-                for batch in file.iter_batches(ROWS, columns=columns):
-                    yield from self._rows(batch, report)
-                    self.at += len(batch)
+                for group in range(file.num_row_groups):  # one by one: else they all stay in memory
+                    batches = file.iter_batches(ROWS, [group], columns, use_threads=False)
+                    for batch in batches:
+                        yield from self._rows(batch, report)
+                        self.at += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise UnreadableFileError.at(self._path.name, self.at + 1, str(error)) from None
 

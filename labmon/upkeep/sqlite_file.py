@@ -22,7 +22,8 @@ CACHE_KIB: Final = 8192
 FINDINGS: Final = 20
 """So many findings of a check are told."""
 _TIMES: Final = """
-SELECT stream, sum(1.0 * length(times.body) / uses) FROM blocks JOIN times ON times.address = blocks.times
+SELECT stream, sum(1.0 * length(times.body) / uses) FROM blocks
+JOIN times ON times.address = blocks.times
 JOIN (SELECT times AS used, count(*) AS uses FROM blocks WHERE times IS NOT NULL GROUP BY times)
 ON used = blocks.times GROUP BY stream
 """

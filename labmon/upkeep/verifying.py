@@ -113,7 +113,8 @@ async def verify(url: str, moved: Callable[[int, int], None] = lambda *_: None) 
 
 
 def _check_journal(contents: StoreContents, report: Report) -> None:
-    _, faults = replayed(contents)
+    heads, faults = replayed(contents)
+    report.datapoints += sum(head.count for head in heads.values())
     report.entries = len(contents.entries)
     for fault in faults:
         stream = contents.streams.get(fault.stream or 0)
