@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import caproto
@@ -71,14 +72,19 @@ class _Broadcaster(SharedBroadcaster):
         super().__init__(registration_retry_time=60.0)
 
     def send(self, *commands: Any) -> None:
-        """Send datagrams to each address."""
-        if not self._addresses:
-            super().send(*commands)
-            return
-        data = self.broadcaster.send(*commands)
-        for address in self._addresses:
-            if (sock := self.udp_sock) is not None:
-                sock.sendto(data, address)
+        """Send datagrams to each address.
+
+        One that cannot be sent is lost as others are, and sent again: an error would end caproto's
+        thread that searches, when the network is away for a moment or the socket was just closed.
+        """
+        with suppress(OSError, caproto.CaprotoError):
+            if not self._addresses:
+                super().send(*commands)
+                return
+            data = self.broadcaster.send(*commands)
+            for address in self._addresses:
+                if (sock := self.udp_sock) is not None:
+                    sock.sendto(data, address)
 
     def disconnect(self, *, wait: bool = True) -> None:
         """End."""
