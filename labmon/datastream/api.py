@@ -99,7 +99,9 @@ class Datastream(StreamApi):
             check_source(stream)
             timestamp = datapoint.get("timestamp")
             time_ns = now_ns if timestamp is None else to_ns(timestamp)
-            value = stream.check(datapoint["value"])
+            value = datapoint["value"]
+            if type(value) is not float or value != value or not stream.takes_floats:
+                value = stream.check(value)
             checked.append((stream, value, time_ns, datapoint.get("quality", Quality.OK)))
         self._engine.appender.several(checked)
 

@@ -216,23 +216,31 @@ class Appender:
         """
         if not datapoints:
             return
-        latest: dict[int, int] = {}
-        for stream, _, time_ns, _ in datapoints:
-            before_ns = latest.get(stream.number, stream.latest_ns)
+        runs: dict[Stream, tuple[list[int], list[Any], list[int]]] = {}
+        for stream, value, time_ns, quality in datapoints:
+            run = runs.get(stream)
+            if run is None:
+                run = runs[stream] = ([], [], [])
+            before_ns = run[0][-1] if run[0] else stream.latest_ns
             if time_ns < before_ns:
                 raise InvalidTimestamp(f"{time_ns} is before the stream's latest, {before_ns}")
-            latest[stream.number] = time_ns
+            run[0].append(time_ns)
+            run[1].append(value)
+            run[2].append(quality)
         if self._is_full():
             raise StreamAppendFailed("the store is away and there is no more room to wait in")
-        heavy = 0
-        for stream, value, time_ns, quality in datapoints:
-            stream.enter(time_ns, value, quality)
-            heavy += weight(value)
-        _, values, times, qualities = zip(*datapoints, strict=True)
-        numbers = [datapoint[0].number for datapoint in datapoints]
+        taken, values, times, qualities = zip(*datapoints, strict=True)
+        as_bytes = bytes(qualities)
+        for stream, run in runs.items():
+            stream.enter_run(*run)
         with self._journal.together():
             self._journal.add_columns(
-                numbers, times, values, bytes(qualities), self._seqs(0, len(numbers)), heavy
+                [stream.number for stream in taken],
+                times,
+                values,
+                as_bytes,
+                self._seqs(0, len(times)),
+                sum(map(weight, values)),
             )
 
     def array(self, stream: Stream, columns: Columns) -> None:

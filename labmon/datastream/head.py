@@ -63,6 +63,14 @@ class Head:
         if len(self._t) >= FOLD_AT:
             self._fold()
 
+    def append_run(self, times: list[int], values: list[Any], qualities: list[int]) -> None:
+        """Take a few datapoints in the order of time, none of them before the newest."""
+        self._t += times
+        self._v += values
+        self._q += qualities
+        if len(self._t) >= FOLD_AT:
+            self._fold()
+
     def extend(self, columns: AnyColumns) -> None:
         """Take many datapoints in the order of time, none of them before the newest."""
         self._fold()

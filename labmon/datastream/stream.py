@@ -337,6 +337,16 @@ class Stream:
         if self.followers:
             self._tell_followers()
 
+    def enter_run(self, times: list[int], values: list[Any], qualities: list[int]) -> None:
+        """Take checked datapoints in the order of time, none of them before the newest."""
+        self._detach()
+        if self._latest_ns < 0:
+            self._earliest_ns = times[0]
+        self._latest_ns, self._latest_value = times[-1], values[-1]
+        self._latest_quality = qualities[-1]
+        self._head.append_run(times, values, qualities)
+        self._tell_followers()
+
     def _tell_followers(self) -> None:
         for follower in self.followers:
             follower.arrived()

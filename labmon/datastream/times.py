@@ -23,7 +23,9 @@ def to_ns(timestamp: Timestamp) -> int:
         InvalidTimestamp: outside 1970 to 2262, or no time at all. Floats are refused: seconds as
             a float resolve 238 ns only.
     """
-    if isinstance(timestamp, datetime):
+    if type(timestamp) is int:  # mostly
+        time_ns = timestamp
+    elif isinstance(timestamp, datetime):
         aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
         time_ns = (aware - _EPOCH) // _MICROSECOND * 1000
     elif isinstance(timestamp, np.datetime64):
