@@ -102,7 +102,7 @@ class SqliteBackend(Backend):
             if schema.is_missing(self._path):
                 quarantine.make(self._path)
             self._connect_for_writing()
-        except (NotADatastream, sqlite3.DatabaseError) as error:
+        except (NotADatastream, *rows.ERRORS) as error:
             is_ours = isinstance(error, NotADatastream) and schema.was_ours(self._path)
             if not is_ours and not rows.is_corrupt(error):
                 raise
@@ -124,7 +124,8 @@ class SqliteBackend(Backend):
         contents = self._reading.contents()
         self._is_damaged = self._reading.is_corrupt
         if not self._is_read_only:  # else the transaction stays open: it is the snapshot
-            connection.execute("COMMIT")
+            with contextlib.suppress(sqlite3.Error):  # damage ends it by itself
+                connection.execute("ROLLBACK")
         return contents
 
     async def close(self) -> None:
@@ -290,7 +291,7 @@ class SqliteBackend(Backend):
             raise StoreUnavailable(f"{self._path} is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(executor, work)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:
             kind = _DamagedFile if rows.is_corrupt(error) else StoreUnavailable
             reason = getattr(error, "sqlite_errorname", type(error).__name__)
             raise kind(f"{self._path}: {error} ({reason})") from error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -31,6 +32,8 @@ CACHE_KIB: Final = 1024
 NEXT_STREAM: Final = "engine/next_stream"
 """The cursor under which the engine keeps the number of its next stream."""
 NUMBERS_APART: Final = 1000
+LONGEST: Final = 1 << 42
+"""No database is longer; a length beyond it is damage, too."""
 
 
 def set_aside(path: Path) -> Path:
@@ -61,11 +64,11 @@ class Attic:
     def __init__(self, path: Path) -> None:
         self._readings: list[rows.Reading] = []
         for aside in aside_of(path):
-            with contextlib.suppress(sqlite3.Error):  # beyond reading: it is there for people
+            with contextlib.suppress(*rows.ERRORS):  # beyond reading: it is there for people
                 connection = schema.connect_for_reading(aside, cache_kib=CACHE_KIB)
                 try:
                     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                except sqlite3.Error:
+                except rows.ERRORS:
                     connection.close()
                     continue
                 self._readings.append(rows.Reading(connection))
@@ -108,6 +111,7 @@ def begin_anew(path: Path, restated: Change) -> Path:
     It has what could be read of the old one, and then what whoever used it says of it. Returns the
     new name of the old one.
     """
+    _lengthen(path)
     found = _salvaged(path)
 
     def fill(connection: sqlite3.Connection) -> None:
@@ -118,6 +122,16 @@ def begin_anew(path: Path, restated: Change) -> Path:
     aside = set_aside(path)
     schema.put(new, path)
     return aside
+
+
+def _lengthen(path: Path) -> None:
+    """Give a file that was cut off its length back: SQLite reads nothing at all of a short one."""
+    with path.open("rb") as file:
+        header = file.read(100)
+    if len(header) == 100:
+        length = int.from_bytes(header[28:32], "big") * schema.PAGE_BYTES
+        if path.stat().st_size < length <= LONGEST:
+            os.truncate(path, length)
 
 
 def make(path: Path) -> None:
@@ -131,12 +145,12 @@ def _salvaged(path: Path) -> Change:
     """What can be read of a damaged database and is not in blocks."""
     try:
         connection = schema.connect_for_reading(path, cache_kib=CACHE_KIB)
-    except sqlite3.Error as error:
+    except rows.ERRORS as error:
         log.warning("%s: nothing can be read of it: %s", path, error)
         return Change()
     try:
         return _readable(rows.Reading(connection))
-    except sqlite3.Error as error:
+    except rows.ERRORS as error:
         log.warning("%s: hardly anything can be read of it: %s", path, error)
         return Change()
     finally:

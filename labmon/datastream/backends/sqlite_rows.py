@@ -12,6 +12,7 @@ import sqlite3
 import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from labmon.datastream.backends import sqlite_schema as schema
 from labmon.datastream.backends.base import (
     BlockKey,
     BlockOutline,
@@ -67,10 +68,15 @@ OUTLINES: Final = Table(
 )
 
 
+ERRORS: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
+"""What a damaged file raises: messages that quote a damaged schema may be no text at all."""
+
+
 def is_corrupt(error: BaseException) -> bool:
     """Whether SQLite says that the file is damaged, rather than busy, full or away."""
     code = getattr(error, "sqlite_errorcode", None) or 0
-    return code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    is_damage = code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+    return is_damage or isinstance(error, UnicodeDecodeError | schema.DamagedSchema)
 
 
 class Reading:
@@ -82,7 +88,6 @@ class Reading:
     """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
-        connection.text_factory = lambda text: text.decode("utf-8", "replace")
         self.connection = connection
         self.damage: dict[str, str] = {}
         self.is_corrupt = False
@@ -92,7 +97,7 @@ class Reading:
         found: list[Row] = []
         try:
             self._scan(table, where, values, "ASC", found)
-        except sqlite3.DatabaseError as error:
+        except ERRORS as error:
             self._note(table.name, error)
             found += self._from_the_end(table, where, values, len(found), set(found))
         return [row for row in found if self._is_intact(table, row)]
@@ -103,12 +108,14 @@ class Reading:
         behind: list[Row] = []
         try:
             self._scan(table, where, values, "DESC", behind)
-        except sqlite3.DatabaseError as error:
+        except ERRORS as error:
             self._note(table.name, error)
         return [row for row in reversed(behind) if row not in known]
 
-    def _note(self, place: str, error: sqlite3.DatabaseError) -> None:
-        if not is_corrupt(error):
+    def _note(self, place: str, error: Exception) -> None:
+        # of these statements SQLite can only complain where the schema is not what it was
+        is_misread = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+        if not is_corrupt(error) and not is_misread:
             raise error
         self.is_corrupt = True
         if place not in self.damage:
@@ -139,7 +146,7 @@ class Reading:
         """The row of a key, None where it is missing or cannot be read."""
         try:
             return self.connection.execute(statement, values).fetchone()
-        except sqlite3.DatabaseError as error:
+        except ERRORS as error:
             self._note("a block", error)
             return None
 

@@ -61,6 +61,13 @@ CREATE TABLE cursors (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 """
 
 
+_STATEMENTS: Final = tuple(part.strip() for part in TABLES.split(";") if part.strip())
+
+
+class DamagedSchema(sqlite3.DatabaseError):
+    """The tables of a database are not those that it was made with."""
+
+
 _Inode = tuple[int, int]
 _open_files: Counter[_Inode] = Counter()
 _guard: Final = threading.Lock()
@@ -86,10 +93,15 @@ def _connect(database: str | os.PathLike[str], path: Path, **options: Any) -> sq
         connection = sqlite3.connect(
             database, isolation_level=None, timeout=5.0, factory=_Connection, **options
         )
+        connection.text_factory = _text
         status = path.stat()  # after: connecting makes the file where there was none
         connection.inode = (status.st_dev, status.st_ino)
         _open_files[connection.inode] += 1
     return connection
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")  # damage is no error yet: see `sqlite_rows`
 
 
 def check_file(path: Path, *, must_exist: bool = False) -> None:
@@ -155,9 +167,8 @@ def make_file(path: Path, fill: Callable[[sqlite3.Connection], None] | None = No
         connection.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         connection.execute("PRAGMA synchronous = EXTRA")
         connection.execute("BEGIN IMMEDIATE")
-        for statement in TABLES.split(";"):
-            if statement.strip():
-                connection.execute(statement)
+        for statement in _STATEMENTS:
+            connection.execute(statement)
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         if fill is not None:
@@ -189,6 +200,12 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def _check_schema(connection: sqlite3.Connection) -> None:
+    found = {sql for (sql,) in connection.execute("SELECT sql FROM sqlite_schema")}
+    if not found.issuperset(_STATEMENTS):
+        raise DamagedSchema("the tables are not those that were made")
+
+
 def sync_wal(path: Path) -> None:
     """Sync what was committed; the WAL may be opened beside SQLite, which has no locks on it."""
     try:
@@ -212,6 +229,7 @@ def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqli
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if is_relaxed else 'FULL'}")
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA journal_size_limit = 16777216")
+        _check_schema(connection)
     except BaseException:
         connection.close()
         raise
