@@ -121,13 +121,13 @@ async def test_what_goes_wrong_has_its_code_and_words(call, method, params, code
     ],
 )
 async def test_what_is_worth_a_look_is_said_in_the_log(
-    call, caplog, complaints, method, code, words, log
+    call, caplog, complaints, eventually, method, code, words, log
 ):
     error = (await call(method))["error"]
     assert error["code"] == code
     assert words in error["message"]
     assert "secret" not in error["message"]
-    assert complaints()
+    await eventually(complaints)
     (said,) = [each for each in caplog.records if each.levelno >= logging.WARNING]
     assert log in f"{said.getMessage()} {said.exc_text or ''}"
 
