@@ -134,6 +134,7 @@ class SqliteBackend(Backend):
             self._sync_timer.cancel()
             self._sync_timer = None
         if self._reader is not None:
+            await self._look_before_closing()
             await self._run(self._reader, self._close_reader)
             self._reader.shutdown(wait=False)
             self._reader = None
@@ -141,6 +142,21 @@ class SqliteBackend(Backend):
             await self._run(self._writer, self._close_writer)
             self._writer.shutdown(wait=False)
             self._writer = None
+
+    async def _look_before_closing(self) -> None:
+        """Now everything is still in memory, and could be said again."""
+        if self.restate is None or self._is_read_only:
+            return
+        try:
+            await self._run(self._reader, self._look)
+            if self._is_damaged:
+                await self._begin_anew("pages are damaged")
+        except StoreUnavailable as error:
+            log.error("%s", error)  # noqa: TRY400 - it is closed all the same
+
+    def _look(self) -> None:
+        """See whether the tables that a start needs can be read, past what is cached."""
+        self._is_damaged |= quarantine.is_damaged(self._path)
 
     def _close_reader(self) -> None:
         if self._reading is not None:
@@ -173,6 +189,8 @@ class SqliteBackend(Backend):
         if self._is_damaged:
             await self._begin_anew("pages are damaged")
             await self._run(self._writer, lambda: self._apply(change))
+        if change.removed_entries:  # from time to time; it is dealt with at the next write
+            await self._run(self._reader, self._look)
         if self._is_relaxed and self._sync_timer is None:
             self._sync_timer = asyncio.get_running_loop().call_later(SYNC_S, self._sync_relaxed)
 

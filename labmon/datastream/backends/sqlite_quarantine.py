@@ -105,6 +105,21 @@ class Attic:
         return found
 
 
+def is_damaged(path: Path) -> bool:
+    """Whether a start would find damage: read by a connection that has cached nothing."""
+    try:
+        connection = schema.connect_for_reading(path, cache_kib=CACHE_KIB)
+        try:
+            reading = rows.Reading(connection)
+            reading.contents()
+            reading.cursors("")
+        finally:
+            connection.close()
+    except rows.ERRORS as error:
+        return rows.is_corrupt(error)
+    return reading.is_corrupt
+
+
 def begin_anew(path: Path, restated: Change) -> Path:
     """Put a new database in the place of a damaged one; no connection is open to either.
 
