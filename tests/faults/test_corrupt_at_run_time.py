@@ -1,0 +1,151 @@
+"""The database file is damaged while it is written: set aside, and nothing acknowledged is lost."""
+
+import subprocess
+
+import pytest
+
+from labmon import datastream
+from labmon.datastream.backends.sqlite import SqliteBackend
+from labmon.datastream.upkeep import trim
+from labmon.reading import Batch
+from tests.faults.load import Live, Pusher, Watch, readiness
+from tests.faults.numbered import STREAMS, judge, time_ns, value
+
+CONFIG = """\
+devices:
+  many: {driver: "tests.faults.odd_drivers:Many", period_s: 0.05}
+"""
+SEQS = 6000
+AFTER = 400
+
+
+def overwrite(path, first, count):
+    """In a process of its own: closing a descriptor here would take our locks away."""
+    subprocess.run(
+        [
+            *("dd", "if=/dev/urandom", f"of={path}", "bs=4096"),
+            *(f"seek={first}", f"count={count}", "conv=notrunc", "status=none"),
+        ],
+        check=True,
+    )
+
+
+async def append(streams, seqs):
+    for seq in seqs:
+        values = tuple(value(number, seq) for number in range(len(STREAMS)))
+        batch = Batch("load", time_ns(seq), STREAMS, values, bytes(len(STREAMS)))
+        assert await streams.append_batch(batch) == ()
+        if seq % 50 == 49:
+            await streams.commit()
+
+
+async def found_in(streams):
+    found = {}
+    for number, name in enumerate(STREAMS):
+        raw = await streams.get_arrays(streams.stream_id(name), "raw", 0, 2**62)
+        found[number] = raw["v"].tolist()
+    return found
+
+
+async def fill(streams):
+    for name in STREAMS:
+        await streams.ensure_stream({"path": name}, {}, ["mean"], "raw")
+    await append(streams, range(SEQS))
+    await streams._engine.sealer.idle()
+    backend = streams._engine.backend
+    assert isinstance(backend, SqliteBackend)
+    await backend._run(
+        backend._writer,
+        lambda: backend._write_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(),
+    )
+
+
+def check(found, acked_from, least):
+    """All that was written since the damage is there, `least` of the rest, and nothing wrong."""
+    acked = {number: set(range(acked_from, SEQS + AFTER)) for number in found}
+    report = judge(found, acked, {number: set(range(SEQS + AFTER)) for number in found})
+    assert (report.lost, report.dup, report.extra) == (0, 0, 0)
+    assert report.found >= least
+    for values in found.values():
+        assert values == sorted(values)
+
+
+async def damaged(path, first, count, least):
+    """Damage some pages under a writing engine, go on, open it again; nothing new is lost."""
+    url = f"sqlite:///{path}"
+    async with datastream.open(url, seal_datapoints=64) as streams:
+        await fill(streams)
+        node = streams.node
+        overwrite(path, first, count)
+        streams._engine.blocks.clear()
+        await found_in(streams)  # somebody looks at the history, and so it is noticed
+        await append(streams, range(SEQS, SEQS + AFTER))
+        assert list(path.parent.glob("labmon.db.corrupt.*"))
+        assert any("set aside" in each for each in streams.damage)
+        assert streams.is_healthy
+        check(await found_in(streams), SEQS, least)
+    async with datastream.open(url, seal_datapoints=64) as streams:
+        assert streams.node == node
+        check(await found_in(streams), SEQS, least)
+
+
+async def test_damage_behind_the_first_pages_leaves_the_other_blocks_readable(tmp_path):
+    path = tmp_path / "labmon.db"
+    await damaged(path, 60, 10, SEQS)
+
+
+async def test_damage_of_the_first_pages_loses_what_they_lead_to_and_nothing_later(tmp_path):
+    path = tmp_path / "labmon.db"
+    await damaged(path, 3, 50, 0)
+
+
+@pytest.mark.parametrize("is_noticed", [True, False], ids=["in-upkeep", "at-the-end"])
+async def test_what_was_not_yet_in_blocks_is_said_again_from_memory(tmp_path, is_noticed):
+    """All streams, and their newest datapoints, are in the new file, whatever the old one has."""
+    path = tmp_path / "labmon.db"
+    url = f"sqlite:///{path}"
+    async with datastream.open(url, seal_datapoints=100_000) as streams:
+        await fill(streams)
+        size = path.stat().st_size
+        overwrite(path, 0, size // 4096 + 1)  # every page
+        if is_noticed:
+            await trim(streams._engine, time_ns(0) * 2)
+        await append(streams, range(SEQS, SEQS + AFTER))
+        assert any(path.parent.glob("labmon.db.corrupt.*")) == is_noticed
+    assert any(path.parent.glob("labmon.db.corrupt.*"))
+    async with datastream.open(url, seal_datapoints=100_000) as streams:
+        found = await found_in(streams)
+        assert all(len(values) == SEQS + AFTER for values in found.values())
+        check(found, 0, 0)
+
+
+def test_a_server_goes_on_while_its_database_is_overwritten(server_process, tmp_path, until):
+    server = server_process(CONFIG)
+    server.start()
+    with Pusher(server, tmp_path / "acks", batch=250) as pusher:
+        until(lambda: len(pusher.acked) > SEQS, 30, what="some history")
+    server.end()  # all of it stands in the database file now
+    server.start()
+    with (
+        Pusher(server, tmp_path / "acks2") as second,
+        Live(server, "many/c0") as live,
+        Watch(server) as watch,
+    ):
+        second.next = pusher.next
+        until(lambda: len(second.acked) > 50 and live.values, what="the load")
+        overwrite(server.data / "labmon.db", 3, 50)
+
+        def is_set_aside():
+            server.get("/api/v1/data?stream=load/*&start=0&end=%2B1d")
+            return list(server.data.glob("labmon.db.corrupt.*"))
+
+        until(is_set_aside, 30, "the damage being noticed")
+        acked, seen = len(second.acked), len(live.values)
+        until(lambda: len(second.acked) > acked + 100, what="acknowledgements")
+        until(lambda: len(live.values) > seen + 10, what="the live view")
+        assert readiness(server)["ready"]
+    watch.check()
+    assert sum("was set aside" in line for line in server.lines) == 1
+    server.end()
+    server.start()
+    second.verify(sent=range(second.next))
