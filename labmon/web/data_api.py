@@ -120,6 +120,8 @@ class DataHandler(ApiHandler):
         curves: list[Curve] = []
         total = 0
         for path, stream_id in resolve(datastream, self.query["stream"], limits.streams):
+            if level not in {None, Granularity.Raw} and not self._has_rollups(path, stream_id):
+                continue
             if level is not None:
                 await self._check_points(path, stream_id, level, (start_ns, end_ns))
             graph = await datastream.get_graph(
@@ -135,6 +137,14 @@ class DataHandler(ApiHandler):
                 )
             curves.append(curve)
         return curves
+
+    def _has_rollups(self, path: str, stream_id: str) -> bool:
+        """Whether a coarser level can be asked for; words that only a glob found are left out."""
+        if self.services.datastream.describe(stream_id)["value_downsamplers"]:
+            return True
+        if path in self.query["stream"] or stream_id in self.query["stream"]:
+            raise BadRequestError(f"{path} is never downsampled: ask for granularity=raw")
+        return False
 
     def _fields(self, stream_id: str) -> Sequence[str] | None:
         if self.query["fields"]:

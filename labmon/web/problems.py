@@ -77,7 +77,7 @@ def describe(error: BaseException | None, status: int = 500) -> tuple[int, dict[
         status = error.status_code
     elif error is not None:
         status = 500
-    return status, _body(CODES.get(status, "refused"), _said(error, status))
+    return status, _body(CODES.get(status, "refused"), _said(status))
 
 
 def is_our_fault(error: BaseException) -> bool:
@@ -85,11 +85,9 @@ def is_our_fault(error: BaseException) -> bool:
     return describe(error)[0] == 500
 
 
-def _said(error: BaseException | None, status: int) -> str:
+def _said(status: int) -> str:
     if status >= 500:
         return INTERNAL
-    if isinstance(error, HTTPError) and error.log_message:
-        return str(error.log_message)
     return {
         403: "not allowed",
         404: "there is no such page",
