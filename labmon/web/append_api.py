@@ -68,7 +68,18 @@ class AppendHandler(ApiHandler):
     }
 
     async def post(self) -> None:
-        """Record, and answer after the commit."""
+        """Record, and answer after the commit; the server waits for that before it stops."""
+        if self.application.is_stopping:
+            raise ProblemError(503, "the server stops: send it again", headers={"Retry-After": "1"})
+        answered = asyncio.get_running_loop().create_future()
+        self.application.pushes.add(answered)
+        try:
+            await self._record()
+        finally:
+            self.application.pushes.discard(answered)
+            answered.set_result(None)
+
+    async def _record(self) -> None:
         key = self.request.headers.get("Idempotency-Key")
         if key is not None and not 1 <= len(key) <= 255:
             raise BadRequestError("an Idempotency-Key has 1 to 255 characters")
@@ -167,6 +178,9 @@ async def _fitting(
 async def _check(services: Services, reading: Pushed) -> Check:
     """What checks values for the stream of a reading; the stream is made if there is none."""
     datastream = services.datastream
+    device, _, channel = reading.path.partition("/")
+    if device in services.devices and channel in services.devices[device].channels:
+        return _refusing(f"{reading.path} is fed by the device {device}")
     stream_id = datastream.stream_id(reading.path)
     if stream_id is None:
         stream_id = await services.recorder.ensure(reading.path, reading.value)

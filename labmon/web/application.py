@@ -18,6 +18,8 @@ from labmon.web.routes import API, FILES, SOCKETS
 from labmon.web.security import Gatekeeper
 
 if TYPE_CHECKING:
+    import asyncio
+
     from tornado.web import RequestHandler
 
     from labmon.web.server import BoundedServer
@@ -37,9 +39,12 @@ class LabmonApplication(Application):
         lag: how late the event loop runs.
         answers: how many requests were answered, by the first digit of the status.
         http: the server once it listens, for its counters.
+        pushes: the requests with readings from outside that are under way.
+        is_stopping: no further ones are taken.
     """
 
     http: BoundedServer | None = None
+    is_stopping = False
 
     def __init__(self, services: Services) -> None:
         self.services = services
@@ -49,6 +54,7 @@ class LabmonApplication(Application):
         self.live = Live(services)
         self.lag = LoopLag()
         self.answers: Counter[str] = Counter()
+        self.pushes: set[asyncio.Future[None]] = set()
         files = {"path": str(static_dir())}
         super().__init__(
             [

@@ -155,12 +155,18 @@ class Server:
         if http is None:
             return
         http.stop()
+        self.application.is_stopping = True
         await self.application.lag.stop()
-        await self.application.live.stop()
+        await asyncio.gather(self.application.live.stop(), self._answer_pushes())
         try:
             await asyncio.wait_for(http.close_all_connections(), CLOSE_S)
         except TimeoutError:
             log.warning("some connections did not close in time")
+
+    async def _answer_pushes(self) -> None:
+        """Wait for readings that are on their way to disk: unanswered, they would be sent again."""
+        if self.application.pushes:
+            await asyncio.wait(self.application.pushes, timeout=CLOSE_S)
 
 
 def _listen(host: str, port: int) -> list[socket.socket]:
