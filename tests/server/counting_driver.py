@@ -15,3 +15,16 @@ class Counting(Driver):
     def poll(self):
         self.polls += 1
         return {name: 10 * self.polls + number for number, name in enumerate(CHANNELS)}
+
+
+class Chatty(Driver):
+    """A kilobyte of text with every poll."""
+
+    text = Channel(kind="nominal")
+
+    def __init__(self) -> None:
+        self.polls = 0
+
+    def poll(self):
+        self.polls += 1
+        return {"text": f"{self.polls:06} {'x' * 1000}"}
