@@ -67,6 +67,8 @@ class LiveClient:
         self.encoder = encoder
         self.address = address
         self.hang_up = hang_up
+        self.is_cut = False
+        """Whether it was told to go because it takes nothing."""
         limit_bytes = live.services.config.server.max_mailbox_bytes
         self.mailbox = Mailbox(stream, limit_bytes, self._on_room, live.blocked)
         self._live = live
@@ -216,6 +218,9 @@ class Live:
         client.closed()
         if client in self.clients:
             self.clients.discard(client)
+            # the kernel may be the first to find it out: TCP_USER_TIMEOUT
+            was_given_up = isinstance(client.mailbox.stream.error, TimeoutError)
+            self.slow_clients += was_given_up and not client.is_cut
             self._sent += client.mailbox.sent_frames
             self.addresses[client.address] -= 1
             if not self.addresses[client.address]:
@@ -310,6 +315,9 @@ class Live:
     async def _cut_slow(self, since: float) -> None:
         slow = {m for m in self.blocked if m.blocked_since is not None and m.blocked_since < since}
         for client in [client for client in self.clients if client.mailbox in slow] if slow else []:
+            if client.is_cut or client not in self.clients:
+                continue  # it lingers, or went away while others were cut
+            client.is_cut = True
             self.slow_clients += 1
             client.mailbox.clear()
             client.hang_up(*SLOW)

@@ -88,7 +88,8 @@ async def ages(port, stop):
 async def test_a_thousand_that_never_read_cost_little_and_are_cut(
     descriptors, server_process, transport
 ):
-    server = server_process(CHATTY)
+    # the allocator that Python has outside of tests: memory is what is measured
+    server = server_process(CHATTY, environment={"PYTHONMALLOC": "default"})
     await asyncio.to_thread(server.start)
     process = psutil.Process(server.process.pid)
     stop = asyncio.Event()
@@ -97,25 +98,33 @@ async def test_a_thousand_that_never_read_cost_little_and_are_cut(
     is_events = transport == "sse"
     request, more = (EVENTS, b"") if is_events else (UPGRADE.format(""), SUBSCRIBE)
     crowd = await asyncio.to_thread(Crowd, server.port, 1000, request.encode(), more)
-    most, slowest_s, cut = 0, 0.0, 0
+    while (await asyncio.to_thread(viewers, server)) < 1001:
+        assert not healthy.done()
+    most, slowest_s = 0, 0.0
     deadline = time.monotonic() + 60
-    while cut < 1000 and time.monotonic() < deadline:
+    while (await asyncio.to_thread(viewers, server)) > 1 and time.monotonic() < deadline:
         began = time.monotonic()
         assert (await asyncio.to_thread(server.get, "/healthz"))["status"] == "ok"
         slowest_s = max(slowest_s, time.monotonic() - began)
-        text = await asyncio.to_thread(metrics, server)
-        cut = int(text["labmon_live_slow_clients_total"])
         most = max(most, process.memory_info().rss - before)
         assert not healthy.done()
         await asyncio.wait([healthy], timeout=0.25)
+    told = await asyncio.to_thread(metrics, server)
+    cut = int(told["labmon_live_slow_clients_total"])
     stop.set()
     found = sorted(await healthy)
     crowd.close()
     print(f"{cut} cut, +{most / 1e6:.0f} MB, p99 {1000 * found[len(found) * 99 // 100]:.0f} ms")
-    assert cut == 1000
+    assert int(told['labmon_live_clients{format="sse"}']) == 1
+    assert 900 <= cut <= 1000  # a ping that is not answered may be found before
     assert most < 100e6
     assert found[len(found) * 99 // 100] < 0.25
     assert slowest_s < 1.0
+
+
+def viewers(server):
+    told = metrics(server)
+    return sum(int(told[f'labmon_live_clients{{format="{each}"}}']) for each in ("sse", "json"))
 
 
 def metrics(server):
