@@ -107,13 +107,13 @@ def _lives(disk, durability, rounds, longest_s=0.0):
         yield life.acked, cut_s, found
 
 
-@pytest.mark.parametrize("rounds", [4, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.long)])
 def test_a_power_cut_takes_nothing_that_was_acknowledged(disk, rounds):
     for acked, _, found in _lives(disk, "full", rounds):
         check(found, _seqs(acked[-1][0]), _seqs(acked[-1][0] + 1000))
 
 
-@pytest.mark.parametrize("rounds", [2, pytest.param(50, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [1, pytest.param(50, marks=pytest.mark.long)])
 def test_relaxed_loses_the_last_seconds_and_nothing_else(disk, rounds):
     for acked, cut_s, found in _lives(disk, "relaxed", rounds, longest_s=3.0):
         report = judge(found, _seqs(acked[-1][0]), _seqs(acked[-1][0] + 1000))
