@@ -56,6 +56,8 @@ JOURNAL: Final = Table(
     },
     ("position",),
 )
+NEEDED: Final = (PROPERTIES, EPOCHS, STREAMS, STATES, JOURNAL, CURSORS)
+"""What a start reads."""
 OUTLINES: Final = Table(
     "blocks",
     {
