@@ -14,16 +14,17 @@ METHOD = """\
 In one file of each contender: 40 streams of {hours:g} h (10 Hz and 1 Hz, a time of its own for
 each datapoint) and one stream of {days:g} days at 1 Hz. The last five minutes came last and in
 small pieces, so that labmon has them unsealed in its head. Each question ends at a random time of
-the last minute; all contenders get the same ones, and every answer is compared with numpy on the
-raw data to 1e-12 (deviations to 1e-6: DuckDB's are not better where the noise is 1e-6 of 300).
-Warm: p50 (p95) over all rounds, ratios of p50 within each round. Cold: the store was just opened
-and its files were dropped from the memory of the system before; the median of the first answer.
-labmon computes totals from its minutes and the datapoints at both edges. SQLite: rows clustered by
-stream and time; DuckDB: rows in the order of import, answers by `fetchnumpy`."""
+the last minute; all contenders get the same ones, and the first answers of each round are compared
+with numpy on the raw data to 1e-12 (deviations to 1e-6: DuckDB's are not better where the noise is
+1e-6 of 300). Warm: p50 (p95) over all rounds, ratios of p50 within each round. Cold: the store was
+just opened and its files were dropped from the memory of the system before; the median of the
+first answer. labmon computes totals from its minutes and the datapoints at both edges. SQLite:
+rows clustered by stream and time; DuckDB: rows in the order of import, answers by `fetchnumpy`."""
 
 YEAR = len(PATHS)
 TAIL_S = 300
 MOST = 200
+CHECKED = 4
 GOALS_MS = {"raw": 0.2, "day": 0.5, "year": 0.5, "total": 1.0, "newest": 0.15}
 WORDS = {
     "raw": "the last 10 minutes of 10 Hz, raw",
@@ -142,11 +143,12 @@ class Questions:
 async def timed(store, questions, asked, budget_s):
     """Milliseconds of each answer, until the budget is spent; at least one."""
     took = []
-    for method, values in asked:
+    for place, (method, values) in enumerate(asked):
         start_s = time.perf_counter()
         answer = await getattr(store, method)(*values)
         took.append(1000 * (time.perf_counter() - start_s))
-        questions.check(method, values, answer)
+        if place < CHECKED:
+            questions.check(method, values, answer)
         if sum(took) > 1000 * budget_s:
             break
     return took

@@ -111,7 +111,7 @@ def report(name, method, body, chosen, *distributions):
     cores = os.cpu_count()
     text = (
         f"{today}, {cores} cores, {chosen.rounds} rounds in turn, medians (least-most);"
-        f" {versions(*distributions)}.\n{method}\n\n{body}"
+        f" {versions(*distributions)}.\n\n{method}\n\n{body}"
     )
     print(text)
     if chosen.write:
@@ -129,4 +129,4 @@ def replaced(page, name, text):
     _, closed, after = rest.partition(last)
     if not found or not closed:
         raise ValueError(f"the page has no place for {name}: {first} ... {last}")
-    return f"{before}{first}\n{text}\n{last}{after}"
+    return f"{before}{first}\n\n{text}\n\n{last}{after}"

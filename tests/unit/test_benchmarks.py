@@ -44,7 +44,7 @@ def test_mongodb_is_measured(monkeypatch, capsys):
 
 
 def test_a_table_replaces_only_what_stands_between_its_markers():
-    page = "before\n<!-- size: written by script/bench size -->\nold\n<!-- end of size -->\nafter\n"
+    page = "<!-- size: written by script/bench size -->\n\nold\n\n<!-- end of size -->\nafter\n"
     assert rounds.replaced(page, "size", "new") == page.replace("old", "new")
     with pytest.raises(ValueError, match="no place for ingest"):
         rounds.replaced(page, "ingest", "new")
