@@ -162,7 +162,7 @@ async def measured(chosen):
 
 
 def main():
-    chosen = arguments(__doc__, minutes=(60, 2), seconds=(300, 5), hours=(6, 0.2))
+    chosen = arguments(__doc__, minutes=(60, 2), seconds=(300, 5), hours=(3, 0.2))
     rows = asyncio.run(measured(chosen))
     head = ["thousand datapoints/s", "labmon", "SQLite rows", "DuckDB", "to SQLite", "to DuckDB"]
     method = METHOD.format(sync=number(sync_ms(chosen.folder)))

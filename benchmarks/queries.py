@@ -18,8 +18,8 @@ the last minute; all contenders get the same ones, and the first answers of each
 with numpy on the raw data to 1e-12 (deviations to 1e-6: DuckDB's are not better where the noise is
 1e-6 of 300). Warm: p50 (p95) over all rounds, ratios of p50 within each round. Cold: the store was
 just opened and its files were dropped from the memory of the system before; the median of the
-first answer. labmon computes totals from its minutes and the datapoints at both edges. SQLite:
-rows clustered by stream and time; DuckDB: rows in the order of import, answers by `fetchnumpy`."""
+first answer. SQLite: rows clustered by stream and time; DuckDB: rows in the order of import,
+answers by `fetchnumpy`."""
 
 YEAR = len(PATHS)
 TAIL_S = 300
