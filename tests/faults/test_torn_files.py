@@ -130,8 +130,8 @@ async def examine_rollups(streams, stream, number, granularity):
 
 
 @pytest.mark.parametrize("rounds", [14, pytest.param(150, marks=pytest.mark.long)])
-def test_a_damaged_copy_never_gives_a_wrong_value(tmp_path, rounds):
-    logging.getLogger("labmon").setLevel(logging.CRITICAL)
+def test_a_damaged_copy_never_gives_a_wrong_value(tmp_path, rounds, caplog):
+    caplog.set_level(logging.CRITICAL, "labmon")
     chance = dice()
     outcomes = {}
     for number, copy in enumerate(copy_live(tmp_path, rounds)):
