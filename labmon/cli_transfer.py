@@ -90,9 +90,7 @@ def export(
     TIME is now, -6h, -30d, ISO 8601 (UTC where no zone is given) or Unix seconds. Values are
     written so that `labmon import` gives back every bit, integers and qualities too.
     """
-    from labmon import timestamps
     from labmon.datastream.granularity import Granularity
-    from labmon.paths import Selection
     from labmon.transfer import files
     from labmon.transfer.exporting import Export
 
@@ -100,20 +98,15 @@ def export(
     with failures():
         kind = format_ or ("csv" if path is None else files.format_of(path))
     _need_pyarrow(kind)
-    now_ns = time.time_ns()
     try:
         wanted = Export(
             kind,
-            Selection(globs) if globs else None,
             granularity=Granularity.find(granularity),
             fields=None if fields is None else tuple(map(str.strip, fields.split(","))),
             is_long=is_long,
             is_plain=is_plain,
         )
-        if start is not None:
-            wanted = replace(wanted, start_ns=timestamps.parse(start, now_ns))
-        if end is not None:
-            wanted = replace(wanted, end_ns=timestamps.parse(end, now_ns))
+        wanted = _chosen(wanted, globs, start, end)
     except ValueError as error:
         fail(error)
     with failures():
@@ -121,6 +114,21 @@ def export(
     for note in notes:
         click.secho(note, fg="yellow", err=True)
     click.echo(f"{done.rows:,} rows written", err=True)
+
+
+def _chosen(wanted: Export, globs: tuple[str, ...], start: str | None, end: str | None) -> Export:
+    """With the streams and the span of time that were asked for."""
+    from labmon import timestamps
+    from labmon.paths import Selection
+
+    now_ns = time.time_ns()
+    if globs:
+        wanted = replace(wanted, selection=Selection(globs))
+    if start is not None:
+        wanted = replace(wanted, start_ns=timestamps.parse(start, now_ns))
+    if end is not None:
+        wanted = replace(wanted, end_ns=timestamps.parse(end, now_ns))
+    return wanted
 
 
 async def _export(
