@@ -15,6 +15,9 @@ from tests.conftest import ROOT
 from tests.faults.disks import Ext4
 from tests.faults.numbered import STREAMS, check, dice, judge, stored
 
+pytestmark = pytest.mark.long  # cuts the power of a loop device: minutes, and alone on the machine
+
+
 LOSES_S = 2.0
 """What `durability: relaxed` may lose: the last so many seconds, and some room for a slow disk."""
 
