@@ -108,9 +108,9 @@ def versions(*distributions):
 def report(name, method, body, chosen, *distributions):
     """Print a table with its circumstances, and put it into the page where that is asked for."""
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    cores = os.cpu_count()
+    rounds = f"{chosen.rounds} rounds in turn, medians (least-most)"
     text = (
-        f"{today}, {cores} cores, {chosen.rounds} rounds in turn, medians (least-most);"
+        f"{today}, {os.cpu_count()} cores, {rounds if chosen.rounds > 1 else 'one round'};"
         f" {versions(*distributions)}.\n\n{method}\n\n{body}"
     )
     print(text)
