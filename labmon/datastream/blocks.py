@@ -35,12 +35,13 @@ INLINE: Final = 4
 class BlockList:
     """The blocks of one stream at one granularity, by ordinal; never changed once made."""
 
-    __slots__ = ("from_ns", "outlines", "to_ns")
+    __slots__ = ("from_ns", "lengths", "outlines", "to_ns")
 
     def __init__(self, outlines: Sequence[BlockOutline]) -> None:
         self.outlines = outlines
         self.from_ns: NDArray[np.int64] = np.array([o.from_ns for o in outlines], np.int64)
         self.to_ns: NDArray[np.int64] = np.array([o.to_ns for o in outlines], np.int64)
+        self.lengths: NDArray[np.int64] = np.array([o.length for o in outlines], np.int64)
 
     def __len__(self) -> int:
         """How many blocks there are."""
@@ -50,6 +51,10 @@ class BlockList:
         """The blocks that reach into `start_ns <= t < end_ns`, where `to_ns` is inside."""
         which = np.flatnonzero((self.from_ns < end_ns) & (self.to_ns >= start_ns))
         return [self.outlines[i] for i in which.tolist()]
+
+    def rows_inside(self, start_ns: int, end_ns: int) -> int:
+        """How many rows the blocks have that lie wholly in `start_ns <= t < end_ns`."""
+        return int(self.lengths[(self.from_ns >= start_ns) & (self.to_ns < end_ns)].sum())
 
     def replaced(self, new: Iterable[BlockOutline], gone: Iterable[BlockKey] = ()) -> BlockList:
         """With other blocks added, and some removed."""

@@ -83,9 +83,7 @@ class RawData:
         inside = 0
         if start_ns <= stream.state.last_ns:
             found = await self._blocks.of(stream, "r")
-            for outline in found.overlapping(start_ns, end_ns):
-                if start_ns <= outline.from_ns and outline.to_ns < end_ns:
-                    inside += outline.length
+            inside = found.rows_inside(start_ns, end_ns)
         return inside <= limit and await self.count(stream, start_ns, end_ns) <= limit
 
     async def cuts(self, stream: Stream, start_ns: int, end_ns: int) -> list[int]:
