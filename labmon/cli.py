@@ -1,4 +1,4 @@
-"""The command `labmon`: serve, check, drivers, read.
+"""The command `labmon`: serve, check, drivers, read; the others stand in `cli_*.py`.
 
 What is heavy is imported inside the commands, so that `--help` is quick. The trap: names and texts
 come from the configuration and from instruments; they are printed as text, never as markup.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from labmon import __version__, cli_store, cli_transfer
+from labmon import __version__, cli_simulate, cli_store, cli_transfer
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -38,6 +38,7 @@ def main() -> None:
 
 cli_store.register(main)
 cli_transfer.register(main)
+cli_simulate.register(main)
 
 
 @main.command()

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import importlib
 import inspect
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import parse_qsl
 
+from labmon.device.signature import argument_descriptions, summary
 from labmon.device.simulated_fault import FAULT_OPTIONS, Cable, FaultySimulator
 from labmon.errors import ConfigError
 
@@ -38,6 +40,15 @@ class Simulator(Protocol):
         return b""
 
 
+@dataclass(frozen=True, slots=True)
+class Option:
+    """What may stand behind the name of a simulator, `?NAME=VALUE`."""
+
+    name: str
+    default: object
+    description: str = ""
+
+
 def register_simulator(name: str, factory: Callable[..., Simulator] | str) -> None:
     """Offer a simulator as `sim://NAME`.
 
@@ -55,6 +66,23 @@ def simulators() -> list[str]:
     return sorted(_factories)
 
 
+def describe_simulator(name: str) -> tuple[str, list[Option]]:
+    """What a simulator is, in a sentence, and its options.
+
+    Raises:
+        ConfigError: there is none of this name.
+    """
+    factory = _find(name)
+    doc = inspect.getdoc(factory) or ""
+    described = argument_descriptions(doc)
+    options = [
+        Option(each.name, each.default, described.get(each.name, ""))
+        for each in inspect.signature(factory).parameters.values()
+        if each.default is not each.empty
+    ]
+    return summary(doc), options
+
+
 def make_simulator(url: str) -> Simulator:
     """The simulator of `sim://NAME?option=value&...`; each call makes a new one.
 
@@ -68,7 +96,10 @@ def make_simulator(url: str) -> Simulator:
     options = dict(parse_qsl(query, keep_blank_values=True))
     fault_texts = {key: options.pop(key) for key in FAULT_OPTIONS if key in options}
     faults = _converted(FaultySimulator, fault_texts, url)
-    simulator = factory(**_converted(factory, options, url))
+    try:
+        simulator = factory(**_converted(factory, options, url))
+    except (ValueError, KeyError) as error:
+        raise ConfigError(f"{url}: there is no such simulator: {error}") from None
     if not faults:
         return simulator
     faulty = FaultySimulator(simulator, **faults)

@@ -50,6 +50,11 @@ class SimulatorServer(ABC):
         if self._thread.is_alive():
             self._thread.join()
 
+    def wait(self, timeout_s: float) -> bool:
+        """Whether it still serves after so long; it ends by itself once its port is unplugged."""
+        self._thread.join(timeout_s)
+        return self._thread.is_alive()
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -109,7 +114,8 @@ class TcpSimulatorServer(SimulatorServer):
             if readable(self._listener, TICK_S):
                 self._client = self._listener.accept()[0]
             else:
-                self._answer(b"")
+                with suppress(ConnectionResetError):  # unplugged; who comes later may find it back
+                    self._answer(b"")
             return
         try:
             data = b""
@@ -133,7 +139,11 @@ class PtySimulatorServer(SimulatorServer):
 
     Args:
         simulator: who answers.
-        link: a symbolic link to make, as udev makes `/dev/serial/by-id/...`; none where None.
+        link: a symbolic link to make, as udev makes `/dev/serial/by-id/...`; none where None. One
+            that stands there already is replaced, anything else is left alone.
+
+    Raises:
+        OSError: the link cannot be made.
     """
 
     def __init__(self, simulator: Simulator, link: Path | None = None) -> None:
@@ -147,8 +157,11 @@ class PtySimulatorServer(SimulatorServer):
         self._name = os.ttyname(self._theirs)
         self._link = link
         if link:
-            link.unlink(missing_ok=True)
-            link.symlink_to(self._name)
+            try:
+                self._make(link)
+            except OSError:
+                self._close_both()
+                raise
 
     @property
     def port(self) -> str:
@@ -164,8 +177,16 @@ class PtySimulatorServer(SimulatorServer):
         with suppress(BlockingIOError):
             del self._unsent[: os.write(self._ours, self._unsent)]
 
+    def _make(self, link: Path) -> None:
+        if link.is_symlink():  # of one that was killed
+            link.unlink()
+        link.symlink_to(self._name)
+
     def _shut(self) -> None:
-        if self._link:
-            self._link.unlink(missing_ok=True)
+        if self._link and self._link.is_symlink() and str(self._link.readlink()) == self._name:
+            self._link.unlink()  # else another made it its own meanwhile
+        self._close_both()
+
+    def _close_both(self) -> None:
         os.close(self._ours)
         os.close(self._theirs)

@@ -11,7 +11,9 @@ LOGIC = 100  # windows below are switches
 
 
 class AgilentWindow:
-    """The instrument; silent when another address is asked or the CRC is wrong.
+    """An IPCMini, 4UHV or turbo pump by Agilent.
+
+    Silent when another address is asked, or the CRC is wrong.
 
     Args:
         address: to which it listens.

@@ -17,7 +17,7 @@ _SET: Final = re.compile(r"\(param-set! '([\w:\-]+) (#t|#f|\"[^\"]*\"|[^\s()]+)\
 
 
 class Decof:
-    """The controller.
+    """A TOPTICA DLC pro with one laser.
 
     Args:
         has_wavelength: whether the laser has a motor that knows its wavelength.

@@ -15,7 +15,7 @@ CURRENT_A: Final = 2.6e-7
 
 
 class Gamma:
-    """The controller.
+    """An ion pump controller SPCe or MPCe by Gamma Vacuum.
 
     Args:
         address: to which it listens.

@@ -23,7 +23,7 @@ INPUTS: Final = {
 
 
 class LakeShore:
-    """The instrument.
+    """A Lake Shore monitor or controller; silent when it does not understand.
 
     Args:
         model: `218` or `331` to `350`.

@@ -12,7 +12,7 @@ DEAF_S: Final = 0.075
 
 
 class Leoni:
-    """The switch."""
+    """A fibre switch by Leoni with 16 outputs."""
 
     def __init__(self, outputs: int = 16, at: int = 3) -> None:
         self.outputs = outputs

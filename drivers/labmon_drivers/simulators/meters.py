@@ -46,7 +46,7 @@ class ScpiMeter:
 
 
 class Multimeter(ScpiMeter):
-    """A Keithley 2000.
+    """A multimeter Keithley 2000.
 
     Args:
         value: what it measures; 9.9E37 is an overflow.
@@ -71,7 +71,7 @@ class Multimeter(ScpiMeter):
 
 
 class PowerMeter(ScpiMeter):
-    """A PM100D with a silicon sensor, or a TSP01.
+    """A power meter PM100D by Thorlabs with a silicon sensor, and a logger TSP01 in one.
 
     Args:
         power: in W.

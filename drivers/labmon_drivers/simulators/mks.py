@@ -11,7 +11,7 @@ _REQUEST: Final = re.compile(r"@(\d{3})([A-Z]+)(\d?)([?!])(.*)")
 
 
 class Mks:
-    """The controller.
+    """A gauge controller 937A or 937B by MKS.
 
     Args:
         address: to which it listens, besides 254.

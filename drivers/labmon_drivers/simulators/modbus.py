@@ -26,7 +26,7 @@ class RefusedError(Exception):
 
 
 class Modbus:
-    """The controller.
+    """A heater's controller with two zones, over Modbus RTU or TCP.
 
     Args:
         framing: `rtu` or `tcp`.

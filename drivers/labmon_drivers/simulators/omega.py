@@ -6,7 +6,7 @@ from labmon_drivers.protocols.lines import LineSplitter
 
 
 class Omega:
-    """The meter.
+    """A panel meter of Omega's iSeries.
 
     Args:
         value: as it stands on the display; `?+999999` is an overflow.

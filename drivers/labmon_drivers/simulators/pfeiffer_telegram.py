@@ -29,7 +29,7 @@ GAUGE: Final = {"740": "231011", "303": "000000", "312": "010100", "349": "RPT01
 
 
 class PfeifferTelegram:
-    """The instrument.
+    """A turbo pump or gauge by Pfeiffer that speaks telegrams.
 
     Args:
         address: to which it listens.

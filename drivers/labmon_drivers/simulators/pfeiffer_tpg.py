@@ -19,7 +19,7 @@ MAX_PENDING: Final = 256
 
 
 class PfeifferTpg:
-    """The controller.
+    """A gauge controller TPG by Pfeiffer, or a MaxiGauge.
 
     Args:
         model: `TPG 262` and so on; 36x answer `AYT`, the MaxiGauge `TPG 256` has no `PRX`.

@@ -22,7 +22,7 @@ EXECUTION_ERROR: Final = 16
 
 
 class Scpi:
-    """The supply.
+    """A bench supply that measures its output, and speaks SCPI.
 
     Args:
         is_on: whether its output is on.

@@ -12,7 +12,7 @@ _QUERY: Final = re.compile(r'"([^"]+)\.PID\.setpoint\?"')
 
 
 class Srs:
-    """The controller."""
+    """A temperature controller PTC10 by SRS, with three inputs and a heater."""
 
     def __init__(self) -> None:
         self.values = {"Heater": "12.500", "In 3A": "25.013", "In 3B": "NaN", "Shield": "77.4"}

@@ -6,7 +6,7 @@ from labmon_drivers.protocols.lines import LineSplitter
 
 
 class Xgs600:
-    """The controller.
+    """A gauge controller XGS-600 by Agilent with three boards.
 
     Args:
         boards: two digits for each slot.
