@@ -7,6 +7,7 @@ other in its order, so that two commands to one instrument never change places.
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -150,7 +151,9 @@ def _parsed(request: object) -> _Call:
     if not isinstance(params, list | dict) and ("params" in request and params is not None):
         raise InvalidRequestError("params must be a list or an object")
     if "id" in request and not _is_id(request["id"]):
-        raise InvalidRequestError(f"id must be text of up to {MAX_TEXT} characters, a number, null")
+        raise InvalidRequestError(
+            f"id must be text of up to {MAX_TEXT} characters, a number of 64 bits, or null"
+        )
     key = request.get("idempotency_key")
     if "idempotency_key" in request and not _is_text(key):
         raise InvalidRequestError(f"idempotency_key must be text of 1 to {MAX_TEXT} characters")
@@ -162,9 +165,20 @@ def _is_text(value: object) -> bool:
 
 
 def _is_id(value: object) -> bool:
-    if isinstance(value, str):
-        return len(value) <= MAX_TEXT
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+    """Whether it can be sent back as it came."""
+    match value:
+        case None:
+            return True
+        case str():
+            return len(value) <= MAX_TEXT
+        case float():
+            return math.isfinite(value)
+        case bool():
+            return False
+        case int():
+            return -(2**63) <= value < 2**64
+        case _:
+            return False
 
 
 def _id_of(request: object) -> Any:

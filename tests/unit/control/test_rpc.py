@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 
 import orjson
 import pytest
@@ -54,6 +55,8 @@ async def test_a_command_without_parameters_needs_none(call, bench):
         ({"jsonrpc": "2.0", "method": "valve.beep", b"id": 1}, "is unknown"),
         ({"jsonrpc": "2.0", "method": "valve.beep", "id": True}, "id must be text"),
         ({"jsonrpc": "2.0", "method": "valve.beep", "id": [1]}, "id must be text"),
+        ({"jsonrpc": "2.0", "method": "valve.beep", "id": 2**64}, "a number of 64 bits"),
+        ({"jsonrpc": "2.0", "method": "valve.beep", "id": math.inf}, "a number of 64 bits"),
         ({"jsonrpc": "2.0", "method": "valve.beep", "idempotency_key": 5}, "idempotency_key must"),
         ({"jsonrpc": "2.0", "method": "valve.beep", "idempotency_key": ""}, "idempotency_key must"),
         ([], "a batch has 1 to 50 requests, not 0"),
