@@ -155,7 +155,7 @@ async def test_large_nonsense_does_not_hold_up_the_loop(node):
     headers = {"Content-Type": "application/json"}
     bodies = [b"[" + b"[]," * 1_000_000 + b"[]]", b"[" * 4_000_000]
     bodies += [
-        b"[" + b'{"stream":"a/b","value":1},' * 100_000 + b"1]",
+        b"[" + b'{"stream":"a/b","value":1},' * 50_000 + b"1]",
         b"[" + b"9" * 4_000_000 + b"]",
     ]
     lags = []
@@ -168,7 +168,7 @@ async def test_large_nonsense_does_not_hold_up_the_loop(node):
             lags.append(loop.time() - due_at)
 
     watching = asyncio.create_task(watch())
-    for body in bodies:
+    for body in bodies * 8:
         response = await node.fetch("/api/v1/append", "POST", body, headers=headers)
         assert response.code in {400, 413}
     watching.cancel()
