@@ -16,9 +16,22 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+
+
+def pytest_configure(config):
+    """Properties: the same examples in each quick run, new ones in a long one; slow is no fault."""
+    settings.register_profile(
+        "labmon",
+        deadline=None,
+        derandomize=bool(config.option.markexpr),
+        max_examples=60,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    settings.load_profile("labmon")
 
 
 def until(condition, timeout_s=10.0, what="the condition"):
