@@ -37,7 +37,8 @@ def replaced(path: Path, *, force: bool = False) -> Iterator[Path]:
         yield part
         _sync(part, os.O_RDWR)
         part.replace(path)
-        _sync(path.parent, os.O_RDONLY)
+        if os.name != "nt":  # where no folder can be opened
+            _sync(path.parent, os.O_RDONLY)
     finally:
         for ending in _ENDINGS:
             part.with_name(part.name + ending).unlink(missing_ok=True)

@@ -193,6 +193,8 @@ def put(new: Path, path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
+    if os.name == "nt":  # where no folder can be opened
+        return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -209,7 +211,7 @@ def _check_schema(connection: sqlite3.Connection) -> None:
 def sync_wal(path: Path) -> None:
     """Sync what was committed; the WAL may be opened beside SQLite, which has no locks on it."""
     try:
-        descriptor = os.open(path.with_name(f"{path.name}-wal"), os.O_RDONLY)
+        descriptor = os.open(path.with_name(f"{path.name}-wal"), os.O_RDWR)
     except FileNotFoundError:  # all of it stands in the database
         return
     try:
