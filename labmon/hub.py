@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from labmon.paths import Selection
-    from labmon.reading import Batch
+    from labmon.reading import AnyBatch
 
 RECENT_READINGS: Final = 20_000
 """How many readings the hub keeps for clients that resume; the journal has the older ones."""
@@ -44,7 +44,7 @@ class Taken:
         skipped: how many readings of each path were lost since the last time.
     """
 
-    batches: list[Batch] = field(default_factory=list["Batch"])
+    batches: list[AnyBatch] = field(default_factory=list["AnyBatch"])
     events: list[Event] = field(default_factory=list[Event])
     skipped: Counter[str] = field(default_factory=Counter[str])
 
@@ -58,22 +58,24 @@ class Subscription:
     def __init__(self, selection: Selection, limit_readings: int) -> None:
         self.selection = selection
         self._limit = limit_readings
-        self._batches: deque[Batch] = deque()
+        self._batches: deque[AnyBatch] = deque()
         self._events: list[Event] = []
         self._held = 0
         self._skipped: Counter[str] = Counter()
         self._ready = asyncio.Event()
 
-    def offer(self, batch: Batch) -> None:
+    def offer(self, batch: AnyBatch) -> None:
         """Queue a batch if any of its paths is selected; never blocks."""
         if self.selection.indexes(batch.paths) == ():
             return
         self._batches.append(batch)
-        self._held += len(batch)
+        self._held += batch.weight
         while self._held > self._limit and len(self._batches) > 1:
             lost = self._batches.popleft()
-            self._held -= len(lost)
-            self._skipped.update(path for path in lost.paths if path in self.selection)
+            self._held -= lost.weight
+            for path in lost.paths:
+                if path in self.selection:
+                    self._skipped[path] += len(lost) // len(lost.paths)
         self._ready.set()
 
     def offer_event(self, event: Event) -> None:
@@ -106,17 +108,17 @@ class Hub:
         record: takes every batch, at once and without loss: the recorder.
     """
 
-    def __init__(self, node: str, epoch: int, record: Callable[[Batch], None]) -> None:
+    def __init__(self, node: str, epoch: int, record: Callable[[AnyBatch], None]) -> None:
         self.node = node
         self.epoch = epoch
         self.last_seq = 0
         """Number of the newest reading."""
         self._record = record
         self._subscriptions: set[Subscription] = set()
-        self._recent: deque[Batch] = deque()
+        self._recent: deque[AnyBatch] = deque()
         self._recent_readings = 0
 
-    def publish(self, batch: Batch) -> Batch:
+    def publish(self, batch: AnyBatch) -> AnyBatch:
         """Number a batch, record it and offer it to every subscription; returns it numbered."""
         batch = batch.numbered(self.last_seq + 1)
         self.last_seq = batch.last_seq
@@ -141,7 +143,7 @@ class Hub:
         """Forget a mailbox; one that is not there is no error."""
         self._subscriptions.discard(subscription)
 
-    def since(self, seq: int) -> list[Batch] | None:
+    def since(self, seq: int) -> list[AnyBatch] | None:
         """The batches of this epoch after `seq`; None where memory does not go back so far."""
         if seq >= self.last_seq:
             return []
@@ -149,8 +151,8 @@ class Hub:
             return None
         return [batch for batch in self._recent if batch.last_seq > seq]
 
-    def _remember(self, batch: Batch) -> None:
+    def _remember(self, batch: AnyBatch) -> None:
         self._recent.append(batch)
-        self._recent_readings += len(batch)
+        self._recent_readings += batch.weight
         while self._recent_readings > RECENT_READINGS and len(self._recent) > 1:
-            self._recent_readings -= len(self._recent.popleft())
+            self._recent_readings -= self._recent.popleft().weight

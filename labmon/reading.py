@@ -7,10 +7,15 @@ and only the reader can judge it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
 
 
 Value = float | int | str | bool | dict[str, Any] | list[Any] | None
@@ -161,6 +166,11 @@ class Batch:
         """Number of the last reading."""
         return self.seq + len(self.paths) - 1
 
+    @property
+    def weight(self) -> int:
+        """What it takes of a bounded queue, in readings."""
+        return len(self.paths)
+
     def numbered(self, seq: int) -> Batch:
         """The same batch, its first reading numbered `seq`."""
         return replace(self, seq=seq)
@@ -169,3 +179,96 @@ class Batch:
         """One object per reading: for edges and tests, not for the way of a reading."""
         for path, value, quality in zip(self.paths, self.values, self.qualities, strict=True):
             yield Reading(path, self.time_ns, value, quality)
+
+
+class Band(NamedTuple):
+    """What an array looks like from afar; None where it has no good number."""
+
+    minimum: float | int | None
+    maximum: float | int | None
+    mean: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayBatch:
+    """Samples of one channel as columns, of one poll of a fast instrument: one unit on its way.
+
+    Each sample is a reading with a number of its own, but nobody cuts an array: it is recorded,
+    resumed and told as a whole, so no cursor points into it.
+
+    Attributes:
+        source: the device.
+        paths: one path, in a tuple as that of a `Batch`.
+        times_ns: int64 nanoseconds UTC, ascending; at least one.
+        values: float64, NaN for none, or int64; as many.
+        qualities: uint8, as many; None: all are ok.
+        seq: number of the first sample, given by the hub; sample i has `seq + i`. 0: not yet.
+    """
+
+    source: str
+    paths: tuple[str]
+    times_ns: NDArray[np.int64]
+    values: NDArray[np.float64] | NDArray[np.int64]
+    qualities: NDArray[np.uint8] | None = None
+    seq: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse columns of different length, and none at all."""
+        count = len(self.times_ns)
+        lengths = {
+            count,
+            len(self.values),
+            count if self.qualities is None else len(self.qualities),
+        }
+        if len(lengths) > 1 or not count:
+            raise ValueError(f"the columns of an array of {self.paths[0]} are not equally long")
+
+    def __len__(self) -> int:
+        """How many samples there are."""
+        return len(self.times_ns)
+
+    @property
+    def time_ns(self) -> int:
+        """Time of the first sample."""
+        return int(self.times_ns[0])
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the last sample."""
+        return self.seq + len(self.times_ns) - 1
+
+    @property
+    def weight(self) -> int:
+        """What it takes of a bounded queue, in readings: four samples take as much as one."""
+        return 1 + len(self.times_ns) // 4
+
+    @property
+    def newest(self) -> Reading:
+        """The last sample as a reading."""
+        value: float | int = self.values[-1].item()
+        quality = 0 if self.qualities is None else int(self.qualities[-1])
+        return Reading(
+            self.paths[0],
+            int(self.times_ns[-1]),
+            None if value != value else value,
+            quality,
+        )
+
+    @cached_property
+    def band(self) -> Band:
+        """Minimum, maximum and mean of the good numbers."""
+        good = self.values
+        if self.qualities is not None and self.qualities.any():
+            good = good[np.isin(self.qualities & Quality.CODE_MASK, (Quality.OK, Quality.LIMIT))]
+        good = good[np.isfinite(good)]
+        if not len(good):
+            return Band(None, None, None)
+        return Band(good.min().item(), good.max().item(), float(good.mean()))
+
+    def numbered(self, seq: int) -> ArrayBatch:
+        """The same array, its first sample numbered `seq`."""
+        return replace(self, seq=seq)
+
+
+AnyBatch = Batch | ArrayBatch
+"""What travels from the devices to the recorder and to live clients."""

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from labmon.datastream.exceptions import DatastreamException
 from labmon.datastream.granularity import Granularity
-from labmon.reading import Batch, Channel
+from labmon.reading import ArrayBatch, Batch, Channel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from labmon.datastream.api import Datastream, Rejection
-    from labmon.reading import Value
+    from labmon.reading import AnyBatch, Value
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +41,9 @@ class Recorder:
     def __init__(self, datastream: Datastream, spool_bytes: int = 64 << 20) -> None:
         self._datastream = datastream
         self._limit = spool_bytes // READING_BYTES
-        self._waiting: deque[Batch] = deque()
+        self._waiting: deque[AnyBatch] = deque()
         self._waiting_readings = 0
+        self._waiting_weight = 0
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -68,16 +69,21 @@ class Recorder:
         """Start the one task that writes."""
         self._task = asyncio.create_task(self._write(), name="recorder")
 
-    def record(self, batch: Batch) -> None:
+    def record(self, batch: AnyBatch) -> None:
         """Take a batch from the hub; never waits, keeps the order."""
         self._waiting.append(batch)
         self._waiting_readings += len(batch)
+        self._waiting_weight += batch.weight
         self._idle.clear()
         self._wake.set()
-        while self._waiting_readings > self._limit and len(self._waiting) > 1:
-            lost = self._waiting.popleft()
-            self._waiting_readings -= len(lost)
-            self._dropped += len(lost)
+        while self._waiting_weight > self._limit and len(self._waiting) > 1:
+            self._dropped += len(self._take_first())
+
+    def _take_first(self) -> AnyBatch:
+        batch = self._waiting.popleft()
+        self._waiting_readings -= len(batch)
+        self._waiting_weight -= batch.weight
+        return batch
 
     async def flush(self) -> None:
         """Wait until everything recorded before is durable."""
@@ -144,7 +150,7 @@ class Recorder:
             self._wake.clear()
             self._idle.set()
 
-    async def _append(self, batch: Batch) -> None:
+    async def _append(self, batch: AnyBatch) -> None:
         try:
             if batch.paths not in self._known:
                 await self._ensure_all(batch)
@@ -160,11 +166,10 @@ class Recorder:
                 self.refused[rejection.path] = rejection.reason
                 log.error("%s is not recorded: %s", rejection.path, rejection.reason)
         if self._waiting and self._waiting[0] is batch:  # not dropped meanwhile
-            self._waiting.popleft()
-            self._waiting_readings -= len(batch)
+            self._take_first()
         self.recorded_readings += len(batch) - len(rejected)
 
-    async def _ensure_all(self, batch: Batch) -> None:
+    async def _ensure_all(self, batch: AnyBatch) -> None:
         for path, value in _unknown(self._datastream, batch):
             await self.ensure(path, value)
         if len(self._known) > 10_000:
@@ -172,16 +177,19 @@ class Recorder:
         self._known.add(batch.paths)
 
 
-def _unknown(datastream: Datastream, batch: Batch) -> Iterable[tuple[str, Value]]:
-    for path, value in zip(batch.paths, batch.values, strict=True):
+def _unknown(datastream: Datastream, batch: AnyBatch) -> Iterable[tuple[str, Value]]:
+    values = (None,) if isinstance(batch, ArrayBatch) else batch.values
+    for path, value in zip(batch.paths, values, strict=True):
         if datastream.stream_id(path) is None:
             yield path, value
 
 
-def _recordable(batch: Batch, blocked: set[str]) -> Iterator[Batch]:
+def _recordable(batch: AnyBatch, blocked: set[str]) -> Iterator[AnyBatch]:
     """The batch without the blocked paths: the runs between them, each reading with its number."""
     if blocked.isdisjoint(batch.paths):
         yield batch
+        return
+    if isinstance(batch, ArrayBatch):
         return
     start = 0
     for end, path in enumerate((*batch.paths, None)):

@@ -21,7 +21,7 @@ from labmon.datastream.query import answered_granularity, make_range
 from labmon.datastream.stream_api import StreamApi
 from labmon.datastream.tail import JournalTail
 from labmon.datastream.times import to_ns
-from labmon.reading import Quality
+from labmon.reading import ArrayBatch, Quality
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from labmon.datastream.granularity import Granularity
     from labmon.datastream.lazy import Datapoints
     from labmon.datastream.times import Timestamp
-    from labmon.reading import Batch, Value
+    from labmon.reading import AnyBatch, Value
 
 __all__ = ["Datastream", "Followed", "Graph", "JournalTail", "Rejection", "Revised"]
 
@@ -137,16 +137,19 @@ class Datastream(StreamApi):
         else:
             await self._engine.import_columns(stream, columns)
 
-    async def append_batch(self, batch: Batch) -> tuple[Rejection, ...]:
-        """Append the readings of one poll; never suspends.
+    async def append_batch(self, batch: AnyBatch) -> tuple[Rejection, ...]:
+        """Append the readings of one poll, or an array of samples; never suspends.
 
         Args:
-            batch: its paths name streams; late readings are taken, flagged and sorted in.
+            batch: its paths name streams; late readings are taken, flagged and sorted in. An array
+                goes through the journal, so that live clients can resume behind it.
 
         Returns:
-            The readings that were not taken, and why.
+            The readings that were not taken, and why; an array is refused as a whole.
         """
         self._engine.check_writable()
+        if isinstance(batch, ArrayBatch):
+            return self._engine.appender.samples(batch)
         return self._engine.appender.batch(batch)
 
     async def commit(self) -> None:

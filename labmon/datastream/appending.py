@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from labmon.datastream.catalogue import Catalogue
     from labmon.datastream.journal import Journal
     from labmon.datastream.stream import Stream
-    from labmon.reading import Batch, Value
+    from labmon.reading import AnyBatch, ArrayBatch, Batch, Value
 
 log = logging.getLogger(__name__)
 
@@ -104,6 +104,25 @@ class Appender:
         self._journal.add(shape.numbers, time_ns, values, qualities, seqs)
         return ()
 
+    def samples(self, batch: ArrayBatch) -> tuple[Rejection, ...]:
+        """Take an array of samples through the journal, all of it or nothing."""
+        shape = self._shape(batch.paths)
+        seqs = self._seqs(batch.seq, len(batch))
+        if self._is_full():
+            return self._drop(batch, shape)
+        stream, path = shape.streams[0], batch.paths[0]
+        try:
+            _check(stream, path, None)
+            assert stream is not None
+            columns = array_columns(stream, batch.times_ns, batch.values, batch.qualities)
+        except (DatastreamException, ValueError) as error:
+            return (Rejection(0, path, str(error)),)
+        if columns.t[0] < stream.latest_ns:
+            columns = columns.marked(columns.t < stream.latest_ns, Quality.LATE)
+        stream.extend(columns)
+        self._journal.add_array(stream.number, columns, seqs)
+        return ()
+
     def _shape(self, paths: tuple[str, ...]) -> Shape:
         if self._shapes_version != self._catalogue.version or len(self._shapes) > SHAPES:
             self._shapes.clear()
@@ -170,7 +189,7 @@ class Appender:
             return False
         return True
 
-    def _drop(self, batch: Batch, shape: Shape) -> tuple[Rejection, ...]:
+    def _drop(self, batch: AnyBatch, shape: Shape) -> tuple[Rejection, ...]:
         """Count what there is no room for; the first one of each stream leaves a null behind."""
         if not self._dropping:
             log.error("the store is away for too long: readings are dropped from now on")

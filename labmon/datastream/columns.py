@@ -102,6 +102,12 @@ class Columns:
             None if self.quality is None else self.quality[which],
         )
 
+    def marked(self, which: NDArray[np.bool_], flag: int) -> Columns:
+        """The same with a flag in the quality of some of the datapoints."""
+        quality = self.qualities().copy()
+        quality[which] |= flag
+        return Columns(self.t, self.v, self.valid, quality)
+
     def between(self, start_ns: int, end_ns: int) -> Columns:
         """The datapoints with `start_ns <= t < end_ns`, sharing memory."""
         first, last = np.searchsorted(self.t, np.array([start_ns, end_ns]))

@@ -75,6 +75,23 @@ class JournalValues:
         others = [value for value, kind in zip(values, kinds, strict=True) if kind == OTHER]
         return cls(v, column, others)
 
+    @classmethod
+    def concatenate(cls, parts: Sequence[JournalValues]) -> JournalValues:
+        """One run of several, in this order."""
+        v = np.concatenate([part.v for part in parts])
+        if all(part.kinds is None for part in parts):
+            return cls(v)
+        kinds = [
+            np.full(len(part.v), FLOAT, np.uint8) if part.kinds is None else part.kinds
+            for part in parts
+        ]
+        return cls(v, np.concatenate(kinds), [value for part in parts for value in part.others])
+
+    def array(self, first: int, end: int) -> NDArray[np.float64] | NDArray[np.int64]:
+        """The values of an array of samples, which are all floats or all integers."""
+        is_int = self.kinds is not None and self.kinds[first] == INT
+        return self.v[first:end].view(np.int64) if is_int else self.v[first:end]
+
     def unpack(self) -> list[Any]:
         """The Python values, None for null."""
         values: list[Any] = self.v.tolist()

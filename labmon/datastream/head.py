@@ -72,7 +72,7 @@ class Head:
             self._fold()
 
     def extend(self, columns: AnyColumns) -> None:
-        """Take many datapoints in the order of time, none of them before the newest."""
+        """Take many datapoints in the order of time; see `is_in_order` for late ones."""
         self._fold()
         self._parts.append(columns)
         self._folded += len(columns)

@@ -13,14 +13,15 @@ import random
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, pairwise, repeat
+from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from labmon.datastream.backends.base import COMMIT_ENTRY, Change, EntryKey, EntryRow
-from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
+from labmon.datastream.entry import JournalEntry, encode_entry
 from labmon.datastream.exceptions import StoreError
+from labmon.datastream.open_entry import OpenEntry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labmon.datastream.backends.base import Backend
+    from labmon.datastream.columns import Columns
 
 log = logging.getLogger(__name__)
 
@@ -55,25 +57,6 @@ class Waiting:
     streams: list[int] = field(default_factory=list[int])
 
 
-@dataclass(slots=True)
-class Open:
-    """The entry that is being filled: runs of readings in order of arrival.
-
-    Attributes:
-        seqs, streams: of each run: its numbers, and the streams of its readings.
-        times, lengths: for so many readings, one time.
-        values, qualities: of each reading.
-    """
-
-    seqs: list[Sequence[int]] = field(default_factory=list["Sequence[int]"])
-    streams: list[Sequence[int]] = field(default_factory=list["Sequence[int]"])
-    times: list[int] = field(default_factory=list[int])
-    lengths: list[int] = field(default_factory=list[int])
-    values: list[Any] = field(default_factory=list[Any])
-    qualities: bytearray = field(default_factory=bytearray)
-    weight: int = 0
-
-
 class Journal:
     """Groups what is appended into entries and writes them; on the event loop, with one task.
 
@@ -99,7 +82,7 @@ class Journal:
         self._interval_s = interval_s
         self._readings = readings
         self._ordinal = ordinal
-        self._open = Open()
+        self._open = OpenEntry()
         self._queue: deque[Waiting] = deque()
         self._queued_bytes = 0
         self._number = 0
@@ -124,7 +107,7 @@ class Journal:
     @property
     def pending_readings(self) -> int:
         """Readings that wait to become durable."""
-        return len(self._open.values) + sum(waiting.readings for waiting in self._queue)
+        return len(self._open) + sum(waiting.readings for waiting in self._queue)
 
     def start(self, epoch: int) -> None:
         """Start the task that writes, for an epoch that is durable."""
@@ -160,7 +143,7 @@ class Journal:
         opened.lengths.append(len(streams))
         opened.values.extend(values)
         opened.qualities += qualities
-        self._added(len(streams), weight)
+        self._added(len(streams), len(streams) * READING_BYTES + weight)
 
     def add_columns(
         self,
@@ -179,7 +162,13 @@ class Journal:
         opened.lengths.extend(repeat(1, len(times)))
         opened.values.extend(values)
         opened.qualities += qualities
-        self._added(len(times), weight)
+        self._added(len(times), len(times) * READING_BYTES + weight)
+
+    def add_array(self, stream: int, columns: Columns, seqs: Sequence[int]) -> None:
+        """Take an array of samples of one stream, which its head has already entered."""
+        with self.together():
+            self._open.add_array(stream, columns, seqs)
+            self._added(len(columns), columns.nbytes)
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -192,8 +181,8 @@ class Journal:
 
     def _added(self, count: int, weight: int) -> None:
         opened = self._open
-        opened.weight += count * READING_BYTES + weight
-        waiting = len(opened.values)
+        opened.weight += weight
+        waiting = opened.count = opened.count + count
         if waiting >= ENTRY_READINGS and not self._is_held:
             self.close_entry()
         if waiting >= self._readings:
@@ -208,46 +197,27 @@ class Journal:
     def close_entry(self) -> None:
         """Queue the entry that is being filled; what is added later goes into the next one."""
         opened = self._open
-        if not opened.values:
+        if not len(opened):
             return
-        self._open = Open()
-        streams = np.fromiter(chain.from_iterable(opened.streams), np.uint32, len(opened.values))
+        self._open = OpenEntry()
+        columns = opened.columns()
         # a stream's datapoints in this entry are the last ones of its head
-        totals = np.bincount(streams)
+        totals = np.bincount(columns.streams)
         numbers = np.flatnonzero(totals)
         counts = totals[numbers]
         ordinals = [
             self._ordinal(number) - count
             for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
         ]
-        note = {"streams": numbers.tolist(), "ordinals": ordinals}
-        seqs = _numbers(opened.seqs, len(opened.values))
-        body = self._encode(opened, seqs, streams, note)
-        row = self.entry_row(COMMIT_ENTRY, body, seqs)
+        note = {"streams": numbers.tolist(), "ordinals": ordinals, **opened.note()}
+        body = encode_entry(JournalEntry(self._epoch, *columns, note))
+        row = self.entry_row(COMMIT_ENTRY, body, columns.seq)
         waiting = self._enqueue(Change(entries=[row]))
         waiting.streams = note["streams"]
-        waiting.readings = len(opened.values)
+        waiting.readings = len(opened)
         waiting.weight = len(row.body)
         waiting.last_seq = row.last_seq
         self._queued_bytes += waiting.weight
-
-    def _encode(
-        self, opened: Open, seqs: NDArray[np.int64], streams: NDArray[np.uint32], note: Any
-    ) -> bytes:
-        quality = None
-        if any(opened.qualities):
-            quality = np.frombuffer(bytes(opened.qualities), np.uint8)
-        return encode_entry(
-            JournalEntry(
-                self._epoch,
-                seqs,
-                streams,
-                np.repeat(np.array(opened.times, np.int64), opened.lengths),
-                JournalValues.pack(opened.values),
-                quality,
-                note,
-            )
-        )
 
     def entry_row(self, kind: int, body: bytes, seqs: NDArray[np.int64] | None = None) -> EntryRow:
         """A numbered row for an encoded entry."""
@@ -326,15 +296,6 @@ class Journal:
             waiting.done.set_result(None)
         if waiting.streams:
             self.on_durable(waiting.streams)
-
-
-def _numbers(runs: Sequence[Sequence[int]], count: int) -> NDArray[np.int64]:
-    """The numbers of readings as one column; mostly each run begins where the last one ended."""
-    if all(map(len, runs)) and runs[-1][-1] - runs[0][0] == count - 1:
-        is_range = all(type(run) is range for run in runs)
-        if is_range and all(one[-1] + 1 == next_[0] for one, next_ in pairwise(runs)):
-            return np.arange(runs[0][0], runs[0][0] + count)
-    return np.fromiter(chain.from_iterable(runs), np.int64, count)
 
 
 def _nobody(numbers: list[int]) -> None:

@@ -352,17 +352,19 @@ class Stream:
             follower.arrived()
 
     def extend(self, columns: Columns) -> None:
-        """Take datapoints in the order of time, none of them before the newest."""
+        """Take datapoints in the order of time; those before the newest count as late."""
         if not len(columns):
             return
         self._detach()
+        first_ns, last = int(columns.t[0]), columns[len(columns) - 1 :]
+        if first_ns < self._latest_ns:
+            self._head.is_in_order = False
         self._head.extend(columns)
-        last = columns[len(columns) - 1 :]
-        self._latest_ns = int(last.t[0])
-        self._latest_value = last.python_values()[0]
-        self._latest_quality = int(last.qualities()[0])
-        if self._earliest_ns < 0:
-            self._earliest_ns = int(columns.t[0])
+        if last.t[0] >= self._latest_ns:
+            self._latest_ns = int(last.t[0])
+            self._latest_value = last.python_values()[0]
+            self._latest_quality = int(last.qualities()[0])
+        self._earliest_ns = first_ns if self._earliest_ns < 0 else min(self._earliest_ns, first_ns)
         self._tell_followers()
 
     def rewind(self, state: SealState, head: Columns, time_ns: int) -> None:
