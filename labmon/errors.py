@@ -11,7 +11,8 @@
     ├── InstrumentError        the instrument: refused, nonsense, or a damaged answer
     │   ├── OfflineError           it is not connected now
     │   └── InstrumentTimeoutError it did not answer in time
-    └── StorageError           the store: full, damaged, locked, or of another version
+    └── StorageError           the store: away, damaged, locked, or of another version
+        └── StorageFullError       there is no room for more, on its disk or in memory
 
 Anything else that is raised is a bug of ours. `labmon.datastream.exceptions` has the branch of the
 time-series library, which stands alone.
@@ -75,4 +76,8 @@ class InstrumentTimeoutError(InstrumentError):
 
 
 class StorageError(LabmonError):
-    """The store is full, damaged, locked by another process, or of another version."""
+    """The store is away, damaged, locked by another process, or of another version."""
+
+
+class StorageFullError(StorageError):
+    """There is no room for more: the disk is full, or memory while the store is away."""

@@ -25,6 +25,8 @@
         ├── StoreLocked                    another process writes to this store
         ├── StoreReadOnly                  opened for reading only
         ├── StoreUnavailable               full or away; what waits is kept and tried again
+        │   └── StoreFull                  there is no room for more on its disk
+        ├── ChangeRefused                  the store will never take what was to be written
         ├── NewerSchema                    written by a later version
         └── NotADatastream                 the file is something else
 
@@ -40,7 +42,7 @@ The names are those of the Datastream API, so most do not end in Error.
 
 from __future__ import annotations
 
-from labmon.errors import LabmonError, StorageError
+from labmon.errors import LabmonError, StorageError, StorageFullError
 
 
 class DatastreamException(LabmonError):
@@ -143,6 +145,14 @@ class StoreReadOnly(StoreError):
 
 class StoreUnavailable(StoreError):
     """The store is full or away; what waits is kept, and written once it is back."""
+
+
+class StoreFull(StoreUnavailable, StorageFullError):
+    """There is no room for more where the store is; it goes on by itself once there is."""
+
+
+class ChangeRefused(StoreError):
+    """The store will never take what was to be written: a bug, or a rule of the database."""
 
 
 class NewerSchema(StoreError):

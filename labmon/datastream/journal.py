@@ -1,15 +1,14 @@
 """The journal: appended datapoints wait here shortly, and become durable in groups, in order.
 
-One task writes everything that the engine writes, one change after the other; a change that fails
-is tried again as it is, with growing pauses. The trap: nothing that was queued may overtake or be
-dropped, because entries, blocks and trims rely on the order in which they were submitted.
+One task writes everything that the engine writes, one change after the other, see `delivery`. The
+trap: nothing that was queued may overtake or be dropped, because entries, blocks and trims rely on
+the order in which they were submitted; only what the store will never take is set aside.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections import deque
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,9 +18,11 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from labmon.datastream.backends.base import COMMIT_ENTRY, Change, EntryKey, EntryRow
+from labmon.datastream.delivery import Delivery
 from labmon.datastream.entry import JournalEntry, encode_entry
-from labmon.datastream.exceptions import StoreError
+from labmon.datastream.exceptions import ChangeRefused, StoreError
 from labmon.datastream.open_entry import OpenEntry
+from labmon.datastream.refused import set_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,8 +38,6 @@ READING_BYTES: Final = 80
 """What a number that waits takes in memory, about."""
 ENTRY_READINGS: Final = 16_384
 """An entry is closed at so many, however long the store takes."""
-FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 30.0
 
 
 @dataclass(slots=True)
@@ -94,8 +93,7 @@ class Journal:
         """The last sequence number that is durable."""
         self.on_durable: Callable[[list[int]], None] = _nobody
         """Called with the numbers of the streams of which datapoints have become durable."""
-        self.last_error: str | None = None
-        self.is_healthy = True
+        self.delivery = Delivery(backend)
         self.entries: deque[EntryRow] = deque()
         """What stands in the journal, bodies left out; in the order of the keys."""
 
@@ -113,6 +111,13 @@ class Journal:
         """Start the task that writes, for an epoch that is durable."""
         self._epoch = epoch
         self._task = asyncio.create_task(self._run(), name="datastream-journal")
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """Nothing is recorded any more where the task ends by itself: that must not be silent."""
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.critical("nothing is recorded any more, a bug of labmon", exc_info=error)
+            self.delivery.fail(StoreError(f"a bug of labmon, start it again: {error!r}"))
 
     async def stop(self) -> None:
         """End the task; what waits is lost, so commit before."""
@@ -232,12 +237,14 @@ class Journal:
     def submit(self, change: Change) -> asyncio.Future[None]:
         """Write a change after everything that was appended or submitted before.
 
-        It is written even if whoever waits for it is cancelled.
+        It is written even if whoever waits for it is cancelled. The future raises ChangeRefused
+        where the store will never take it.
         """
         self.close_entry()
-        done = self._enqueue(change).done
+        done = asyncio.shield(self._enqueue(change).done)
+        done.add_done_callback(_heard)
         self._due.set()
-        return asyncio.shield(done)
+        return done
 
     def _enqueue(self, change: Change) -> Waiting:
         done = asyncio.get_running_loop().create_future()
@@ -246,11 +253,18 @@ class Journal:
         return waiting
 
     async def commit(self) -> None:
-        """Wait until everything that was added or submitted before is durable."""
+        """Wait until everything that was added or submitted before is durable.
+
+        Raises:
+            ChangeRefused: some of it will never be.
+        """
         self.close_entry()
         if self._queue:
+            refused = self.delivery.refused
             self._due.set()
             await asyncio.shield(self._queue[-1].done)
+            if self.delivery.refused != refused:
+                raise ChangeRefused("the store refused some of what was to be written before")
 
     async def _run(self) -> None:
         while True:
@@ -259,34 +273,28 @@ class Journal:
             self.close_entry()
             while self._queue:
                 waiting = self._queue[0]
-                await self._apply(waiting.change)
-                self._queue.popleft()
-                self._finish(waiting)
+                try:
+                    await self.delivery.apply(waiting.change)
+                except ChangeRefused as error:
+                    self._refuse(waiting, error)
+                else:
+                    self._finish(waiting)
 
-    async def _apply(self, change: Change) -> None:
-        pause_s = FIRST_PAUSE_S
-        while True:
-            try:
-                await self._backend.apply(change)
-            except (StoreError, OSError) as error:
-                self._failed(str(error))
-            else:
-                if not self.is_healthy:
-                    log.warning("the store takes data again")
-                self.is_healthy = True
-                self.last_error = None
-                return
-            await asyncio.sleep(pause_s * random.uniform(0.8, 1.2))
-            pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+    def _refuse(self, waiting: Waiting, error: ChangeRefused) -> None:
+        """Go on without a change; what it had of readings is kept in a file, and in the heads."""
+        self._taken(waiting)
+        kept = set_aside(self._backend.folder, waiting.change)
+        log.critical("%s; it was given up%s", error, f", {kept} has its readings" if kept else "")
+        if not waiting.done.done():
+            waiting.done.set_exception(error)
+            waiting.done.exception()  # whoever waits is told; where nobody does, the log was
 
-    def _failed(self, reason: str) -> None:
-        if self.is_healthy:  # said once; the recovery is said once more
-            log.error("the store takes no data, it waits in memory and is tried again: %s", reason)
-        self.is_healthy = False
-        self.last_error = reason
+    def _taken(self, waiting: Waiting) -> None:
+        self._queue.popleft()
+        self._queued_bytes -= waiting.weight
 
     def _finish(self, waiting: Waiting) -> None:
-        self._queued_bytes -= waiting.weight
+        self._taken(waiting)
         self.durable_seq = max(self.durable_seq, waiting.last_seq)
         removed = set(waiting.change.removed_entries)
         if removed:
@@ -296,6 +304,12 @@ class Journal:
             waiting.done.set_result(None)
         if waiting.streams:
             self.on_durable(waiting.streams)
+
+
+def _heard(done: asyncio.Future[None]) -> None:
+    """A refusal is in the log already, so nobody needs to wait for it."""
+    if not done.cancelled():
+        done.exception()
 
 
 def _nobody(numbers: list[int]) -> None:

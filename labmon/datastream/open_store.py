@@ -109,12 +109,18 @@ class OpenStore:
     @property
     def is_healthy(self) -> bool:
         """Whether the store took the last write."""
-        return self._engine.journal.is_healthy
+        return self._engine.journal.delivery.is_healthy
 
     @property
     def last_error(self) -> str | None:
         """Why the store did not take the last write; None: it did."""
-        return self._engine.journal.last_error
+        error = self._engine.journal.delivery.error
+        return None if error is None else str(error)
+
+    @property
+    def refused_changes(self) -> int:
+        """Changes that the store will never take, given up since the start; see the log."""
+        return self._engine.journal.delivery.refused
 
     @property
     def damage(self) -> list[str]:

@@ -18,7 +18,7 @@ import traceback
 from pathlib import Path
 
 from labmon import datastream
-from labmon.datastream import journal
+from labmon.datastream import delivery
 from labmon.datastream.exceptions import StoreError
 from labmon.datastream.upkeep import upkeep
 from labmon.reading import Batch
@@ -100,7 +100,7 @@ def look(folder, acked, say):
 
 
 def main(folder, kinds, count, error, first, step):
-    journal.FIRST_PAUSE_S = journal.LONGEST_PAUSE_S = 0.001  # type: ignore[misc]
+    delivery.FIRST_PAUSE_S = delivery.LONGEST_PAUSE_S = 0.001  # type: ignore[misc]
     for n in range(first, MOST, step):
         here = Path(folder) / f"n{n}"
         code, said = forked(lambda say, n=n, here=here: run(here, kinds, n, count, error, say))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
 SCHEMA_VERSION: Final = 1
 """Version of what is stored; a store with a newer one is refused and left as it is."""
@@ -141,9 +142,11 @@ class Backend(ABC):
     Attributes:
         restate: says again all that the engine knows; for a backend that goes on in a new place
             because its old one is damaged.
+        folder: where files that belong to the store may be put; None: it has none here.
     """
 
     restate: Callable[[], Change] | None = None
+    folder: Path | None = None
 
     @property
     def damage(self) -> list[str]:
@@ -172,6 +175,7 @@ class Backend(ABC):
         Raises:
             StoreUnavailable: full or away, or nobody knows what was written; the same change may be
                 applied again.
+            ChangeRefused: it was not written, and trying again will most likely not help.
         """
 
     @abstractmethod

@@ -19,6 +19,7 @@ from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
 from labmon.datastream.backends import mongodb_documents as documents
+from labmon.datastream.backends import mongodb_failures as failures
 from labmon.datastream.backends.base import (
     SCHEMA_VERSION,
     Backend,
@@ -256,5 +257,5 @@ class MongodbBackend(Backend):
         async with self._slots:
             try:
                 yield
-            except (PyMongoError, BSONError) as error:
-                raise StoreUnavailable(f"{self._place}: {error}") from error
+            except (PyMongoError, BSONError, OverflowError) as error:
+                raise failures.kind_of(error)(f"{self._place}: {error}") from error

@@ -28,7 +28,13 @@ from labmon.datastream.backends.base import (
 )
 from labmon.datastream.backends.filelock import FileLock
 from labmon.datastream.backends.sqlite_quarantine import Attic
-from labmon.datastream.exceptions import NotADatastream, StoreReadOnly, StoreUnavailable
+from labmon.datastream.exceptions import (
+    ChangeRefused,
+    NotADatastream,
+    StoreFull,
+    StoreReadOnly,
+    StoreUnavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,6 +65,7 @@ class SqliteBackend(Backend):
     def __init__(self, path: Path, *, is_relaxed: bool = False) -> None:
         path = path.resolve()  # by whatever name it is called: SQLite and the lock go by the file
         self._path = path
+        self.folder = path.parent
         self._is_relaxed = is_relaxed
         self._is_read_only = False
         self._lock = FileLock(path.with_name(path.name + ".lock"))
@@ -186,6 +193,10 @@ class SqliteBackend(Backend):
         except _DamagedFile as error:
             self._is_damaged = True
             log.error("%s", error)  # noqa: TRY400 - it is dealt with here
+        except ChangeRefused:
+            await self._run(self._reader, self._look)  # damaged indexes break rules, too
+            if not self._is_damaged:
+                raise
         if self._is_damaged:
             await self._begin_anew("pages are damaged")
             await self._run(self._writer, lambda: self._apply(change))
@@ -241,9 +252,11 @@ class SqliteBackend(Backend):
             connection.execute("COMMIT")
             if self._is_relaxed and change.epochs:  # an epoch must never come twice
                 schema.sync_wal(self._path)
-        except BaseException:
+        except BaseException as error:
             # never trust this connection again: a failed fsync may have lost what it thinks it has
             self._drop_write_connection()
+            if isinstance(error, sqlite3.Error) and rows.is_refusal(error):
+                raise ChangeRefused(f"{self._path}: {error}") from error
             raise
 
     async def read_outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
@@ -309,9 +322,9 @@ class SqliteBackend(Backend):
             raise StoreUnavailable(f"{self._path} is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(executor, work)
-        except (sqlite3.Error, UnicodeDecodeError) as error:
+        except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
             kind = _DamagedFile if rows.is_corrupt(error) else StoreUnavailable
-            reason = getattr(error, "sqlite_errorname", type(error).__name__)
-            raise kind(f"{self._path}: {error} ({reason})") from error
-        except OSError as error:
-            raise StoreUnavailable(f"{self._path}: {error}") from error
+            kind = StoreFull if rows.is_full(error) else kind
+            name = getattr(error, "sqlite_errorname", None)
+            said = f"{error} ({name})" if name else str(error)
+            raise kind(f"{self._path}: {said}") from error

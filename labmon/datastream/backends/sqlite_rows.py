@@ -7,6 +7,7 @@ another stream; and a damaged page ends a scan, so what lies behind it is read f
 
 from __future__ import annotations
 
+import errno
 import logging
 import sqlite3
 import zlib
@@ -79,6 +80,34 @@ def is_corrupt(error: BaseException) -> bool:
     code = getattr(error, "sqlite_errorcode", None) or 0
     is_damage = code & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
     return is_damage or isinstance(error, UnicodeDecodeError | schema.DamagedSchema)
+
+
+_REFUSALS: Final = frozenset(
+    {
+        sqlite3.SQLITE_ERROR,
+        sqlite3.SQLITE_TOOBIG,
+        sqlite3.SQLITE_CONSTRAINT,
+        sqlite3.SQLITE_MISMATCH,
+        sqlite3.SQLITE_MISUSE,
+        sqlite3.SQLITE_RANGE,
+    }
+)
+
+
+def is_refusal(error: sqlite3.Error) -> bool:
+    """Whether SQLite would say the same of this statement at any time."""
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # the module itself, before SQLite saw it: values of a wrong kind
+        return isinstance(error, sqlite3.InterfaceError | sqlite3.DataError)
+    return not is_corrupt(error) and code & 0xFF in _REFUSALS
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether there is no room for more on the disk."""
+    if isinstance(error, OSError):
+        return error.errno in {errno.ENOSPC, errno.EDQUOT}
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF == sqlite3.SQLITE_FULL
 
 
 class Reading:
