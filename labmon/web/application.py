@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from tornado.web import Application
 
 from labmon.web.append_api import Retries
-from labmon.web.assets import static_dir
+from labmon.web.assets import NotFoundHandler, static_dir
 from labmon.web.gate import Gate
-from labmon.web.handler import NotFoundHandler
 from labmon.web.live import Live
 from labmon.web.loop_lag import LoopLag
 from labmon.web.routes import API, FILES, SOCKETS

@@ -8,11 +8,15 @@ from __future__ import annotations
 import mimetypes
 from functools import cache
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tornado.web import StaticFileHandler
 
-from labmon.web.handler import GuardedHandler
+from labmon.web.handler import ApiHandler, GuardedHandler
+from labmon.web.problems import ProblemError
+
+if TYPE_CHECKING:
+    from labmon.web.operation import Operation
 
 _TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
@@ -68,3 +72,21 @@ class PageHandler(AssetHandler):
     def parse_url_path(self, url_path: str) -> str:
         """Always the one page."""
         return "index.html"
+
+
+class NotFoundHandler(ApiHandler):
+    """Every address that is not listed: the page says so to people, an error to programs."""
+
+    def _operation(self) -> Operation:
+        raise ProblemError(404, f"there is nothing at {self.request.path[:200]}")
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """The page with the status 404, where a browser asked for one."""
+        asks_for_page = "text/html" in self.request.headers.get("Accept", "")
+        if status_code != 404 or not asks_for_page or self.request.method != "GET":
+            super().write_error(status_code, **kwargs)
+            return
+        self.set_status(404)
+        self.set_header("Content-Type", _TYPES[".html"])
+        self.set_header("Cache-Control", "no-store")
+        self.finish((static_dir() / "index.html").read_bytes())

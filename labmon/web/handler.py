@@ -242,13 +242,6 @@ class ApiHandler(GuardedHandler):
         return ProblemError(413, f"a body here has at most {self.body_limit} bytes")
 
 
-class NotFoundHandler(ApiHandler):
-    """Every address that is not listed."""
-
-    def _operation(self) -> Operation:
-        raise ProblemError(404, f"there is nothing at {self.request.path[:200]}")
-
-
 def _reason(status: int) -> str:
     try:
         return HTTPStatus(status).phrase

@@ -360,6 +360,15 @@ async def test_unknown_addresses_and_methods(node):
         assert (await node.fetch("/api/v1/latest", method, b"")).code in {400, 405}
 
 
+async def test_a_browser_at_an_unknown_address_gets_the_page_that_says_so(node):
+    response = await node.fetch("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
+    assert response.code == 404
+    assert response.headers["Content-Type"].startswith("text/html")
+    assert response.body == (static_dir() / "index.html").read_bytes()
+    refused = await node.fetch("/nowhere", "POST", b"{}", headers={"Accept": "text/html"})
+    assert refused.headers["Content-Type"] == "application/json"
+
+
 async def test_every_call_is_described(node):
     document = await node.get("/openapi.json")
     assert document["openapi"] == "3.1.0"
