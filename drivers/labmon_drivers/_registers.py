@@ -19,6 +19,8 @@ from labmon_drivers._channels import ChannelSettings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from labmon.device import Channel
+
 NumberType = Literal["int16", "uint16", "int32", "uint32", "int64", "uint64", "float32", "float64"]
 Type = Literal[NumberType, "bool"]
 WordOrder = Literal["ABCD", "CDAB", "BADC", "DCBA"]
@@ -76,6 +78,10 @@ class RegisterChannel(ChannelSettings):
         if self.scale == 0:
             raise ValueError("scale cannot be 0")
         return self
+
+    def channel(self) -> Channel:
+        """What labmon is told of it."""
+        return super().channel().described(every_s=self.every_s)
 
     @property
     def is_bool(self) -> bool:

@@ -188,13 +188,23 @@ class Input:
         return range(1, len(self.ranges_ms) + 1)
 
 
-def describe(labels: Mapping[int, str], parts: Parts) -> dict[str, Channel]:
+def describe(labels: Mapping[int, str], parts: Parts, readbacks_s: float) -> dict[str, Channel]:
     """The channels of a wavemeter.
 
     Args:
         labels: of the lasers, by input; empty for none.
         parts: what it has.
+        readbacks_s: how often all but the results is asked for.
     """
+    readbacks = _environment(parts)
+    for n in labels:
+        readbacks |= _settings_of(n, parts)
+    return _results(labels, parts) | {
+        name: each.described(every_s=readbacks_s) for name, each in readbacks.items()
+    }
+
+
+def _results(labels: Mapping[int, str], parts: Parts) -> dict[str, Channel]:
     channels = {
         f"ch{n}": Channel("THz", f"optical frequency at input {n}", f"{n} {label}".strip(), 7)
         for n, label in labels.items()
@@ -205,6 +215,11 @@ def describe(labels: Mapping[int, str], parts: Parts) -> dict[str, Channel]:
         if parts.linewidth:
             text = f"linewidth at input {n}"
             channels[f"linewidth/ch{n}"] = Channel("THz", text, f"Linewidth {n}", 6)
+    return channels
+
+
+def _environment(parts: Parts) -> dict[str, Channel]:
+    channels: dict[str, Channel] = {}
     if parts.has_temperature:
         channels["temperature"] = Channel("°C", "inside the wavemeter", "Temperature", 2)
     if parts.has_pressure:
@@ -212,8 +227,6 @@ def describe(labels: Mapping[int, str], parts: Parts) -> dict[str, Channel]:
     channels["operation"] = Channel(
         description="whether it measures", label="Operation", kind="nominal", tile=False
     )
-    for n in labels:
-        channels |= _settings_of(n, parts)
     return channels
 
 

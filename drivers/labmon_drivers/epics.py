@@ -137,7 +137,7 @@ class Epics(Driver):
         self._by_record: dict[str, list[str]] = {}
         for name, channel in channels.items():
             self._by_record.setdefault(prefix + channel.record, []).append(name)
-        self.channels = {name: each.described(Facts()) for name, each in channels.items()}
+        self.channels = {name: self._channel(each, Facts()) for name, each in channels.items()}
         self.parameters = {
             name: self._parameter(name, each) for name, each in channels.items() if each.writable
         }
@@ -162,10 +162,13 @@ class Epics(Driver):
         self._records = records
         self._facts = {name: records.facts(name) for name in records.connected}
         self.channels = {
-            name: each.described(self._facts.get(self._prefix + each.record, Facts()))
+            name: self._channel(each, self._facts.get(self._prefix + each.record, Facts()))
             for name, each in self._described.items()
         }
         records.listen()
+
+    def _channel(self, channel: RecordChannel, facts: Facts) -> Channel:
+        return channel.described(facts).described(every_s=self._repeat_s)
 
     def disconnect(self) -> None:
         """Leave the records."""

@@ -107,7 +107,8 @@ class HighFinesse(Driver):
         self._inputs: dict[int, Input] = {}
         self._active: set[int] = set()
         self._times = EventTimes()
-        self.channels = describe(self._labels(MAX_INPUTS if inputs else INPUTS), self._parts)
+        labels = self._labels(MAX_INPUTS if inputs else INPUTS)
+        self.channels = describe(labels, self._parts, readbacks_s)
 
     @property
     def library(self) -> WlmLibrary:
@@ -153,7 +154,7 @@ class HighFinesse(Driver):
             raise InstrumentError(f"the wavemeter has {call.GetChannelsCount(0)} inputs only")
         first = next(iter(labels))
         self._parts.learn(library, first)
-        self.channels = describe(labels, self._parts)
+        self.channels = describe(labels, self._parts, self._readbacks_s)
         ranges = [library.exposure_range(ccd) for ccd in self._parts.cameras]
         self._inputs = {}
         for number in labels:

@@ -19,7 +19,7 @@ from labmon.device import (
     Value,
     command,
 )
-from labmon_drivers.protocols.scpi import MAX_ERRORS, column, parse_error, parse_number
+from labmon_drivers.protocols.scpi import MAX_ERRORS, parse_error, parse_number
 
 FunctionName = Literal[
     "voltage_dc",
@@ -102,7 +102,7 @@ class Keithley(LinkDriver):
 
     def poll(self) -> dict[str, Value]:
         """One measurement."""
-        return {self._name: parse_number(column(self.link.query(":READ?"), 1))}
+        return {self._name: parse_number(self.link.query(":READ?").split(",")[0])}
 
     @command
     def errors(self) -> list[str]:

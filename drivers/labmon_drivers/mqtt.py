@@ -195,7 +195,9 @@ class Mqtt(Driver):
         routes += [Route(e.topic, e.pointer, n, e) for n, e in readable.items() if e.topic]
         self._routes = Routes(routes, self._words)
         self.channels = {
-            name: each.channel().described(kind="nominal" if each.type == "text" else each.kind)
+            name: each.channel().described(
+                kind="nominal" if each.type == "text" else each.kind, every_s=self._tele_period_s
+            )
             for name, each in readable.items()
         }
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Annotated, Any, ClassVar, Literal, Unpack
-
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any, ClassVar, Literal, Unpack
 
 from labmon.device import (
     InstrumentError,
@@ -23,74 +21,19 @@ from labmon.device import (
 )
 from labmon.device.command import Command, Options
 from labmon.errors import BadRequestError
-from labmon_drivers._channels import ChannelSettings, StatusWords
-from labmon_drivers.protocols.scpi import MAX_ERRORS, column, filled, parse_error, parse_number
-
-
-class _Answer(ChannelSettings):
-    """A value within the answer to a query."""
-
-    query: str = Field(default="", description="What is asked; the same query is sent once a poll.")
-    column: Annotated[int, Field(ge=1)] = 1
-    pattern: str = Field(default="", description="A regular expression with one group, the value.")
-
-    def read(self, text: str, words: StatusWords) -> Value:
-        """The value in an answer.
-
-        Raises:
-            InstrumentError: it is not there.
-        """
-        if self.pattern:
-            match = re.search(self.pattern, text)
-            if match is None or match[1] is None:
-                raise InstrumentError(f"{text[:60]!r} does not match {self.pattern!r}")
-            text = match[1]
-        else:
-            text = column(text, self.column)
-        if self.kind == "nominal" or text in words:
-            return self.value(text, words)
-        number = parse_number(text)
-        return number if number.value is None else self.value(number.value)
-
-
-class ScpiChannel(_Answer):
-    """A channel that is asked for."""
-
-    every_s: Annotated[float, Field(ge=0)] = Field(
-        default=0.0, description="Least time between two queries; 0: with each poll."
-    )
-
-
-class ScpiParameter(_Answer):
-    """A quantity that can be set and is read back."""
-
-    write: str = Field(description="The command, with {value} or {value:.3f} in it.")
-    type: Literal["number", "integer", "boolean", "text"] = "number"
-    choices: list[str] = Field(default_factory=list, description="All that may be set.")
-    true_word: str = Field(default="1", description="How the instrument writes true.")
-    false_word: str = Field(default="0", description="How the instrument writes false.")
-    every_s: Annotated[float, Field(ge=0)] = Field(
-        default=10.0, description="Least time between two readings of the readback."
-    )
-    confirm: str = Field(default="", description="A question that the browser asks before.")
-
-
-class ScpiCommand(BaseModel):
-    """A named action: lines that are sent one after the other."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-    send: list[str]
-    description: str = ""
-    confirm: str = ""
+from labmon_drivers._channels import StatusWords
+from labmon_drivers._scpi_channels import ScpiChannel, ScpiCommand, ScpiParameter
+from labmon_drivers.protocols.scpi import MAX_ERRORS, filled, parse_error
+from labmon_drivers.protocols.scpi_answer import Answer, Answers
 
 
 class Scpi(LinkDriver):
     """An instrument with queries and commands in lines of text, described in the configuration.
 
     Args:
-        channels: by name: `query`, where in the answer (`column`, or `pattern` with one group),
-            how often (`every_s`), and as everywhere `unit`, `label`, `digits`, `scale`, `limits`.
+        channels: by name: `query`, where in the answer (`column`, or `pattern` with one group; of
+            a `block` or list what to `take`), how often (`every_s`), and as everywhere `unit`,
+            `label`, `digits`, `scale`, `limits`.
         parameters: what can be set, by name: `write`, `query`, `type`, `choices`, `limits`.
         actions: further commands, by name: the lines to `send`.
         start: lines that are sent after connecting.
@@ -149,16 +92,21 @@ class Scpi(LinkDriver):
     def poll(self) -> dict[str, Value]:
         """Ask what is due; a query that several channels share is sent once."""
         now_s = time.monotonic()
-        answers: dict[str, str] = {}
+        answers: dict[str, Answer] = {}
         values: dict[str, Value] = {}
         for name, channel in self._described.items():
             if now_s < self._due_s.get(name, now_s):
                 continue
             if channel.query not in answers:
-                answers[channel.query] = self.link.query(channel.query)
+                answers[channel.query] = self.ask(channel.query)
             values[name] = channel.read(answers[channel.query], self._words)
             self._due_s[name] = now_s + channel.every_s
         return values
+
+    def ask(self, query: str) -> Answer:
+        """The answer to a query; it may be longer than a line, and hold blocks of any bytes."""
+        request = query.encode("latin-1") + self.settings.sent_end
+        return self.link.exchange(request, Answers(self.settings.received_end).feed)
 
     def send(self, line: str) -> None:
         """Send a command and ask whether it was understood.
@@ -209,15 +157,15 @@ class Scpi(LinkDriver):
         Raises:
             InstrumentError: it is no value of its type.
         """
-        answer = self.link.query(settings.query)
+        answer = self.ask(settings.query)
         if settings.type == "text" or settings.choices:
-            return column(answer, settings.column)
+            return answer.word(settings.column)
         if settings.type != "boolean":
             number = settings.read(answer, self._words).value
             return (
                 int(number) if settings.type == "integer" and isinstance(number, float) else number
             )
-        word = column(answer, settings.column)
+        word = answer.word(settings.column)
         if word not in {settings.true_word, settings.false_word}:
             raise InstrumentError(f"{name} is {word[:40]!r}: neither true nor false")
         return word == settings.true_word

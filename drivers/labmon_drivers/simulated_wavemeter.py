@@ -218,6 +218,7 @@ def _channels(lasers: list[Laser]) -> dict[str, Channel]:
             label=f"Exposure {i}",
             digits=0,
             tile=False,
+            every_s=READBACKS_EVERY_S,
         )
     for i in range(1, CHANNELS + 1):
         channels[f"switcher/ch{i}"] = Channel(
@@ -225,5 +226,6 @@ def _channels(lasers: list[Laser]) -> dict[str, Channel]:
             label=f"Switch {i}",
             digits=0,
             tile=False,
+            every_s=READBACKS_EVERY_S,
         )
     return channels

@@ -53,18 +53,6 @@ def parse_error(text: str) -> str:
     return f"{int(match[1])} {(match[2] or '').strip().strip(chr(34))}".strip()
 
 
-def column(text: str, index: int) -> str:
-    """One of several values with commas between, counted from 1.
-
-    Raises:
-        InstrumentError: there are not so many.
-    """
-    cells = text.split(",")
-    if index > len(cells):
-        raise InstrumentError(f"{text[:60]!r} has {len(cells)} values, not {index}")
-    return cells[index - 1].strip().strip('"')
-
-
 def filled(template: str, value: Any) -> str:
     """A command with its value: `VOLT {value}`, `VOLT {value:.3f}`.
 

@@ -1,6 +1,7 @@
 """`sim://scpi`: a bench supply with a meter, for `driver: scpi`.
 
     *IDN?   MEAS:VOLT?   MEAS:CURR?   MEAS:ALL? (voltage,current,power)   SYST:ERR?
+    TRAC? (32 voltages of the last second as a block of float32)   TRAC:ASC? (the same as text)
     VOLT 5.0   VOLT?   CURR 0.5   CURR?   OUTP ON   OUTP?   *RST   *CLS   *ESR?
 
 The trap: it says nothing when it does not understand, but remembers it in the error queue.
@@ -8,7 +9,9 @@ The trap: it says nothing when it does not understand, but remembers it in the e
 
 from __future__ import annotations
 
+import math
 import random
+import struct
 from typing import Final
 
 from labmon_drivers.protocols.lines import LineSplitter
@@ -17,6 +20,7 @@ IDENTITY: Final = "LABMON,SIMULATED SUPPLY,12345,1.0"
 LIMITS: Final = {"VOLT": 30.0, "CURR": 3.0}
 LOAD_OHM: Final = 12.5
 MAX_ERRORS: Final = 20
+TRACE_POINTS: Final = 32
 COMMAND_ERROR: Final = 32
 EXECUTION_ERROR: Final = 16
 
@@ -46,17 +50,20 @@ class Scpi:
             for part in line.decode("latin-1").strip().split(";")
             if (answer := self._do(part.strip().upper()))
         ]
-        return (";".join(answers) + "\n").encode() if answers else b""
+        return b";".join(answers) + b"\n" if answers else b""
 
     def tick(self, now_s: float) -> bytes:
         """It says nothing by itself."""
         del now_s
         return b""
 
-    def _do(self, text: str) -> str:
+    def _do(self, text: str) -> bytes:
         header, _, argument = text.partition(" ")
+        if header == "TRAC?":
+            block = struct.pack(f">{TRACE_POINTS}f", *self._trace())
+            return f"#{len(str(len(block)))}{len(block)}".encode() + block
         if header.endswith("?"):
-            return self._answer(header)
+            return self._answer(header).encode()
         if header in LIMITS:
             self._set(header, argument)
         elif header == "OUTP" and argument in {"ON", "OFF", "1", "0"}:
@@ -67,7 +74,7 @@ class Scpi:
             self.errors.clear()
         elif header:
             self._fail('-113,"Undefined header"', COMMAND_ERROR)
-        return ""
+        return b""
 
     def _answer(self, header: str) -> str:
         volts, amperes = self._output()
@@ -76,6 +83,7 @@ class Scpi:
             "MEAS:VOLT?": f"{volts:+.6E}",
             "MEAS:CURR?": f"{amperes:+.6E}",
             "MEAS:ALL?": f"{volts:.4f},{amperes:.4f},{volts * amperes:.3f}",
+            "TRAC:ASC?": ",".join(f"{each:.5f}" for each in self._trace()),
             "VOLT?": f"{self.settings['VOLT']:.3f}",
             "CURR?": f"{self.settings['CURR']:.3f}",
             "OUTP?": "1" if self.is_on else "0",
@@ -104,6 +112,11 @@ class Scpi:
     def _fail(self, error: str, bit: int) -> None:
         self.event_status |= bit
         self.errors = [*self.errors, error][-MAX_ERRORS:]
+
+    def _trace(self) -> list[float]:
+        volts, _ = self._output()
+        ripple = 1e-3 * volts
+        return [volts + ripple * math.sin(2 * math.pi * i / 8) for i in range(TRACE_POINTS)]
 
     def _output(self) -> tuple[float, float]:
         if not self.is_on:

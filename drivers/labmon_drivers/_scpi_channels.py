@@ -1,0 +1,144 @@
+"""Channels, parameters and commands of `scpi`, as the configuration describes them.
+
+The trap: where a channel takes many numbers, some of them may be none (9.91E37): a mean is that of
+the others, a list has null in their place.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from statistics import fmean
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from labmon.device import InstrumentError, Quality, Value
+from labmon_drivers._channels import ChannelSettings, StatusWords
+from labmon_drivers.protocols.scpi import parse_number
+from labmon_drivers.protocols.scpi_answer import Answer, BlockType, numbers
+
+if TYPE_CHECKING:
+    from labmon.device import Channel
+
+MAX_LISTED: Final = 10_000
+_OF_MANY: Final = {"mean": fmean, "min": min, "max": max}
+
+
+class AnswerSettings(ChannelSettings):
+    """A value within the answer to a query."""
+
+    query: str = Field(default="", description="What is asked; the same query is sent once a poll.")
+    column: Annotated[int, Field(ge=1)] = 1
+    pattern: str = Field(default="", description="A regular expression with one group, the value.")
+    block: BlockType | None = Field(
+        default=None, description="What is in the block (`#nLLL...`) that stands at `column`."
+    )
+    byte_order: Literal["big", "little"] = Field(default="big", description="In the block.")
+    take: Literal["one", "all", "mean", "min", "max"] = Field(
+        default="one",
+        description="Of many numbers, those of a block or all cells from `column` on: the one at"
+        " `index`, or what they make together; `all` is recorded as a list.",
+    )
+    index: Annotated[int, Field(ge=1)] = Field(default=1, description="Of the number in a block.")
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AnswerSettings:
+        if self.pattern and (self.block is not None or self.take != "one"):
+            raise ValueError("pattern gives one value: it does not go with block or take")
+        return self
+
+    @property
+    def is_list(self) -> bool:
+        """Whether its value is a list, not a number or text."""
+        return self.take == "all"
+
+    def channel(self) -> Channel:
+        """What labmon is told of it."""
+        is_text = self.is_list or self.block == "text"
+        return super().channel().described(kind="nominal" if is_text else self.kind)
+
+    def read(self, answer: Answer, words: StatusWords) -> Value:
+        """The value in an answer.
+
+        Raises:
+            InstrumentError: it is not there.
+        """
+        if self.pattern:
+            match = re.search(self.pattern, answer.text)
+            if match is None or match[1] is None:
+                raise InstrumentError(f"{answer.text[:60]!r} does not match {self.pattern!r}")
+            return self._value(match[1], words)
+        if self.block == "text":
+            return Value(answer.word(self.column))
+        if self.block is None and self.take == "one":
+            return self._value(answer.word(self.column), words)
+        return self._of_many(self._many(answer, words))
+
+    def _value(self, text: str, words: StatusWords) -> Value:
+        if self.kind == "nominal" or text in words:
+            return self.value(text, words)
+        number = parse_number(text)
+        return number if number.value is None else self.value(number.value)
+
+    def _many(self, answer: Answer, words: StatusWords) -> list[Value]:
+        if self.block is None:
+            answer.cell(self.column)
+            places = range(self.column, len(answer.cells) + 1)
+            return [self._value(answer.word(place), words) for place in places]
+        cell = answer.cell(self.column)
+        if isinstance(cell, str):
+            raise InstrumentError(f"{cell[:60]!r} is no block")
+        found = numbers(cell, self.block, self.byte_order)
+        return [self._finite(number) for number in found]
+
+    def _finite(self, number: float) -> Value:
+        return self.value(number) if math.isfinite(number) else Value(None, Quality.NO_SIGNAL)
+
+    def _of_many(self, many: list[Value]) -> Value:
+        if self.is_list:
+            if len(many) > MAX_LISTED:
+                raise InstrumentError(f"{len(many)} numbers are more than {MAX_LISTED}")
+            return Value([each.value for each in many])
+        if self.take == "one":
+            if self.index > len(many):
+                raise InstrumentError(f"the block has {len(many)} numbers, not {self.index}")
+            return many[self.index - 1]
+        found = [float(each.value) for each in many if isinstance(each.value, float)]
+        return Value(_OF_MANY[self.take](found)) if found else Value(None, Quality.NO_SIGNAL)
+
+
+class ScpiChannel(AnswerSettings):
+    """A channel that is asked for."""
+
+    every_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Least time between two queries; 0: with each poll."
+    )
+
+    def channel(self) -> Channel:
+        """What labmon is told of it."""
+        return super().channel().described(every_s=self.every_s)
+
+
+class ScpiParameter(AnswerSettings):
+    """A quantity that can be set and is read back."""
+
+    write: str = Field(description="The command, with {value} or {value:.3f} in it.")
+    type: Literal["number", "integer", "boolean", "text"] = "number"
+    choices: list[str] = Field(default_factory=list, description="All that may be set.")
+    true_word: str = Field(default="1", description="How the instrument writes true.")
+    false_word: str = Field(default="0", description="How the instrument writes false.")
+    every_s: Annotated[float, Field(ge=0)] = Field(
+        default=10.0, description="Least time between two readings of the readback."
+    )
+    confirm: str = Field(default="", description="A question that the browser asks before.")
+
+
+class ScpiCommand(BaseModel):
+    """A named action: lines that are sent one after the other."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+    send: list[str]
+    description: str = ""
+    confirm: str = ""
