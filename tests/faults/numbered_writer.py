@@ -1,11 +1,13 @@
 """A process to be cut off: appends numbered readings, commits, and says on stdout what is durable.
 
-Usage: numbered_writer.py STORE [full|relaxed]. Stdout is a pipe to the test: elsewhere than the
-store, whatever happens to that.
+Usage: numbered_writer.py STORE [full|relaxed]. It prints "epoch N" and then "ack SEQ WHEN", where
+WHEN is the monotonic clock, which all processes of a machine share. Stdout is a pipe to the test:
+elsewhere than the store, whatever happens to that.
 """
 
 import asyncio
 import sys
+import time
 
 from labmon import datastream
 from labmon.datastream.upkeep import upkeep
@@ -38,7 +40,7 @@ async def main(path, durability):
                 assert await streams.append_batch(batch) == ()
                 seq += 1
             await streams.commit()
-            print("ack", seq - 1, flush=True)
+            print("ack", seq - 1, time.monotonic(), flush=True)
             if seq % 7 == 0:
                 await upkeep(streams._engine)
 
