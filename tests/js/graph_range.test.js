@@ -35,9 +35,9 @@ test('dates are read in the viewers zone, ISO times with a zone in theirs', () =
   assert.equal(parseTime('yesterdayish', NOW), null);
 });
 
-test('a range that ends now is live', () => {
+test('a range that ends now is live: from a time it grows, from a distance it slides', () => {
   assert.deepEqual(parseRange('-1h', 'now', NOW), { range: { live: true, span_s: 3600 } });
-  assert.deepEqual(parseRange('14:04:07', 'now', NOW), { range: { live: true, span_s: 3600 } });
+  assert.deepEqual(parseRange('14:04:07', 'now', NOW), { range: { live: true, since_s: NOW - 3600 } });
   assert.deepEqual(parseRange('-2h', '-1h', NOW), { range: { live: false, start_s: NOW - 7200, end_s: NOW - 3600 } });
 });
 
@@ -65,6 +65,8 @@ test('panning leaves live, zooming live stays at the live end', () => {
   assert.deepEqual(zoom({ live: true, span_s: 100 }, 2, NOW - 50, NOW), { live: true, span_s: 200 });
   assert.deepEqual(zoom({ live: false, start_s: 0, end_s: 100 }, 0.5, 25, NOW), { live: false, start_s: 12.5, end_s: 62.5 });
   assert.deepEqual(resolve({ live: true, span_s: 100 }, NOW), [NOW - 100, NOW]);
+  assert.deepEqual(resolve({ live: true, since_s: NOW - 100 }, NOW + 5), [NOW - 100, NOW + 5]);
+  assert.deepEqual(zoom({ live: true, since_s: NOW - 100 }, 0.5, NOW - 50, NOW), { live: true, span_s: 50 });
 });
 
 test('a view survives its address', () => {
@@ -73,6 +75,7 @@ test('a view survives its address', () => {
     { streams: ['wavemeter/ch1', 'room/lab air'], range: { live: true, span_s: 3600 }, band: true, log: null, hidden: [] },
     { streams: ['a/b'], range: { live: false, start_s: NOW - 7200, end_s: NOW - 3600.5 }, band: false, log: true, hidden: ['a/b'] },
     { streams: [], range: { live: true, span_s: 300 }, band: true, log: false, hidden: [] },
+    { streams: ['a/b'], range: { live: true, since_s: NOW - 7200 }, band: true, log: null, hidden: [] },
   ];
   for (const view of views) assert.deepEqual(parseView(formatView(view), NOW), view);
   assert.equal(formatView(views[0]), '?streams=wavemeter/ch1&streams=room/lab%20air&start=-1h&end=now');
@@ -85,4 +88,6 @@ test('an address takes comma lists, drops doubles and forgives nonsense', () => 
   assert.deepEqual(view.range, { live: true, span_s: 3600 });
   assert.equal(view.log, null);
   assert.ok(isSameRange(view.range, { live: true, span_s: 3600 }));
+  assert.ok(!isSameRange(view.range, { live: true, since_s: 3600 }));
+  assert.ok(!isSameRange({ live: true, since_s: 3600 }, { live: true, since_s: 7200 }));
 });

@@ -83,7 +83,7 @@ function actionsOf(model, plot, overlay) {
     point: (x) => model.setCursor(x !== null && isInside(x) ? plot.timeAt(x) : null),
     step: (steps) => stepCursor(model, plot, steps),
     back: () => model.back(),
-    live: () => model.setView({ range: { live: true, span_s: spanOf(model.view.range) } }),
+    live: () => model.setView({ range: { live: true, span_s: spanOf(model.view.range, model.now()) } }),
   };
 }
 

@@ -147,8 +147,9 @@ export class GraphModel extends Emitter {
   /** Draw when a live reading can be seen to have moved something: about a pixel. */
   requestLiveDraw() {
     const now_ms = performance.now();
-    const perPixel_ms = (spanOf(this.view.range) / this.width_px) * 1000;
-    const most_ms = spanOf(this.view.range) <= CALM_FROM_S ? 1000 : 5000;
+    const span_s = spanOf(this.view.range, this.now());
+    const perPixel_ms = (span_s / this.width_px) * 1000;
+    const most_ms = span_s <= CALM_FROM_S ? 1000 : 5000;
     if (now_ms - this.#lastLive_ms < Math.min(most_ms, Math.max(50, perPixel_ms))) return;
     this.#lastLive_ms = now_ms;
     this.requestDraw();
@@ -172,7 +173,7 @@ export class GraphModel extends Emitter {
   #tick() {
     if (!this.view.range.live) return;
     this.requestLiveDraw();
-    const due_s = Math.min(600, Math.max(10, spanOf(this.view.range) / 20));
+    const due_s = Math.min(600, Math.max(10, spanOf(this.view.range, this.now()) / 20));
     const isDue = this.now() - this.loader.loadedAt_s > due_s;
     const isLive = this.app.connection.status.phase === 'live';
     if (isDue && isLive && !this.loader.isLoading && !document.hidden) this.#fetch();

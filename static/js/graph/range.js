@@ -1,15 +1,16 @@
 // @ts-check
 /**
- * The range of time that a graph shows: live with a length, or fixed with two ends.
+ * The range of time that a graph shows: live with a length or with a start, or fixed with two ends.
  *
  * The trap: a live range has no ends of its own, only `resolve` with the time of now gives them.
  * What a person types is in the viewer's zone; what stands in an address or goes to the server
  * is UTC unless it names a zone, as everywhere in the API.
  */
 
-/** @typedef {{live: true, span_s: number}} LiveRange */
+/** @typedef {{live: true, span_s: number}} SlidingRange */
+/** @typedef {{live: true, since_s: number}} GrowingRange */
 /** @typedef {{live: false, start_s: number, end_s: number}} FixedRange */
-/** @typedef {LiveRange | FixedRange} Range */
+/** @typedef {SlidingRange | GrowingRange | FixedRange} Range */
 
 export const MINUTE_S = 60;
 export const HOUR_S = 3600;
@@ -131,16 +132,18 @@ function toSeconds([year, month, day, hour, minute, second, fraction], utc) {
  * @returns {[number, number]}
  */
 export function resolve(range, now_s) {
-  return range.live ? [now_s - range.span_s, now_s] : [range.start_s, range.end_s];
+  if (!range.live) return [range.start_s, range.end_s];
+  return ['since_s' in range ? range.since_s : now_s - range.span_s, now_s];
 }
 
-/** @param {Range} range */
-export function spanOf(range) {
-  return range.live ? range.span_s : range.end_s - range.start_s;
+/** @param {Range} range @param {number} now_s */
+export function spanOf(range, now_s) {
+  const [start_s, end_s] = resolve(range, now_s);
+  return end_s - start_s;
 }
 
 /**
- * The range of two typed ends, or what is wrong with which of them.
+ * The range of two typed ends, or what is wrong with which of them. From a time until now it grows, from `-1h` it slides.
  *
  * @param {string} from @param {string} to @param {number} now_s @param {{utc?: boolean}} [options]
  * @returns {{range: Range} | {field: 'from' | 'to', message: string}}
@@ -155,7 +158,8 @@ export function parseRange(from, to, now_s, options) {
   if (isNow && start_s >= now_s) return { field: 'from', message: 'must be before now' };
   if (end_s - start_s < MIN_SPAN_S) return { field: 'to', message: 'must be after the start' };
   if (end_s - start_s > MAX_SPAN_S) return { field: 'from', message: 'at most 50 years' };
-  return { range: isNow ? { live: true, span_s: end_s - start_s } : { live: false, start_s, end_s } };
+  if (!isNow) return { range: { live: false, start_s, end_s } };
+  return { range: RELATIVE.test(from.trim().toLowerCase()) ? { live: true, span_s: end_s - start_s } : { live: true, since_s: start_s } };
 }
 
 /**
@@ -203,6 +207,7 @@ export function zoom(range, factor, about_s, now_s) {
 
 /** @param {Range} a @param {Range} b */
 export function isSameRange(a, b) {
-  if (a.live || b.live) return a.live && b.live && Math.abs(a.span_s - b.span_s) < 1e-3;
-  return Math.abs(a.start_s - b.start_s) < 1e-3 && Math.abs(a.end_s - b.end_s) < 1e-3;
+  if (a.live !== b.live || 'since_s' in a !== 'since_s' in b) return false;
+  const [p, q] = [resolve(a, 0), resolve(b, 0)];
+  return Math.abs(p[0] - q[0]) < 1e-3 && Math.abs(p[1] - q[1]) < 1e-3;
 }

@@ -13,14 +13,14 @@ import { fieldText } from './words.js';
 export function Toolbar({ model, isLog }) {
   useModel(model, ['view']);
   const { range, band } = model.view;
-  const toLive = () => model.setView({ range: { live: true, span_s: spanOf(range) } });
+  const toLive = () => model.setView({ range: { live: true, span_s: spanOf(range, model.now()) } });
   const hold = () => {
     const [start_s, end_s] = resolve(range, model.now());
     model.setView({ range: { live: false, start_s, end_s } });
   };
   return html`<div class="gbar">
     <div class="seg presets fade" role="group" aria-label="Range">${PRESETS.map(({ word, span_s }) => html`
-      <button type="button" aria-pressed=${String(Math.abs(spanOf(range) - span_s) < 1e-3)}
+      <button type="button" aria-pressed=${String(Math.abs(spanOf(range, model.now()) - span_s) < 1e-3)}
         onClick=${() => model.setView({ range: { live: true, span_s } })}>${word}</button>`)}
     </div>
     <${RangeFields} model=${model} />
@@ -44,8 +44,8 @@ function RangeFields({ model }) {
   const now_s = model.now();
   const [start_s, end_s] = resolve(range, now_s);
   const shown = {
-    from: fieldText(start_s, now_s, spanOf(range)),
-    to: range.live ? 'now' : fieldText(end_s, now_s, spanOf(range)),
+    from: fieldText(start_s, now_s, end_s - start_s),
+    to: range.live ? 'now' : fieldText(end_s, now_s, end_s - start_s),
   };
   const reset = () => {
     setTyped(null);

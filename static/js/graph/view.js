@@ -59,10 +59,8 @@ function list(query, key) {
 export function formatView(view) {
   const { range } = view;
   const parts = view.streams.map((path) => `streams=${encode(path)}`);
-  const [start, end] = range.live
-    ? [`-${spanText(range.span_s)}`, 'now']
-    : [isoText(range.start_s), isoText(range.end_s)];
-  parts.push(`start=${encode(start)}`, `end=${encode(end)}`);
+  const start = 'span_s' in range ? `-${spanText(range.span_s)}` : isoText(range.live ? range.since_s : range.start_s);
+  parts.push(`start=${encode(start)}`, `end=${range.live ? 'now' : encode(isoText(range.end_s))}`);
   if (!view.band) parts.push('band=0');
   if (view.log !== null) parts.push(`log=${view.log ? 1 : 0}`);
   for (const path of view.hidden) {
