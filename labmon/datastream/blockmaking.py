@@ -17,7 +17,7 @@ from labmon.datastream import codec
 from labmon.datastream.backends.base import BlockKey, BlockOutline, BlockRow
 from labmon.datastream.columns import Columns
 from labmon.datastream.granularity import Granularity
-from labmon.datastream.stream import Latest, LevelState, SealState
+from labmon.datastream.seal_state import Latest, LevelState, SealState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -16,7 +16,7 @@ from labmon.datastream.columns import Columns
 from labmon.datastream.derive_mark import Mark, decoded, mark_name, mark_prefix
 from labmon.datastream.derived import Derived, StoredMark
 from labmon.datastream.granularity import Granularity
-from labmon.datastream.stream import Latest, LevelState, SealState
+from labmon.datastream.seal_state import Latest, LevelState, SealState
 from labmon.reading import Quality
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from labmon.datastream.backends.base import CARRY_ENTRY, EntryRow
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.exceptions import DamagedBlock
 from labmon.datastream.granularity import Granularity
-from labmon.datastream.stream import Latest, LevelState, SealState, Stream
+from labmon.datastream.seal_state import Latest, LevelState, SealState
+from labmon.datastream.stream import Stream
 from labmon.reading import Quality
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from labmon.datastream.backends.base import BlockKey, BlockRow, Change
 from labmon.datastream.blockmaking import Sealing, encode_level, encode_raw, split
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.levels import roll_up
-from labmon.datastream.stream import LevelState
+from labmon.datastream.seal_state import LevelState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -1,17 +1,16 @@
 """`Stream`: what the engine knows of one stream, and how that is written down.
 
 The document is what a person configured (tags, type, downsamplers); the state is how far its
-blocks go. The trap: the state is written together with blocks and is what makes them count, so
-never change one without the other.
+blocks go, see `seal_state`. The trap: the state is written together with blocks and is what makes
+them count, so never change one without the other.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-import msgpack
 import orjson
 
 from labmon.datastream import values
@@ -19,6 +18,7 @@ from labmon.datastream.checked import with_checksum, without_checksum
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.head import Head
+from labmon.datastream.seal_state import Latest, SealState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,88 +37,6 @@ DOWNSAMPLERS: Final = {
     "graph": GRAPH_DOWNSAMPLERS,
 }
 _IMPLIED: Final = {"mean": {"sum"}, "std_dev": {"mean", "sum"}}
-
-
-def _pack(value: object) -> bytes:
-    return msgpack.Packer().pack(value)
-
-
-class Latest(NamedTuple):
-    """The newest datapoint of a stream."""
-
-    time_ns: int
-    value: Any
-    quality: int
-
-
-@dataclass(slots=True)
-class LevelState:
-    """How far the rollups of one granularity are decided.
-
-    Attributes:
-        until_ns: before it, buckets are stored, or it was decided not to store them.
-        next_ordinal: of the next block of this granularity.
-        buckets: how many buckets have datapoints since, about.
-        datapoints: how many datapoints were sealed since.
-    """
-
-    until_ns: int
-    next_ordinal: int = 0
-    buckets: int = 0
-    datapoints: int = 0
-
-
-@dataclass(slots=True)
-class SealState:
-    """How far a stream is sealed.
-
-    Attributes:
-        through: how many datapoints arrived that are in blocks: blocks beyond do not count.
-        removed: how many of them were removed since, by retention.
-        first_ns, last_ns: of the sealed datapoints; -1 where there are none.
-        latest: the newest of the sealed datapoints.
-        levels: by the key of the granularity.
-    """
-
-    through: int = 0
-    removed: int = 0
-    first_ns: int = -1
-    last_ns: int = -1
-    latest: Latest | None = None
-    levels: dict[str, LevelState] = field(default_factory=dict[str, LevelState])
-
-    def encode(self) -> bytes:
-        """As bytes."""
-        levels = {
-            key: (level.until_ns, level.next_ordinal, level.buckets, level.datapoints)
-            for key, level in self.levels.items()
-        }
-        return with_checksum(
-            _pack((self.through, self.removed, self.first_ns, self.last_ns, self.latest, levels))
-        )
-
-    @classmethod
-    def decode(cls, data: bytes) -> SealState:
-        """From bytes.
-
-        Raises:
-            DamagedBlock: they are not what was written.
-        """
-        through, removed, first_ns, last_ns, latest, levels = msgpack.unpackb(
-            without_checksum(data, "the state of a stream")
-        )
-        return cls(
-            through,
-            removed,
-            first_ns,
-            last_ns,
-            None if latest is None else Latest(*latest),
-            {key: LevelState(*level) for key, level in levels.items()},
-        )
-
-    def copy(self) -> SealState:
-        """One that can be changed without the other."""
-        return SealState.decode(self.encode())
 
 
 @dataclass(slots=True)
@@ -206,6 +124,7 @@ class Stream:
         version: counts sealings; a query that awaited and finds another version starts over.
         followers: who wants to be told what arrives.
         depends: numbers of the streams that are derived from this one.
+        floors: of the state, or soon to be: nobody may rely on what lies before any more.
         is_dropping: whether its readings are being dropped, for want of room.
         is_backprocessing: whether history is still to be derived.
         takes_floats: whether any float can be stored as it comes.
@@ -229,6 +148,7 @@ class Stream:
         self._latest_quality = 0
         self._earliest_ns = -1
         self.version = 0
+        self.floors: dict[str, int] = {}
         self.depends: set[int] = set()
         self.followers: set[Watcher] = set()
         self.is_dropping = False
@@ -294,6 +214,7 @@ class Stream:
     def restore(self, state: SealState) -> None:
         """Take over how far it was sealed."""
         self.state = state
+        self.floors = state.floors
         self._head = Head(state.through)
         self._earliest_ns = state.first_ns
         if state.latest is not None:
@@ -381,6 +302,15 @@ class Stream:
         for follower in self.followers:
             follower.keep(self, count)
         self.head.drop(count)
+
+    def forget_removed(self, state: SealState) -> None:
+        """Take over a state of which retention has removed something; the head lies behind it."""
+        self.version += 1
+        self.state = state
+        self.floors = state.floors
+        self._earliest_ns = state.first_ns
+        if self.head.length:
+            self._earliest_ns = min(state.first_ns, int(self.head.columns().t[0]))
 
     def answer(self, value: Any) -> Any:
         """A stored value as it is answered: a decimal as Decimal, NaN as None."""

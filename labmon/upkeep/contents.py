@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from labmon.datastream.backends import open_backend
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.exceptions import DamagedBlock
-from labmon.datastream.stream import SealState, Stream
+from labmon.datastream.seal_state import SealState
+from labmon.datastream.stream import Stream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
