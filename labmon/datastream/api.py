@@ -8,7 +8,7 @@ any await, so whatever changes memory does it all between two awaits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from labmon.datastream.aggregate import FIELDS
 from labmon.datastream.appending import Rejection, array_columns, check_source
@@ -20,7 +20,8 @@ from labmon.datastream.graph import Graph
 from labmon.datastream.query import answered_granularity, make_range
 from labmon.datastream.stream_api import StreamApi
 from labmon.datastream.tail import JournalTail
-from labmon.datastream.times import to_ns
+from labmon.datastream.times import datapoint_ns, to_ns
+from labmon.datastream.values import check_quality
 from labmon.reading import ArrayBatch, Quality
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from labmon.datastream.lazy import Datapoints
     from labmon.datastream.times import Timestamp
     from labmon.reading import AnyBatch, Value
+
+_NEEDED: Final = frozenset({"stream_id", "value"})
+_KNOWN: Final = _NEEDED | {"timestamp", "quality"}
 
 __all__ = ["Datastream", "Followed", "Graph", "JournalTail", "Rejection", "Revised"]
 
@@ -69,9 +73,9 @@ class Datastream(StreamApi):
         stream = self._engine.catalogue.get(stream_id)
         check_source(stream)
         checked = stream.check(value)
-        time_ns = self._clock() if timestamp is None else to_ns(timestamp)
+        time_ns = datapoint_ns(self._clock() if timestamp is None else timestamp)
         quality = self._engine.appender.one(
-            stream, checked, time_ns, quality, check_timestamp=check_timestamp
+            stream, checked, time_ns, check_quality(quality), check_timestamp=check_timestamp
         )
         datapoint = {"t": time_ns, "v": stream.answer(checked)}
         if quality:
@@ -86,23 +90,31 @@ class Datastream(StreamApi):
         """Append to several streams: all of it or nothing, also after a crash.
 
         Args:
-            datapoints: [{"stream_id", "value", "timestamp", "quality"}], the last two optional.
+            datapoints: [{"stream_id", "value", "timestamp", "quality"}], the last two optional;
+                None as time means now, the same now for all.
 
         Raises:
-            As `append` does; then nothing was appended.
+            As `append` does, and ValueError for another key; then nothing was appended.
         """
         self._engine.check_writable()
-        now_ns = self._clock()
+        now_ns = datapoint_ns(self._clock())
         checked: list[tuple[Any, Any, int, int]] = []
         for datapoint in datapoints:
+            if not _NEEDED <= datapoint.keys() <= _KNOWN:
+                raise ValueError(
+                    f'a datapoint is {{"stream_id", "value", "timestamp", "quality"}}, the last two'
+                    f" optional, not {', '.join(map(repr, datapoint))}"
+                )
             stream = self._engine.catalogue.get(datapoint["stream_id"])
             check_source(stream)
             timestamp = datapoint.get("timestamp")
-            time_ns = now_ns if timestamp is None else to_ns(timestamp)
+            time_ns = now_ns if timestamp is None else datapoint_ns(timestamp)
             value = datapoint["value"]
             if type(value) is not float or value != value or not stream.takes_floats:
                 value = stream.check(value)
-            checked.append((stream, value, time_ns, datapoint.get("quality", Quality.OK)))
+            quality = datapoint.get("quality")
+            quality = Quality.OK if quality is None else check_quality(quality)
+            checked.append((stream, value, time_ns, quality))
         self._engine.appender.several(checked)
 
     async def append_array(

@@ -19,10 +19,10 @@ from labmon.datastream.exceptions import (
     DatastreamException,
     InvalidTimestamp,
     StreamAppendFailed,
-    UnsupportedValueType,
 )
 from labmon.datastream.feed import Feed
-from labmon.datastream.values import weight
+from labmon.datastream.times import LAST_NS, column_ns
+from labmon.datastream.values import quality_column, weight
 from labmon.reading import Quality
 
 if TYPE_CHECKING:
@@ -91,6 +91,9 @@ class Appender:
         values, qualities = batch.values, batch.qualities
         seqs = self._seqs(batch.seq, len(values))
         time_ns = batch.time_ns
+        if not 0 <= time_ns <= LAST_NS:
+            reason = f"{time_ns} ns lies outside the years 1970 to 2262"
+            return tuple(Rejection(i, path, reason) for i, path in enumerate(batch.paths))
         if self._is_full():
             return self._drop(batch, shape)
         feed = shape.feed
@@ -301,6 +304,8 @@ def check_order(stream: Stream, columns: Columns) -> None:
         return
     if t[0] < max(0, stream.latest_ns):
         raise InvalidTimestamp(f"{t[0]} is before the stream's latest, {stream.latest_ns}")
+    if t[-1] > LAST_NS:
+        raise InvalidTimestamp(f"{t[-1]} ns lies outside the years 1970 to 2262")
     if (t[1:] < t[:-1]).any():
         at = int(np.flatnonzero(t[1:] < t[:-1])[0]) + 1
         raise InvalidTimestamp(f"timestamp {at}, {t[at]}, is before the one in front of it")
@@ -313,24 +318,18 @@ def array_columns(stream: Stream, timestamps: Any, values: Any, qualities: Any =
         ValueError: they are not equally long.
         UnsupportedValueType: the values are no floats or integers of 64 bits.
     """
-    t = np.asarray(timestamps)
-    if t.dtype.kind == "M":
-        t = t.astype("datetime64[ns]").astype(np.int64)
-    if t.dtype.kind not in "iu" and len(t):
-        raise InvalidTimestamp(f"an array of times holds int64 nanoseconds, not {t.dtype}")
+    times_ns = t = column_ns(timestamps)
     v = np.asarray(values)
-    quality = None if qualities is None else np.array(qualities, np.uint8)
+    quality = None if qualities is None else quality_column(qualities)
     if t.ndim != 1 or t.shape != v.shape or (quality is not None and quality.shape != t.shape):
         raise ValueError("timestamps, values and qualities are equally long, and of one dimension")
     if quality is not None and not quality.any():
         quality = None
-    times_ns = t.astype(np.int64)
-    if v.dtype.kind in "iu" and v.dtype != np.uint64:
-        return Columns(times_ns, v.astype(np.int64), None, quality)
-    if v.dtype.kind == "f" and v.dtype.itemsize <= 8 and stream.takes_floats:
-        return Columns(times_ns, v.astype(np.float64), None, quality)
-    if v.dtype.kind in "fcbSV":
-        raise UnsupportedValueType(f"an array of {v.dtype} has no numbers for this stream")
+    if stream.takes_floats:
+        if v.dtype.kind in "iu" and v.dtype != np.uint64:
+            return Columns(times_ns, v.astype(np.int64), None, quality)
+        if v.dtype.kind == "f" and v.dtype.itemsize <= 8:
+            return Columns(times_ns, v.astype(np.float64), None, quality)
     return Columns.from_values(times_ns, [stream.check(value) for value in v.tolist()], quality)
 
 

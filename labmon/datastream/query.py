@@ -74,7 +74,7 @@ def make_range(
         step_ns = granularity.duration_ns or 1
         start_ns = granularity.round_timestamp(to_ns(start_exclusive)) + step_ns
     if end is not None:
-        return Range(start_ns, to_ns(end) + 1)
+        return Range(start_ns, min(to_ns(end) + 1, END_NS))
     if end_exclusive is not None:
         return Range(start_ns, to_ns(end_exclusive))
     return Range(start_ns, END_NS, is_open=True)

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from labmon.datastream.exceptions import InvalidTimestamp
 from labmon.timestamps import MAX_NS
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 Timestamp = int | datetime | np.datetime64
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+LAST_NS: Final = MAX_NS - 1
+"""The last time of a datapoint: half-open ranges end right behind it."""
 
 
 def to_ns(timestamp: Timestamp) -> int:
@@ -43,8 +48,46 @@ def to_ns(timestamp: Timestamp) -> int:
     return time_ns
 
 
+def datapoint_ns(timestamp: Timestamp) -> int:
+    """The time of a datapoint, as `to_ns` gives it.
+
+    Raises:
+        InvalidTimestamp: as of `to_ns`, or it is the very last nanosecond that there is.
+    """
+    time_ns = to_ns(timestamp)
+    if time_ns > LAST_NS:
+        raise InvalidTimestamp(f"{time_ns} ns lies outside the years 1970 to 2262")
+    return time_ns
+
+
+def column_ns(timestamps: Any) -> NDArray[np.int64]:
+    """An array of times as a column of nanoseconds.
+
+    Raises:
+        InvalidTimestamp: it holds no integers or datetime64, or one is out of range.
+    """
+    t = np.asarray(timestamps)
+    if t.dtype.kind == "M":
+        return _column_of_datetime64(t)
+    if t.dtype.kind not in "iu" and t.size:
+        raise InvalidTimestamp(f"an array of times holds int64 nanoseconds, not {t.dtype}")
+    if t.dtype == np.uint64 and (t > LAST_NS).any():
+        raise InvalidTimestamp("an array of times goes beyond the year 2262")
+    return t.astype(np.int64)
+
+
 def _from_datetime64(timestamp: np.datetime64) -> int:
-    time_ns = timestamp.astype("datetime64[ns]")
-    if time_ns != timestamp:  # it wrapped around
-        raise InvalidTimestamp(f"{timestamp} lies outside the years 1970 to 2262")
-    return int(time_ns.astype(np.int64))
+    return int(_column_of_datetime64(np.array(timestamp))[()])
+
+
+def _column_of_datetime64(times: NDArray[Any]) -> NDArray[np.int64]:
+    as_ns = times.astype("datetime64[ns]")
+    back = as_ns.astype(times.dtype)
+    # compared as integers: comparing datetime64 of two units wraps around as well
+    is_other = back.view(np.int64) != times.view(np.int64)
+    if is_other.any():
+        first = np.atleast_1d(times)[np.atleast_1d(is_other)][0]
+        raise InvalidTimestamp(
+            f"{first} is no whole nanosecond, or lies outside the years 1970 to 2262"
+        )
+    return as_ns.view(np.int64)

@@ -17,6 +17,8 @@ from labmon.datastream.exceptions import UnsupportedValueType
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
+    from numpy.typing import NDArray
+
 INT_MIN: Final = -(2**63)
 INT_MAX: Final = 2**63 - 1
 VALUE_TYPES: Final = ("numeric", "nominal", "graph")
@@ -83,6 +85,11 @@ def check_number(value: Any) -> float | int | None:
     if isinstance(value, float | np.floating):
         number = float(value)
         return None if number != number else number
+    if isinstance(value, Decimal):
+        raise UnsupportedValueType(
+            f'Decimal {str(value)[:60]!r} needs a stream of value_type_options={{"high_accuracy":'
+            " True}: as a float, the number would be another one"
+        )
     raise UnsupportedValueType(f"{str(value)[:60]!r} is no number: this stream is numeric")
 
 
@@ -112,6 +119,30 @@ def check_decimal(value: Any) -> str | None:
     except (InvalidOperation, TypeError, ValueError):
         raise UnsupportedValueType(f"{str(value)[:60]!r} is no number") from None
     return None if number.is_nan() else str(number)
+
+
+def check_quality(quality: Any) -> int:
+    """A quality as the byte that is stored.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if isinstance(quality, int | np.integer) and type(quality) is not bool and 0 <= quality <= 255:
+        return int(quality)
+    raise ValueError(f"a quality is one byte, see labmon.reading.Quality, not {quality!r}")
+
+
+def quality_column(qualities: Any) -> NDArray[np.uint8]:
+    """Qualities as a column.
+
+    Raises:
+        ValueError: one is none.
+    """
+    column = np.asarray(qualities)
+    is_bytes = column.dtype == np.uint8 or not column.size
+    if not is_bytes and (column.dtype.kind not in "iu" or column.min() < 0 or column.max() > 255):
+        raise ValueError("qualities are bytes, see labmon.reading.Quality")
+    return column.astype(np.uint8)
 
 
 def check_json(value: Any) -> Any:

@@ -41,7 +41,7 @@ async def test_append_returns_the_datapoint(streams, ids, clock):
     [
         (0, 0),
         (np.int64(17), 17),
-        (2**63 - 1, 2**63 - 1),
+        (2**63 - 2, 2**63 - 2),
         (datetime.datetime(1970, 1, 1, 0, 0, 1), 10**9),  # noqa: DTZ001 - naive means UTC
         (datetime.datetime(2262, 1, 1, tzinfo=datetime.UTC), 9214646400 * 10**9),
         (np.datetime64("1970-01-02"), 86400 * 10**9),
@@ -55,7 +55,10 @@ async def test_times_are_taken_in_three_forms(streams, ids, timestamp, time_ns):
 
 @pytest.mark.parametrize(
     "timestamp",
-    [-1, 2**63, 1e30, 1.5, True, "now", np.datetime64("NaT"), np.datetime64("2300-01-01")],
+    [
+        *(-1, 2**63 - 1, 2**63, 1e30, 1.5, True, "now"),
+        *(np.datetime64("NaT"), np.datetime64("2300-01-01"), np.datetime64(99999999, "Y")),
+    ],
 )
 async def test_odd_times_are_refused(streams, ids, timestamp):
     with pytest.raises(exceptions.InvalidTimestamp):
@@ -238,3 +241,110 @@ async def test_what_there_is_no_room_for_is_counted_and_leaves_a_null(backend, c
             {"t": taken, "v": None},
             {"t": 100, "v": 7.0},
         ]
+
+
+@pytest.mark.parametrize("quality", [-1, 256, 1.5, "ok", True, 10**30])
+async def test_what_is_no_quality_is_refused_and_nothing_is_half_there(streams, ids, quality):
+    with pytest.raises(ValueError, match="quality"):
+        await streams.append(ids[0], 1.0, 5, quality=quality)
+    with pytest.raises(ValueError, match="quality"):
+        await streams.append_multiple(
+            [
+                {"stream_id": ids[1], "value": 1.0, "timestamp": 5},
+                {"stream_id": ids[0], "value": 1.0, "timestamp": 5, "quality": quality},
+            ]
+        )
+    with pytest.raises(ValueError, match="qualit"):
+        await streams.append_array(ids[0], [5, 6], [1.0, 2.0], [quality, quality])
+    assert await points(streams, ids[0]) == await points(streams, ids[1]) == []
+    await streams.append(ids[0], 1.0, 5, quality=np.uint8(3))
+    assert await points(streams, ids[0]) == [{"t": 5, "v": 1.0, "quality": 3}]
+    await streams.commit()
+
+
+async def test_a_slip_of_the_pen_in_a_datapoint_is_refused(streams, ids):
+    """`time` for `timestamp` would store it as of now."""
+    good = {"stream_id": ids[0], "value": 1.0}
+    for wrong in ({**good, "time": 5}, {"stream_id": ids[0]}, {"value": 1.0}, {}):
+        with pytest.raises(ValueError, match="a datapoint is"):
+            await streams.append_multiple([good, wrong])
+    assert await points(streams, ids[0]) == []
+
+
+async def test_arrays_of_times_beyond_the_years_do_not_wrap_around(streams, ids):
+    for wrong in (
+        np.array(["2600-01-01"], "datetime64[s]"),  # 2015 in the lower 64 bits
+        np.array(["NaT"], "datetime64[ns]"),
+        np.array([99999999], "datetime64[Y]"),
+        np.array([2**64 - 5], np.uint64),
+        np.array([2**63 - 1]),
+        np.array([-1]),
+        [1.5],
+        np.array([1], "datetime64[ps]"),
+    ):
+        with pytest.raises(exceptions.InvalidTimestamp):
+            await streams.append_array(ids[0], wrong, [1.0])
+    assert await points(streams, ids[0]) == []
+    days = np.array(["1970-01-02", "2262-04-10"], "datetime64[D]")
+    await streams.append_array(ids[0], days, [1.0, 2.0])
+    assert [p["t"] for p in await points(streams, ids[0])] == [86400 * 10**9, 9223200000 * 10**9]
+
+
+async def test_the_last_nanosecond_of_2262_is_the_end_of_every_range(streams, ids):
+    """Half-open ranges need one nanosecond behind the last datapoint."""
+    last = 2**63 - 2
+    with pytest.raises(exceptions.InvalidTimestamp):
+        await streams.append(ids[0], 1.0, last + 1)
+    for t in (5, last - 1, last):
+        await streams.append(ids[0], 1.0, t)
+    for end in ({}, {"end": last}, {"end": last + 1}, {"end_exclusive": last + 1}):
+        found = await streams.get_data(ids[0], "raw", 0, **end)
+        assert [p["t"] for p in await found.fetch()] == [5, last - 1, last]
+        assert await found.count() == 3
+        days = await streams.get_data(ids[0], "days", 0, reverse=True, **end)
+        assert [p["v"]["c"] for p in await days.fetch()] == [2, 1]
+
+
+async def test_a_batch_of_another_time_is_refused_as_a_whole(streams, ids):
+    for time_ns in (-1, 2**63 - 1, 2**80):
+        refused = await streams.append_batch(Batch("w", time_ns, PATHS[:2], (1.0, 2.0), bytes(2)))
+        assert [r.path for r in refused] == list(PATHS[:2])
+        assert "1970" in refused[0].reason
+    assert await points(streams, ids[0]) == []
+
+
+async def test_a_clock_that_is_off_is_refused_as_a_time(streams, ids, clock):
+    for now_ns in (-5, 2**63):
+        clock.now_ns = now_ns
+        with pytest.raises(exceptions.InvalidTimestamp):
+            await streams.append(ids[0], 1.0)
+        with pytest.raises(exceptions.InvalidTimestamp):
+            await streams.append_multiple([{"stream_id": ids[0], "value": 1.0}])
+        clock.now_ns = 7
+    await streams.append(ids[0], 1.0)
+    assert [p["t"] for p in await points(streams, ids[0])] == [7]
+
+
+async def test_an_array_is_checked_as_single_values_are(streams, ids):
+    graph = await streams.ensure_stream({"path": "g"}, {}, [], "raw", value_type="graph")
+    exact = await streams.ensure_stream(
+        {"path": "d"}, {}, [], "raw", value_type_options={"high_accuracy": True}
+    )
+    with pytest.raises(exceptions.UnsupportedValueType):
+        await streams.append_array(graph, [1], [1])
+    with pytest.raises(exceptions.UnsupportedValueType):
+        await streams.append_array(ids[0], [1], [True])
+    await streams.append_array(ids[2], [1, 2], [0.5, 1.5])
+    await streams.append_array(exact, [1, 2], [1, 2])
+    await streams.append_array(exact, [3], [0.1])
+    assert [p["v"] for p in await points(streams, ids[2])] == [0.5, 1.5]
+    assert [p["v"] for p in await points(streams, exact)] == [
+        Decimal(1),
+        Decimal(2),
+        Decimal("0.1"),
+    ]
+
+
+async def test_what_would_lose_digits_is_refused_with_the_way_out(streams, ids):
+    with pytest.raises(exceptions.UnsupportedValueType, match="high_accuracy"):
+        await streams.append(ids[0], Decimal("0.1"))
