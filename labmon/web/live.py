@@ -22,7 +22,7 @@ from labmon.web.problems import ProblemError, describe
 from labmon.web.replay import Replay
 from labmon.web.security import is_loopback
 from labmon.web.thinning import ThinnedTopic
-from labmon.web.topics import Member, Topic
+from labmon.web.topics import Topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from tornado.iostream import IOStream
 
     from labmon.hub import Event
+    from labmon.web.audience import Member
     from labmon.web.encoders import Encoder, SubscriptionId
     from labmon.web.services import Services
 
@@ -189,7 +190,8 @@ class Live:
     @property
     def sent_frames(self) -> int:
         """Messages that went to live clients."""
-        return self._sent + sum(client.mailbox.sent_frames for client in self.clients)
+        direct = sum(topic.sent_frames for topic in self._topics.values())
+        return self._sent + direct + sum(client.mailbox.sent_frames for client in self.clients)
 
     @property
     def topics(self) -> int:
@@ -266,6 +268,7 @@ class Live:
         if key is not None and topic.is_empty:
             del self._topics[key]
             self._skipped += topic.skipped_readings
+            self._sent += topic.sent_frames
             topic.close()
 
     async def stop(self) -> None:

@@ -2,7 +2,8 @@
 
 Frames go straight to the socket while nothing waits, which costs half of what a buffered write
 does; what the kernel does not take goes through Tornado's stream. The trap: Tornado writes pings
-into the same stream, so the direct way is open only while the stream is not writing.
+and goodbyes into the same stream; so the mailbox hears of every write, and leaves the direct way
+whenever something of it stays behind.
 """
 
 from __future__ import annotations
@@ -14,9 +15,12 @@ from typing import TYPE_CHECKING, Final
 from tornado.iostream import SSLIOStream, StreamClosedError
 
 if TYPE_CHECKING:
+    from asyncio import Future
     from collections.abc import Callable
 
     from tornado.iostream import IOStream
+
+    from labmon.web.audience import Member
 
 PIECE_BYTES: Final = 64 << 10
 """Large frames go out in such pieces: each one that leaves shows that the client still takes."""
@@ -35,15 +39,18 @@ class Mailbox:
     __slots__ = (
         "_blocked",
         "_frames",
-        "_is_direct",
         "_is_ended",
+        "_is_plain",
         "_limit_bytes",
         "_loop",
         "_on_room",
         "_queued_bytes",
-        "_socket_send",
         "_waiters",
+        "_write",
         "blocked_since",
+        "is_direct",
+        "members",
+        "send",
         "sent_frames",
         "stream",
     )
@@ -57,44 +64,54 @@ class Mailbox:
     ) -> None:
         self.stream = stream
         self.sent_frames = 0
+        """Those of the audiences apart."""
         self.blocked_since: float | None = None
         """Loop time since which the client takes nothing; None while nothing waits for it."""
+        self.members: list[Member] = []
+        """What it is in the topics of its client: they are told when its way changes."""
         self._is_ended = False
-        self._is_direct = stream.socket is not None and not isinstance(stream, SSLIOStream)
-        self._socket_send = stream.socket.send if stream.socket is not None else _closed
+        self._is_plain = stream.socket is not None and not isinstance(stream, SSLIOStream)
+        self.is_direct = self._is_plain
+        """Whether a frame may go to `send` instead of `offer`; what happened is then told here."""
+        self.send = stream.socket.send if stream.socket is not None else _closed
         self._limit_bytes = limit_bytes
         self._on_room = on_room
         self._blocked = blocked
         self._loop = asyncio.get_running_loop()
         self._frames: deque[bytes] | None = None
         self._queued_bytes = 0
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: list[Future[None]] = []
+        self._write = stream.write
+        stream.write = self._write_and_see  # Tornado's own writes come by as well
 
     def offer(self, frame: bytes) -> bool:
-        """Send or queue a frame; False where there is no room, and nothing has been taken.
-
-        The way of nearly every frame: kept in one piece, because it is run for every client.
-        """
-        if self.blocked_since is None:
-            if self._is_direct and not self.stream.writing():
-                self.sent_frames += 1
-                try:
-                    sent = self._socket_send(frame)
-                except BlockingIOError:
-                    sent = 0
-                except OSError:  # closed by either side, perhaps by us: there is no descriptor
-                    self.close()
-                    return True
-                if sent < len(frame):
-                    self._hand_over(memoryview(frame)[sent:])
-            elif not self._is_ended:
+        """Send or queue a frame; False where there is no room, and nothing has been taken."""
+        if self.is_direct:
+            self.sent_frames += 1
+            try:
+                sent = self.send(frame)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                sent = None
+            if sent != len(frame):
+                self.fell_short(frame, sent)
+        elif self.blocked_since is None:
+            if not self._is_ended:
                 self.sent_frames += 1
                 self._hand_over(memoryview(frame))
-            return True
-        if self._queued_bytes + len(frame) > self._limit_bytes:
+        elif self._queued_bytes + len(frame) > self._limit_bytes:
             return False
-        self._queue(frame)
+        else:
+            self._queue(frame)
         return True
+
+    def fell_short(self, frame: bytes, sent: int | None) -> None:
+        """The kernel took only so many bytes of a frame; None: the connection is gone."""
+        if sent is None:
+            self.close()
+        else:
+            self._hand_over(memoryview(frame)[sent:])
 
     def put(self, frame: bytes) -> None:
         """Send or queue a frame that must not be left out: a reply, a notice.
@@ -131,7 +148,7 @@ class Mailbox:
         """Take no more frames: a goodbye follows, which somebody else writes."""
         self.clear()
         self._is_ended = True
-        self._is_direct = False
+        self._change_way()
 
     def close(self) -> None:
         """Close the connection at once."""
@@ -150,28 +167,55 @@ class Mailbox:
         self._frames.append(frame)
         self._queued_bytes += len(frame)
 
-    def _hand_over(self, rest: memoryview) -> None:
-        """Let Tornado write what the kernel did not take: all of it, or a ping could cut it."""
+    def _change_way(self) -> None:
+        """Tell the audiences whether frames may go straight to the socket."""
+        is_direct = self._is_plain and not self._is_ended and self.blocked_since is None
+        if is_direct != self.is_direct:
+            self.is_direct = is_direct
+            for member in self.members:
+                member.sort_in()
+
+    def _block(self) -> None:
         self.blocked_since = self._loop.time()
         self._blocked.add(self)
+        self._change_way()
+
+    def _hand_over(self, rest: memoryview) -> None:
+        """Let Tornado write what the kernel did not take: all of it, or a ping could cut it."""
+        self._block()
         try:
             for start in range(0, len(rest), PIECE_BYTES):
-                future = self.stream.write(rest[start : start + PIECE_BYTES])
+                future = self._write(rest[start : start + PIECE_BYTES])
                 is_last = start + PIECE_BYTES >= len(rest)
                 future.add_done_callback(self._written if is_last else self._moved)
         except StreamClosedError:
             self.closed()
 
-    def _moved(self, future: asyncio.Future[None]) -> None:
+    def _write_and_see(self, data: bytes | memoryview) -> Future[None]:
+        """Write for somebody else; what the kernel does not take at once goes before any frame."""
+        future = self._write(data)
+        if self.blocked_since is None and not self._is_ended and self.stream.writing():
+            self._wait()
+        return future
+
+    def _wait(self) -> None:
+        """Until everything that is with Tornado has left."""
+        self._block()
+        self._write(b"").add_done_callback(self._written)
+
+    def _moved(self, future: Future[None]) -> None:
         """A piece has left: the client still takes."""
         if not future.cancelled() and future.exception() is None:
             self.blocked_since = self._loop.time()
 
-    def _written(self, future: asyncio.Future[None]) -> None:
+    def _written(self, future: Future[None]) -> None:
         if future.cancelled() or future.exception() is not None or self.stream.closed():
             self.closed()
             return
         self.blocked_since = None
+        if self.stream.writing():  # a ping, behind what was ours
+            self._wait()
+        self._change_way()
         while self._frames and self.blocked_since is None:
             frame = self._frames.popleft()
             self._queued_bytes -= len(frame)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from labmon.web.audience import Audience, Member
 from labmon.web.encoders import rows_of
 
 if TYPE_CHECKING:
@@ -21,21 +21,6 @@ if TYPE_CHECKING:
     from labmon.timestamps import Clock
     from labmon.web.encoders import Encoder, Row, SubscriptionId
     from labmon.web.mailbox import Mailbox
-
-
-@dataclass(eq=False, slots=True)
-class Member:
-    """One client in a topic, under the id of its subscription.
-
-    Attributes:
-        joined_seq: it has everything up to here already.
-        counted: while it is behind: what the topic had counted when it fell behind.
-    """
-
-    mailbox: Mailbox
-    id: SubscriptionId | None
-    joined_seq: int = 0
-    counted: dict[str, int] | None = None
 
 
 class Topic:
@@ -57,8 +42,8 @@ class Topic:
         self._clock = clock
         self._interval_s = interval_s
         self._subscription = hub.subscribe(selection)
-        self._members: dict[SubscriptionId | None, dict[Member, None]] = {}
-        """In the order in which they came, which is how they lie in memory: quicker by a tenth."""
+        self._audiences: dict[SubscriptionId | None, Audience] = {}
+        self._sent_frames = 0
         self._joining: set[Member] = set()
         self._behind: set[Member] = set()
         self._counts: Counter[str] = Counter()
@@ -69,7 +54,12 @@ class Topic:
     @property
     def is_empty(self) -> bool:
         """Whether nobody is left."""
-        return not (self._members or self._joining or self._behind)
+        return not (self._audiences or self._joining or self._behind)
+
+    @property
+    def sent_frames(self) -> int:
+        """Messages that went straight to clients; their mailboxes count the others."""
+        return self._sent_frames + sum(one.sent_frames for one in self._audiences.values())
 
     def join(self, mailbox: Mailbox, id: SubscriptionId | None) -> Member:
         """Everything from the hub's next reading on."""
@@ -84,11 +74,12 @@ class Topic:
         """Nothing more for this member."""
         self._joining.discard(member)
         self._behind.discard(member)
-        members = self._members.get(member.id)
-        if members is not None:
-            members.pop(member, None)
-            if not members:
-                del self._members[member.id]
+        audience = member.audience
+        if audience is not None:
+            audience.remove(member)
+            if not audience:
+                self._sent_frames += audience.sent_frames
+                del self._audiences[member.id]
 
     def close(self) -> None:
         """Stop; the members get nothing more."""
@@ -133,10 +124,14 @@ class Topic:
             self._newest.clear()
 
     async def _run(self) -> None:
+        """Pause before a message that comes too soon, not after each: that would wake up twice."""
+        loop = asyncio.get_running_loop()
         while True:
             await self._subscription.ready()
+            early_s = self._sent_at + self._interval_s - loop.time()
+            if early_s > 0:
+                await asyncio.sleep(early_s)
             self.flush()
-            await asyncio.sleep(self._interval_s)
 
     def _cursor(self) -> str:
         return f"{self._hub.node}.{self._hub.epoch:x}.{self.position:x}.{self._clock.now_ns():x}"
@@ -148,11 +143,8 @@ class Topic:
         body = self._body(rows)
         self._sent_at = asyncio.get_running_loop().time()
         fallen: list[Member] = []
-        for id_, members in self._members.items():
-            frame = self.encoder.addressed(body, id_)
-            for member in members:
-                if not member.mailbox.offer(frame):
-                    fallen.append(member)  # noqa: PERF401 (the common way appends nothing)
+        for id_, audience in self._audiences.items():
+            fallen += audience.tell(self.encoder.addressed(body, id_))
         for member in fallen:
             self.leave(member)
             member.counted = dict(self._counts)
@@ -175,7 +167,7 @@ class Topic:
             self._admit(member)
 
     def _admit(self, member: Member) -> None:
-        self._members.setdefault(member.id, {})[member] = None
+        self._audiences.setdefault(member.id, Audience()).add(member)
 
     def _tell_missed(self, member: Member, missed: dict[str, int]) -> None:
         skipped = {path: count - 1 for path, count in missed.items() if count > 1}
@@ -188,7 +180,7 @@ class Topic:
 
     def _tell_skipped(self, skipped: Counter[str]) -> None:
         self.skipped_readings += skipped.total()
-        for id_, members in self._members.items():
+        for id_, audience in self._audiences.items():
             frame = self.encoder.message("skipped", {"id": id_, "streams": skipped})
-            for member in members:
+            for member in audience:
                 member.mailbox.put(frame)

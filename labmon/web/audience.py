@@ -1,0 +1,101 @@
+"""Who gets the very same bytes, and the loop that sends them: the hot path of live delivery.
+
+The loop knows sockets and lengths, and nothing else. The trap: a client must be out of the direct
+way before anybody else writes to its stream, or frames would be cut in two; so a mailbox says each
+time when its way changes, and the loop is over before anything is done about those that fell short.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from labmon.web.encoders import SubscriptionId
+    from labmon.web.mailbox import Mailbox
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """One client in a topic, under the id of its subscription.
+
+    Attributes:
+        joined_seq: it has everything up to here already.
+        counted: while it is behind: what the topic had counted when it fell behind.
+        audience: with whom it shares its bytes now.
+    """
+
+    mailbox: Mailbox
+    id: SubscriptionId | None
+    joined_seq: int = 0
+    counted: dict[str, int] | None = None
+    audience: Audience | None = None
+
+    def sort_in(self) -> None:
+        """Take the way that the mailbox has now."""
+        if self.audience is not None:
+            self.audience.sort_in(self)
+
+
+class Audience:
+    """The members of a topic that have the same subscription id; on the event loop only."""
+
+    def __init__(self) -> None:
+        self.sent_frames = 0
+        """Frames that went straight to a socket; the mailboxes count the others."""
+        self._direct: dict[Member, Callable[[bytes], int]] = {}
+        """Each with the `send` of its socket, in the order in which they came: as in memory."""
+        self._asked: dict[Member, None] = {}
+        """Those whose mailbox must be asked: something waits for them, or the way is TLS."""
+
+    def __len__(self) -> int:
+        """How many members."""
+        return len(self._direct) + len(self._asked)
+
+    def __iter__(self) -> Iterator[Member]:
+        """The members, in no particular order; they may change their way meanwhile."""
+        return iter([*self._direct, *self._asked])
+
+    def add(self, member: Member) -> None:
+        """The next frame is for this member, too."""
+        member.audience = self
+        member.mailbox.members.append(member)
+        self.sort_in(member)
+
+    def remove(self, member: Member) -> None:
+        """No further frame is for this member."""
+        member.audience = None
+        member.mailbox.members.remove(member)
+        self._direct.pop(member, None)
+        self._asked.pop(member, None)
+
+    def sort_in(self, member: Member) -> None:
+        """Send directly where nothing waits in the member's mailbox, else ask it."""
+        mailbox = member.mailbox
+        if mailbox.is_direct:
+            self._asked.pop(member, None)
+            self._direct[member] = mailbox.send
+        else:
+            self._direct.pop(member, None)
+            self._asked[member] = None
+
+    def tell(self, frame: bytes) -> list[Member]:
+        """Send a frame to everybody; returns those that have no room for it."""
+        size = len(frame)
+        short: list[tuple[Member, int | None]] = []
+        for member, send in self._direct.items():
+            try:
+                sent = send(frame)
+            except BlockingIOError:
+                sent = 0
+            except OSError:  # closed by either side, perhaps by us: there is no descriptor
+                sent = None
+            if sent != size:
+                short.append((member, sent))
+        self.sent_frames += len(self._direct)
+        full = [member for member in list(self._asked) if not member.mailbox.offer(frame)]
+        for member, sent in short:
+            member.mailbox.fell_short(frame, sent)
+        return full
