@@ -20,7 +20,8 @@ Port = Annotated[
     str,
     Field(
         description="A serial device (`/dev/ttyUSB0`, `COM3`), `usb://SERIALNUMBER` of its adapter,"
-        " `tcp://HOST:PORT`, `rfc2217://HOST:PORT`, or `sim://NAME` for a simulator."
+        " `tcp://HOST:PORT`, `rfc2217://HOST:PORT`, a VISA resource, or `sim://NAME` for a"
+        " simulator."
     ),
 ]
 

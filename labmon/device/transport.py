@@ -20,6 +20,7 @@ from labmon.device.transports.settings import LinkKeys, LinkSettings
 from labmon.device.transports.shared import share
 from labmon.device.transports.tcp import TcpStream, parse_address
 from labmon.device.transports.usbtmc import UsbtmcStream
+from labmon.device.transports.visa import is_visa, open_visa
 from labmon.errors import ConfigError, InstrumentError, InstrumentTimeoutError, OfflineError
 
 if TYPE_CHECKING:
@@ -54,8 +55,8 @@ def open_link(port: str, settings: LinkSettings | None = None, **keys: Unpack[Li
 
     Args:
         port: a serial device (`/dev/ttyUSB0`, `COM3`), `usb://SERIALNUMBER` of its adapter,
-            `tcp://HOST:PORT`, `rfc2217://HOST:PORT`, `/dev/usbtmc0`, or `sim://NAME` for a
-            simulator.
+            `tcp://HOST:PORT`, `rfc2217://HOST:PORT`, `/dev/usbtmc0`, a VISA resource, or
+            `sim://NAME` for a simulator.
         settings: speed, terminators and times; the defaults where None.
         keys: single ones of `LinkKeys` that differ: `open_link(port, baud_rate=19200)`.
 
@@ -87,6 +88,8 @@ def _open_stream(port: str, settings: LinkSettings) -> ByteStream:
         return share(port, address, lambda: TcpStream(address, settings.connect_timeout_s))
     if "usbtmc" in PurePath(port).name:
         return share(port, None, lambda: UsbtmcStream(port, settings.reply_timeout_s))
+    if is_visa(port):
+        return share(port, settings.line, lambda: open_visa(port, settings))
     return share(port, settings.line, lambda: open_serial(port, settings))
 
 
