@@ -206,7 +206,7 @@ class ArrayBatch:
     """
 
     source: str
-    paths: tuple[str]
+    paths: tuple[str, ...]
     times_ns: NDArray[np.int64]
     values: NDArray[np.float64] | NDArray[np.int64]
     qualities: NDArray[np.uint8] | None = None

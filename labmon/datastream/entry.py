@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from labmon.datastream.columns import Columns
 from labmon.datastream.vectors import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -87,6 +88,15 @@ class JournalValues:
         ]
         return cls(v, np.concatenate(kinds), [value for part in parts for value in part.others])
 
+    def rows(self, rows: slice) -> JournalValues:
+        """Some of them, sharing memory."""
+        if self.kinds is None:
+            return JournalValues(self.v[rows])
+        before = int(np.count_nonzero(self.kinds[: rows.start] == OTHER))
+        kinds = self.kinds[rows]
+        others = self.others[before : before + int(np.count_nonzero(kinds == OTHER))]
+        return JournalValues(self.v[rows], kinds, others)
+
     def array(self, first: int, end: int) -> NDArray[np.float64] | NDArray[np.int64]:
         """The values of an array of samples, which are all floats or all integers."""
         is_int = self.kinds is not None and self.kinds[first] == INT
@@ -134,6 +144,24 @@ class JournalEntry:
     def __len__(self) -> int:
         """How many datapoints there are."""
         return len(self.t)
+
+    def segments(self) -> Iterator[tuple[int, int, bool]]:
+        """First row, end, and whether it is an array of samples: of each run, all rows in order."""
+        start = 0
+        for first, count in (self.note or {}).get("arrays", ()):
+            if start < first:
+                yield start, first, False
+            yield first, first + count, True
+            start = first + count
+        if start < len(self):
+            yield start, len(self), False
+
+    def samples(self, first: int, end: int) -> Columns:
+        """Rows of an array of samples, from `first` on."""
+        quality = None if self.quality is None else self.quality[first:end]
+        if quality is not None and not quality.any():
+            quality = None
+        return Columns(self.t[first:end], self.values.array(first, end), None, quality)
 
 
 def encode_entry(entry: JournalEntry) -> bytes:

@@ -83,12 +83,30 @@ class Recovery:
 
     def _enter(self, entry: JournalEntry) -> None:
         skip = self._skips(entry)
-        numbers = entry.streams.tolist()
-        values = entry.values.unpack()
-        qualities = bytes(len(numbers)) if entry.quality is None else entry.quality.tobytes()
+        for first, end, is_array in entry.segments():
+            if is_array:
+                self._enter_array(entry, first, end, skip)
+            else:
+                self._enter_readings(entry, slice(first, end), skip)
+
+    def _enter_array(self, entry: JournalEntry, first: int, end: int, skip: dict[int, int]) -> None:
+        number = int(entry.streams[first])
+        stream = self._catalogue.number(number)
+        if stream is None:  # removed since
+            return
+        known = min(skip[number], end - first)
+        skip[number] -= known
+        stream.extend(entry.samples(first + known, end))
+        self.readings += end - first - known
+
+    def _enter_readings(self, entry: JournalEntry, rows: slice, skip: dict[int, int]) -> None:
+        numbers = entry.streams[rows].tolist()
+        values = entry.values.rows(rows).unpack()
+        quality = None if entry.quality is None else entry.quality[rows]
+        qualities = bytes(len(numbers)) if quality is None else quality.tobytes()
         streams = {number: self._catalogue.number(number) for number in set(numbers)}
         for number, time_ns, value, quality in zip(
-            numbers, entry.t.tolist(), values, qualities, strict=True
+            numbers, entry.t[rows].tolist(), values, qualities, strict=True
         ):
             stream = streams[number]
             if stream is None:  # removed since

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from labmon.datastream.backends.base import COMMIT_ENTRY, EntryKey
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.exceptions import DamagedBlock
-from labmon.reading import Batch
+from labmon.reading import ArrayBatch, Batch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from labmon.datastream.engine import Engine
     from labmon.datastream.entry import JournalEntry
+    from labmon.reading import AnyBatch
 
 
 @dataclass(slots=True)
@@ -27,7 +28,8 @@ class JournalTail:
     """What was durable after a position.
 
     Attributes:
-        batches: in the order of arrival; a batch may have more parts than when it was published.
+        batches: in the order of arrival; a batch may have more parts than when it was published,
+            an array is whole.
         epochs: of each batch, the epoch in which it was numbered.
         complete: whether these are all; else the journal does not reach back so far.
         from_ns: when the oldest entry was committed from which on all is there; None: no entry.
@@ -35,7 +37,7 @@ class JournalTail:
         is_cut: there is more, from that position on.
     """
 
-    batches: list[Batch] = field(default_factory=list[Batch])
+    batches: list[AnyBatch] = field(default_factory=list["AnyBatch"])
     epochs: list[int] = field(default_factory=list[int])
     complete: bool = True
     from_ns: int | None = None
@@ -81,15 +83,43 @@ async def journal_since(
     return tail
 
 
-def _batches(engine: Engine, entry: JournalEntry, first_seq: int) -> Iterator[Batch]:
+def _batches(engine: Engine, entry: JournalEntry, first_seq: int) -> Iterator[AnyBatch]:
     """The numbered readings of an entry from `first_seq` on, those of one poll together."""
-    qualities = bytes(len(entry)) if entry.quality is None else entry.quality.tobytes()
+    for first, end, is_array in entry.segments():
+        if is_array:
+            yield from _array(engine, entry, first, end, first_seq)
+        else:
+            yield from _polls(engine, entry, slice(first, end), first_seq)
+
+
+def _array(
+    engine: Engine, entry: JournalEntry, first: int, end: int, first_seq: int
+) -> Iterator[ArrayBatch]:
+    stream = engine.catalogue.number(int(entry.streams[first]))
+    path = None if stream is None else stream.path
+    if path is None or entry.seq[end - 1] < first_seq:
+        return
+    columns = entry.samples(first, end)
+    yield ArrayBatch(
+        path.partition("/")[0],
+        (path,),
+        columns.t,
+        columns.v,
+        columns.quality,
+        int(entry.seq[first]),
+    )
+
+
+def _polls(engine: Engine, entry: JournalEntry, rows: slice, first_seq: int) -> Iterator[Batch]:
+    qualities = bytes(rows.stop - rows.start)
+    if entry.quality is not None:
+        qualities = entry.quality[rows].tobytes()
     part = _Part()
     for seq, number, time_ns, value, quality in zip(
-        entry.seq.tolist(),
-        entry.streams.tolist(),
-        entry.t.tolist(),
-        entry.values.unpack(),
+        entry.seq[rows].tolist(),
+        entry.streams[rows].tolist(),
+        entry.t[rows].tolist(),
+        entry.values.rows(rows).unpack(),
         qualities,
         strict=True,
     ):

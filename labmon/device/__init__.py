@@ -6,7 +6,7 @@ What runs devices (`labmon.device.device`) is imported by its own name: drivers 
 """
 
 from labmon.device.command import Limits, command
-from labmon.device.driver import Driver, Link, Polled, Readings, Timed, Value
+from labmon.device.driver import Driver, Link, Polled, Readings, Samples, Timed, Value
 from labmon.device.link_driver import LinkDriver, Port
 from labmon.device.parameter import Parameter
 from labmon.device.simulator import Simulator, register_simulator
@@ -30,6 +30,7 @@ __all__ = [
     "Port",
     "Quality",
     "Readings",
+    "Samples",
     "Simulator",
     "Timed",
     "Value",

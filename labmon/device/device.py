@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from labmon.config import DeviceConfig
     from labmon.device.state import State
-    from labmon.reading import Batch
+    from labmon.reading import AnyBatch
     from labmon.timestamps import Clock
 
 log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class Device:
         driver: Driver,
         *,
         clock: Clock,
-        publish: Callable[[Batch], object],
+        publish: Callable[[AnyBatch], object],
         changed: Callable[[Device], None],
         worker: Worker | None = None,
     ) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 from labmon import reading
 from labmon.device.command import Command, Limits, command
 from labmon.device.parameter import Parameter
+from labmon.device.samples import Samples
 from labmon.reading import Channel, Quality
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ __all__ = [
     "Polled",
     "Quality",
     "Readings",
+    "Samples",
     "Timed",
     "Value",
     "command",
@@ -39,7 +41,7 @@ class Value(NamedTuple):
     quality: int = Quality.OK
 
 
-Readings = Mapping[str, "reading.Value | Value"]
+Readings = Mapping[str, "reading.Value | Value | Samples"]
 """Channel name to value. A channel left out was not due; None means that there is no value."""
 
 
@@ -115,7 +117,8 @@ class Driver:
 
         Returns:
             name to value, for any subset of the channels. A value is a float, int or None (numeric
-            channels) or any JSON value (nominal ones), or a `Value` with its quality.
+            channels) or any JSON value (nominal ones), a `Value` with its quality, or `Samples`:
+            many values of a numeric channel with times of their own.
         """
         if self.channels:
             raise NotImplementedError(f"{type(self).__name__} has neither poll() nor stream()")

@@ -16,10 +16,12 @@ import numpy as np
 
 from labmon import reading
 from labmon.device.driver import Value
+from labmon.device.samples import Samples, arrays
 from labmon.reading import Batch, Channel, Quality
 
 if TYPE_CHECKING:
     from labmon.device.driver import Readings
+    from labmon.reading import AnyBatch, ArrayBatch
 
 log = logging.getLogger(__name__)
 
@@ -47,14 +49,25 @@ class Intake:
         self.refused = 0
         """How many readings could not be used."""
 
-    def batch(self, time_ns: int, readings: Readings, flags: int = 0) -> Batch | None:
-        """The batch of one poll; None if there is no reading in it.
+    def batches(self, time_ns: int, readings: Readings, flags: int = 0) -> list[AnyBatch]:
+        """The batches of one poll: arrays of the channels that gave samples, one of all others.
 
         Raises:
             TypeError: the driver returned no mapping.
         """
         if not isinstance(readings, Mapping):
             raise TypeError(f"poll() returned a {type(readings).__name__}, not a mapping")
+        batches: list[AnyBatch] = []
+        many = {name: each for name, each in readings.items() if isinstance(each, Samples)}
+        for name, samples in many.items():
+            batches += self._arrays(name, samples, flags | self._flags)
+        if many:
+            readings = {name: each for name, each in readings.items() if name not in many}
+        batch = self.batch(time_ns, readings, flags)
+        return batches if batch is None else [*batches, batch]
+
+    def batch(self, time_ns: int, readings: Readings, flags: int = 0) -> Batch | None:
+        """The batch of what is no array; None if there is no reading in it."""
         names: list[str] = []
         values: list[reading.Value] = []
         qualities = bytearray()
@@ -81,10 +94,26 @@ class Intake:
         qualities = bytes([Quality.OK | self._flags]) * len(names)
         return Batch(self._device, time_ns, self._paths(names), (None,) * len(names), qualities)
 
-    def _checked(self, name: str, value: Any) -> reading.Value:
+    def _arrays(self, name: str, samples: Samples, flags: int) -> list[ArrayBatch]:
+        try:
+            return list(arrays(self._device, self._numeric_path(name), samples, flags))
+        except (TypeError, ValueError, OverflowError) as error:
+            self._refuse(name, error, max(1, np.size(samples.values)))
+            return []
+
+    def _numeric_path(self, name: str) -> tuple[str, ...]:
+        if self._channel(name).kind != "numeric":
+            raise ValueError("samples are for numeric channels")
+        return self._paths((name,))
+
+    def _channel(self, name: str) -> Channel:
         channel = self._channels.get(name)
         if channel is None:
             raise ValueError(f"the driver declares no such channel: {', '.join(self._channels)}")
+        return channel
+
+    def _checked(self, name: str, value: Any) -> reading.Value:
+        channel = self._channel(name)
         if isinstance(value, np.generic):
             value = value.item()
         if value is None:
@@ -99,8 +128,8 @@ class Intake:
             paths = self._layouts[names] = tuple(f"{self._device}/{name}" for name in names)
         return paths
 
-    def _refuse(self, name: object, error: Exception) -> None:
-        self.refused += 1
+    def _refuse(self, name: object, error: Exception, readings: int = 1) -> None:
+        self.refused += readings
         key = (str(name)[:60], type(error).__name__)
         if key not in self._said and len(self._said) < MAX_LAYOUTS:
             self._said.add(key)
@@ -112,6 +141,8 @@ def _number(value: Any) -> float | int | None:
         return None if math.isnan(value) else float(value)
     if isinstance(value, int):  # a bool counts as 0 or 1
         return int(value) if value in INT64 else float(value)
+    if isinstance(value, np.ndarray):
+        raise TypeError("an array needs times: return Samples(values, times_ns)")
     raise TypeError(f"a {type(value).__name__} is no number")
 
 

@@ -1,4 +1,4 @@
-"""`Outbox`: batches of an instrument that pushes, from the device's thread to the event loop.
+"""`Outbox`: what an instrument pushes, from the device's thread to the event loop.
 
 Bounded: who pushes faster than the server takes loses the oldest, and it is counted. The trap: a
 thread that hung may go on to put batches after its session is over; they are thrown away.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from labmon.reading import Batch
+    from labmon.reading import AnyBatch
 
 LIMIT_READINGS: Final = 20_000
 PORTION: Final = 200
@@ -24,34 +24,36 @@ class Outbox:
     """For one session: made on the event loop, put into from the thread.
 
     Args:
-        take: gets each batch, on the event loop, in order.
+        take: gets the batches of each push, on the event loop, in order.
 
     Attributes:
         dropped: readings that were lost because the event loop did not keep up.
     """
 
-    def __init__(self, take: Callable[[Batch], None], limit_readings: int = LIMIT_READINGS) -> None:
+    def __init__(
+        self, take: Callable[[list[AnyBatch]], None], limit_readings: int = LIMIT_READINGS
+    ) -> None:
         self._take = take
         self._limit = limit_readings
         self._loop = asyncio.get_running_loop()
         self._lock = threading.Lock()
-        self._waiting: deque[Batch] = deque()
+        self._waiting: deque[list[AnyBatch]] = deque()
         self._held = 0
         self._is_called = False
         self._is_open = True
         self.dropped = 0
 
-    def put(self, batch: Batch) -> None:
-        """From the thread: hand over a batch; never blocks."""
+    def put(self, batches: list[AnyBatch]) -> None:
+        """From the thread: hand over what was pushed at a time; never blocks."""
         with self._lock:
             if not self._is_open:
                 return
-            self._waiting.append(batch)
-            self._held += len(batch)
+            self._waiting.append(batches)
+            self._held += _weight(batches)
             while self._held > self._limit and len(self._waiting) > 1:
-                lost = len(self._waiting.popleft())
-                self._held -= lost
-                self.dropped += lost
+                lost = self._waiting.popleft()
+                self._held -= _weight(lost)
+                self.dropped += sum(map(len, lost))
             if self._is_called:
                 return
             self._is_called = True
@@ -61,15 +63,19 @@ class Outbox:
         """On the event loop: give away what waits, in portions, so that others get their turn."""
         with self._lock:
             count = min(len(self._waiting), PORTION) if self._is_open else 0
-            batches = [self._waiting.popleft() for _ in range(count)]
-            self._held -= sum(map(len, batches))
+            pushes = [self._waiting.popleft() for _ in range(count)]
+            self._held -= sum(map(_weight, pushes))
             self._is_called = bool(self._waiting) and self._is_open
             if self._is_called:
                 self._loop.call_soon(self.flush)
-        for batch in batches:
-            self._take(batch)
+        for batches in pushes:
+            self._take(batches)
 
     def close(self) -> None:
         """On the event loop: the session is over."""
         with self._lock:
             self._is_open = False
+
+
+def _weight(batches: list[AnyBatch]) -> int:
+    return sum(batch.weight for batch in batches)

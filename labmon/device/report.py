@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from labmon.device.source import Answer
+    from labmon.reading import AnyBatch
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,7 @@ class Report:
         clock: Clock,
         flags: int,
         asked_hz: float | None,
-        publish: Callable[[Batch], object],
+        publish: Callable[[AnyBatch], object],
         changed: Callable[[], None],
     ) -> None:
         self.name = name
@@ -108,14 +109,15 @@ class Report:
         """A poll succeeded, which was due at a monotonic time."""
         self.counters.polled(answer.start_s, answer.duration_s)
         self._health.polled(max(0.0, answer.start_s - due_s), answer.duration_s)
-        if answer.batch is not None:
-            self._publish(answer.batch)
+        for batch in answer.batches:
+            self._publish(batch)
         self._publish_health()
 
-    def pushed(self, batch: Batch) -> None:
+    def pushed(self, batches: list[AnyBatch]) -> None:
         """The instrument pushed readings."""
         self.counters.polled(time.monotonic(), 0.0)
-        self._publish(batch)
+        for batch in batches:
+            self._publish(batch)
         self._publish_health()
 
     def dropped(self, readings: int) -> None:

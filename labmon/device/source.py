@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from labmon.device.outbox import Outbox
     from labmon.device.parameter import Parameters
     from labmon.device.report import Report
-    from labmon.reading import Batch, Channel
+    from labmon.reading import AnyBatch, Channel
 
 PULL_S: Final = 0.1
 """How long readings are taken from a stream before commands get their turn."""
@@ -32,7 +32,7 @@ PULL_S: Final = 0.1
 class Answer:
     """What one poll gave, and when: monotonic seconds."""
 
-    batch: Batch | None
+    batches: list[AnyBatch]
     start_s: float
     duration_s: float
 
@@ -83,8 +83,8 @@ class Source:
         polled = self._driver.poll()
         after_ns = clock.now_ns()
         middle_ns = (before_ns + after_ns) // 2 if clock.steps == steps else after_ns
-        batch = self._batch(polled, middle_ns)
-        return Answer(batch, start_s, time.monotonic() - start_s)
+        batches = self._batches(polled, middle_ns)
+        return Answer(batches, start_s, time.monotonic() - start_s)
 
     def pull(self, outbox: Outbox, *, only_one: bool) -> None:
         """Take readings from the stream for a while, at least one or None.
@@ -100,13 +100,13 @@ class Source:
                 polled = next(self._stream)
             except StopIteration:
                 raise OfflineError("its stream ended") from None
-            batch = self._batch({} if polled is None else polled, self._report.clock.now_ns())
-            if batch is not None:
-                outbox.put(batch)
+            batches = self._batches({} if polled is None else polled, self._report.clock.now_ns())
+            if batches:
+                outbox.put(batches)
             if only_one or time.monotonic() >= end_s:
                 return
 
-    def _batch(self, polled: Polled, time_ns: int) -> Batch | None:
+    def _batches(self, polled: Polled, time_ns: int) -> list[AnyBatch]:
         if isinstance(polled, Timed):
             time_ns, polled = check_range(polled.time_ns), polled.readings
         if readbacks := self._parameters.readings(self._driver, polled, time.monotonic()):
@@ -114,4 +114,4 @@ class Source:
         steps = self._report.clock.steps
         flags = 0 if steps == self._steps else Quality.CLOCK_STEP
         self._steps = steps
-        return self._report.intake.batch(time_ns, polled, flags)
+        return self._report.intake.batches(time_ns, polled, flags)

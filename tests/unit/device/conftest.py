@@ -10,6 +10,7 @@ import pytest
 from labmon.config import DeviceConfig
 from labmon.device import Channel, Driver, deadlines
 from labmon.device.device import Device
+from labmon.reading import ArrayBatch
 from labmon.timestamps import Clock
 from labmon.yaml_marks import Mark
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from labmon.device.worker import Worker
-    from labmon.reading import Batch
+    from labmon.reading import AnyBatch, Batch
 
 
 class Gauge(Driver):
@@ -66,6 +67,7 @@ class Bench:
 
     def __init__(self) -> None:
         self.batches: list[Batch] = []
+        self.arrays: list[ArrayBatch] = []
         self.changes: list[tuple[str, str]] = []
         self.devices: list[Device] = []
         self.clock = Clock()
@@ -113,8 +115,11 @@ class Bench:
     def states(self, name: str = "gauge") -> list[str]:
         return self.of(f"{name}/_state")
 
-    def _publish(self, batch: Batch) -> None:
-        self.batches.append(batch)
+    def _publish(self, batch: AnyBatch) -> None:
+        if isinstance(batch, ArrayBatch):
+            self.arrays.append(batch)
+        else:
+            self.batches.append(batch)
         self._news.set()
 
     def _changed(self, device: Device) -> None:

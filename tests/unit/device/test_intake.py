@@ -111,7 +111,7 @@ def test_a_nominal_channel_refuses_what_is_no_plain_data(intake, value, caplog):
 @pytest.mark.parametrize("returned", [None, [1.0], 3, "p"])
 def test_a_poll_that_returns_no_mapping_is_a_bug(intake, returned):
     with pytest.raises(TypeError, match="not a mapping"):
-        intake.batch(7, returned)
+        intake.batches(7, returned)
 
 
 def test_flags_are_added_to_every_quality():

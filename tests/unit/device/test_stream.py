@@ -134,9 +134,9 @@ async def test_a_stream_that_hangs_is_stuck(bench, board):
 
 async def test_an_outbox_that_is_full_loses_the_oldest_and_counts():
     taken: list[Any] = []
-    outbox = Outbox(lambda batch: taken.extend(batch.values), limit_readings=10)
+    outbox = Outbox(lambda batches: taken.extend(batches[0].values), limit_readings=10)
     for i in range(25):
-        outbox.put(Batch("board", i, ("board/x",), (i,), b"\0"))
+        outbox.put([Batch("board", i, ("board/x",), (i,), b"\0")])
     outbox.flush()
     assert taken == list(range(15, 25))
     assert outbox.dropped == 15
@@ -144,9 +144,9 @@ async def test_an_outbox_that_is_full_loses_the_oldest_and_counts():
 
 async def test_an_outbox_that_is_closed_takes_and_gives_nothing():
     taken: list[Any] = []
-    outbox = Outbox(lambda batch: taken.extend(batch.values))
-    outbox.put(Batch("board", 1, ("board/x",), (1,), b"\0"))
+    outbox = Outbox(lambda batches: taken.extend(batches[0].values))
+    outbox.put([Batch("board", 1, ("board/x",), (1,), b"\0")])
     outbox.close()
-    outbox.put(Batch("board", 2, ("board/x",), (2,), b"\0"))
+    outbox.put([Batch("board", 2, ("board/x",), (2,), b"\0")])
     outbox.flush()
     assert taken == []
