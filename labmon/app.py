@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from labmon import datastream
@@ -36,8 +37,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STOP_S: Final = {"web": 1.5, "devices": 1.0, "recorder": 1.5, "datastream": 0.8}
+STOP_S: Final = {"web": 1.5, "devices": 0.9, "recorder": 1.2, "datastream": 0.9}
 """How long each part may take to stop: less than 5 s together."""
+FLUSH_S: Final = 0.4
+"""What the recorder's flush did not get durable is tried for so long again, and then counted."""
 RECORDS: Final = Channel(kind="nominal", description="commands, who gave them and what came of it")
 
 
@@ -83,7 +86,7 @@ class App:
 
     async def _start(self) -> None:
         await self.datastream.start()
-        self._stops.append(("datastream", self.datastream.close))
+        self._stops.append(("datastream", partial(self.datastream.close, FLUSH_S)))
         self.recorder = Recorder(self.datastream, self.config.recording.spool_bytes)
         self.hub = Hub(self.datastream.node, self.datastream.epoch, self.recorder.record)
         self.devices = self._build_devices()

@@ -1,6 +1,7 @@
 """The recorder: the only writer of readings, from the hub into the datastream, in order.
 
-`record` is called by the hub on the event loop and never waits; one task carries the batches on.
+`record` is called by the hub on the event loop and never waits; one task carries the batches on, as
+long as the datastream has room: while the store is away they wait here, and the oldest are dropped.
 The trap: a batch is acknowledged only once `flush` says so; before that it is in memory alone.
 """
 
@@ -27,6 +28,8 @@ NUMERIC_DOWNSAMPLERS: Final = frozenset({"count", "max", "mean", "min", "std_dev
 READING_BYTES: Final = 64
 """What a reading that waits costs in memory, roughly."""
 RETRY_S: Final = 1.0
+HANDED_SHARE: Final = 0.25
+"""So much of the spool is what the datastream holds; the rest waits here and can be dropped."""
 
 
 class Recorder:
@@ -35,12 +38,14 @@ class Recorder:
     Args:
         datastream: where the readings go.
         spool_bytes: how much may wait in memory while the store is away; what is over that is
-            counted in `dropped_readings`, oldest first.
+            dropped, the oldest first, counted in `dropped_readings`, and a null of each stream
+            marks where its gap begins.
     """
 
     def __init__(self, datastream: Datastream, spool_bytes: int = 64 << 20) -> None:
         self._datastream = datastream
-        self._limit = spool_bytes // READING_BYTES
+        self._handed_bytes = int(HANDED_SHARE * spool_bytes)
+        self._limit = (spool_bytes - self._handed_bytes) // READING_BYTES
         self._waiting: deque[AnyBatch] = deque()
         self._waiting_readings = 0
         self._waiting_weight = 0
@@ -54,6 +59,9 @@ class Recorder:
         self._blocked: set[str] = set()
         self.recorded_readings = 0
         self._dropped = 0
+        self._gaps: dict[str, int] = {}
+        """Of each stream with dropped readings, the time of the first one; not yet recorded."""
+        self._is_stuck = False
 
     @property
     def dropped_readings(self) -> int:
@@ -64,6 +72,19 @@ class Recorder:
     def waiting_readings(self) -> int:
         """Readings that are not yet handed to the datastream."""
         return self._waiting_readings
+
+    @property
+    def waiting_bytes(self) -> int:
+        """What they take in memory, roughly."""
+        return self._waiting_weight * READING_BYTES
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether the store is away and half of the spool is used: the rest is for instruments.
+
+        Whoever pushes can be told to come back; an instrument cannot.
+        """
+        return self._waiting_weight >= self._limit // 2
 
     def start(self) -> None:
         """Start the one task that writes."""
@@ -77,7 +98,14 @@ class Recorder:
         self._idle.clear()
         self._wake.set()
         while self._waiting_weight > self._limit and len(self._waiting) > 1:
-            self._dropped += len(self._take_first())
+            self._drop(self._take_first())
+
+    def _drop(self, batch: AnyBatch) -> None:
+        if not self._gaps:
+            log.error("the store is away for too long: the oldest readings are dropped from now on")
+        self._dropped += len(batch)
+        for path in batch.paths:
+            self._gaps.setdefault(path, batch.time_ns)
 
     def _take_first(self) -> AnyBatch:
         batch = self._waiting.popleft()
@@ -93,7 +121,8 @@ class Recorder:
     async def stop(self) -> None:
         """Write what waits and stop the task; the datastream stays open.
 
-        Cancelled from outside where the store is away for too long.
+        Cancelled from outside where the store is away for too long; what still waits here is lost
+        then, and counted as dropped.
         """
         if self._task is None:
             return
@@ -103,6 +132,9 @@ class Recorder:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+            if lost := self._waiting_readings:
+                self._dropped += lost
+                log.error("the store was away until the end: %d waiting readings are lost", lost)
 
     async def declare(
         self, device: str, channels: Mapping[str, Channel], period_s: float | None = None
@@ -146,28 +178,60 @@ class Recorder:
         while True:
             await self._wake.wait()
             while self._waiting:
-                await self._append(self._waiting[0])
+                if self._datastream.pending_bytes >= self._handed_bytes:
+                    await self._datastream.progress()
+                else:
+                    await self._append(self._waiting[0])
             self._wake.clear()
             self._idle.set()
 
     async def _append(self, batch: AnyBatch) -> None:
         try:
-            if batch.paths not in self._known:
-                await self._ensure_all(batch)
-            rejected: list[Rejection] = []
-            for run in _recordable(batch, self._blocked):
-                rejected += await self._datastream.append_batch(run)
+            await self._mark_gaps()
+            taken = await self._hand_over(batch)
         except (DatastreamException, OSError) as error:
-            log.error("the store does not take readings, they wait: %s", error)  # noqa: TRY400
-            await asyncio.sleep(RETRY_S)
+            await self._wait(error)
             return
+        except Exception:
+            # one batch must not hold up all that follow
+            log.exception("a batch of %s is not recorded, a bug of labmon", batch.source)
+            self._dropped += len(batch)
+            taken = 0
+        self._is_stuck = False
+        if self._waiting and self._waiting[0] is batch:  # not dropped meanwhile
+            self._take_first()
+        self.recorded_readings += taken
+
+    async def _hand_over(self, batch: AnyBatch) -> int:
+        """Give a batch to the datastream; returns how many of its readings are taken."""
+        if batch.paths not in self._known:
+            await self._ensure_all(batch)
+        rejected: list[Rejection] = []
+        for run in _recordable(batch, self._blocked):
+            rejected += await self._datastream.append_batch(run)
         for rejection in rejected:
             if self.refused.get(rejection.path) != rejection.reason:
                 self.refused[rejection.path] = rejection.reason
                 log.error("%s is not recorded: %s", rejection.path, rejection.reason)
-        if self._waiting and self._waiting[0] is batch:  # not dropped meanwhile
-            self._take_first()
-        self.recorded_readings += len(batch) - len(rejected)
+        return len(batch) - len(rejected)
+
+    async def _wait(self, error: Exception) -> None:
+        if not self._is_stuck:
+            log.error("the store does not take readings, they wait: %s", error)
+        self._is_stuck = True
+        await asyncio.sleep(RETRY_S)
+
+    async def _mark_gaps(self) -> None:
+        """Record a null of each stream where its dropped readings began."""
+        if not self._gaps:
+            return
+        gaps, self._gaps = self._gaps, {}
+        log.warning("readings are recorded again; %d were dropped since the start", self._dropped)
+        for path, time_ns in gaps.items():
+            if path not in self._blocked and self._datastream.stream_id(path) is not None:
+                await self._datastream.append_batch(
+                    Batch("recorder", time_ns, (path,), (None,), bytes(1))
+                )
 
     async def _ensure_all(self, batch: AnyBatch) -> None:
         for path, value in _unknown(self._datastream, batch):

@@ -20,7 +20,7 @@ from labmon.datastream.catalogue import Catalogue
 from labmon.datastream.derive import Deriver
 from labmon.datastream.derive_mark import mark_prefix
 from labmon.datastream.downsampling import FINISHED
-from labmon.datastream.exceptions import StoreReadOnly
+from labmon.datastream.exceptions import StoreError, StoreReadOnly
 from labmon.datastream.graph import Graphs
 from labmon.datastream.journal import Journal
 from labmon.datastream.levels import Levels
@@ -95,6 +95,7 @@ class Engine:
         self.sealer.checkpoint = self.deriver.checkpoint
         self.recovery = Recovery(self.catalogue)
         self.started_ns = 0
+        self._is_closed = False
         self._imports: set[tuple[Stream, int]] = set()
         self._upkeep: asyncio.Task[None] | None = None
         self.appender = Appender(self.catalogue, self.journal, spool_bytes)
@@ -151,19 +152,26 @@ class Engine:
         began = EpochRow(self.epoch, self.started_ns, 0)
         await self.backend.apply(Change(node=self.node, epochs=[*ended, began]))
 
-    async def close(self) -> None:
-        """Make durable what waits, as long as the store takes it, and close the store."""
+    async def close(self, flush_s: float = FLUSH_S) -> None:
+        """Make durable what waits, as long as the store takes it, and close the store.
+
+        Closing twice is no error.
+        """
+        if self._is_closed:
+            return
+        self._is_closed = True
         if self._upkeep is not None:
             self._upkeep.cancel()
             await asyncio.gather(self._upkeep, return_exceptions=True)
         if not self.is_read_only:
             await self.deriver.stop()
             await self.sealer.stop()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.deriver.mark(), FLUSH_S)
-                await asyncio.wait_for(self.journal.commit(), FLUSH_S)
-            if self.journal.pending_readings:
-                log.error("the store is away: %d readings are lost", self.journal.pending_readings)
+            with contextlib.suppress(TimeoutError, StoreError):  # what was refused is said already
+                async with asyncio.timeout(flush_s):
+                    await self.deriver.mark()
+                    await self.journal.commit()
+            if lost := self.journal.pending_readings:
+                log.error("the store was away until the end: %d readings are lost", lost)
             await self.journal.stop()
         await self.backend.close()
 

@@ -266,6 +266,13 @@ class Journal:
             if self.delivery.refused != refused:
                 raise ChangeRefused("the store refused some of what was to be written before")
 
+    async def progress(self) -> None:
+        """Wait until some of what waits is durable, or given up."""
+        self.close_entry()
+        if self._queue:
+            self._due.set()
+            await asyncio.wait([self._queue[0].done])
+
     async def _run(self) -> None:
         while True:
             await self._due.wait()

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from labmon.datastream.backends import open_backend
 from labmon.datastream.descriptor import describe
-from labmon.datastream.engine import Engine
+from labmon.datastream.engine import FLUSH_S, Engine
+from labmon.datastream.exceptions import StoreFull
 from labmon.datastream.tail import JournalTail, journal_since
 from labmon.datastream.verify import Verification, verify
 
@@ -61,9 +62,14 @@ class OpenStore:
         """Open the store; afterwards `node` and `epoch` are known, and durable."""
         await self._engine.start()
 
-    async def close(self) -> None:
-        """Make durable what waits, as far as the store takes it, and close the store."""
-        await self._engine.close()
+    async def close(self, flush_s: float = FLUSH_S) -> None:
+        """Make durable what waits, as far as the store takes it, and close the store.
+
+        Args:
+            flush_s: so long a store that is away may hold up the end; then the log says how many
+                readings are lost.
+        """
+        await self._engine.close(flush_s)
 
     async def __aenter__(self) -> Self:
         """Open the store."""
@@ -100,6 +106,15 @@ class OpenStore:
     def pending_bytes(self) -> int:
         """What waits in memory to become durable."""
         return self._engine.journal.pending_bytes
+
+    async def progress(self) -> None:
+        """Wait until some of what waits is durable; at once where nothing waits."""
+        await self._engine.journal.progress()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the store did not take the last write because its disk is full."""
+        return isinstance(self._engine.journal.delivery.error, StoreFull)
 
     @property
     def dropped_readings(self) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple
 
 from labmon.datastream.values import checker
-from labmon.errors import BadRequestError, StorageError, TooLargeError
+from labmon.errors import BadRequestError, StorageError, StorageFullError, TooLargeError
 from labmon.timestamps import SECOND_NS
 from labmon.web import pushed, wire
 from labmon.web.handler import ApiHandler
@@ -115,11 +115,13 @@ async def publish(services: Services, body: Sequence[Any], *, in_ns: bool) -> Pu
 
     Raises:
         BadRequestError: there is no good one.
-        StorageError: the store is away, and there is no more room to wait in.
+        StorageFullError: there is no room on the disk, or none to wait in while the store is away.
     """
-    if services.datastream.pending_bytes >= services.config.recording.spool_bytes:
-        raise StorageError(
-            "the store is away and memory is full: nothing is taken, try again later"
+    if services.datastream.is_full:
+        raise StorageFullError("the disk of the store is full: nothing is taken, try again later")
+    if services.recorder.is_filling:
+        raise StorageFullError(
+            "the store is away and memory runs full: nothing is taken, try again later"
         )
     dropped = services.recorder.dropped_readings
     good, rejected = await _sorted_out(services, body, in_ns=in_ns)
@@ -217,7 +219,8 @@ async def _durable(services: Services) -> None:
     try:
         await asyncio.wait_for(services.recorder.flush(), COMMIT_S)
     except TimeoutError:
-        raise StorageError(
+        kind = StorageFullError if services.datastream.is_full else StorageError
+        raise kind(
             "the store does not take readings now; these wait in memory and may still be"
             " recorded: repeat the request with the same Idempotency-Key later"
         ) from None

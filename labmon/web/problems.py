@@ -38,6 +38,7 @@ _LABMON: Final[tuple[tuple[type[Exception], int, str], ...]] = (
     (errors.OfflineError, 503, "offline"),
     (errors.InstrumentTimeoutError, 504, "timed_out"),
     (errors.InstrumentError, 502, "instrument"),
+    (errors.StorageFullError, 503, "storage_full"),
     (errors.StorageError, 503, "storage"),
     (store.StreamNotFound, 404, "not_found"),
 )

@@ -51,7 +51,7 @@ def test_a_full_disk_loses_nothing_acknowledged_and_heals_by_itself(server, disk
         assert metric(server, "labmon_store_healthy") == 0
         until(lambda: pusher.answers, 20, "the answer to what cannot be recorded")
         status, answer = pusher.answers[0]
-        assert (status, answer["error"]["code"]) == (503, "storage")
+        assert (status, answer["error"]["code"]) == (503, "storage_full")
         assert len(pusher.acked) == acked, "something was acknowledged on a full disk"
         until(lambda: len(live.values) > seen + 50, what="the live view going on")
         until(lambda: readiness(server)["dropped_readings"], 20, "the end of the spool")

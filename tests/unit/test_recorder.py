@@ -1,8 +1,12 @@
+import asyncio
 import logging
+import re
 
 import pytest
 
 from labmon import datastream
+from labmon.datastream.backends.memory import MemoryBackend
+from labmon.datastream.exceptions import StoreUnavailable
 from labmon.hub import Hub
 from labmon.reading import Batch, Channel
 from labmon.recorder import Recorder
@@ -91,12 +95,90 @@ async def test_a_history_in_another_unit_is_not_gone_on_with(store, recorder, hu
     assert recorder.refused == {}
 
 
-async def test_what_memory_cannot_hold_is_dropped_oldest_first_and_counted(store):
-    recorder = Recorder(store, spool_bytes=64 * 4)  # not started: nothing is taken away
-    for i in range(6):
-        recorder.record(batch(i, a=1.0, b=1.0).numbered(2 * i + 1))
-    assert recorder.waiting_readings == 4
-    assert recorder.dropped_readings == 8
-    recorder.start()
-    await recorder.stop()
-    assert await values(store, "gauge/a") == [1.0, 1.0]
+class AwayBackend(MemoryBackend):
+    """A store that takes nothing while it is away."""
+
+    is_away = False
+
+    async def apply(self, change):
+        if self.is_away:
+            raise StoreUnavailable("it is away")
+        await super().apply(change)
+
+
+SPOOL = 64 * 400
+"""Room for 80 readings in the datastream, more once they are encoded, and for 300 here."""
+
+
+@pytest.fixture
+async def away():
+    """A recorder whose store is away, with the stream that it recorded until then."""
+    backend = AwayBackend()
+    async with datastream.open(backend, commit_interval_s=0.001) as store:
+        recorder = Recorder(store, SPOOL)
+        recorder.start()
+        recorder.record(batch(1, a=1.0, b=1.0).numbered(1))
+        await recorder.flush()
+        backend.is_away = True
+        yield recorder, store, backend
+        backend.is_away = False
+        await recorder.stop()
+
+
+async def spill(recorder, first, last):
+    """Record readings of two streams, whose values are their times."""
+    for i in range(first, last):
+        recorder.record(batch(i, a=float(i), b=float(i)).numbered(2 * i + 1))
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+
+
+async def test_what_memory_cannot_hold_is_dropped_oldest_first_counted_and_leaves_a_gap(
+    away, caplog
+):
+    recorder, store, backend = away
+    await spill(recorder, 2, 2002)
+    assert recorder.waiting_bytes <= SPOOL
+    assert store.pending_bytes <= SPOOL
+    assert recorder.is_filling
+    backend.is_away = False
+    await recorder.flush()
+    found = await values(store, "gauge/a")
+    (gap,) = [at for at, value in enumerate(found) if value != value]
+    before, after = found[:gap], found[gap + 1 :]
+    assert before == [float(i) for i in range(1, len(before) + 1)]
+    assert after[-1] == 2001.0, "the newest are kept"
+    assert after == [float(i) for i in range(2002 - len(after), 2002)]
+    assert len(after) > 100
+    assert recorder.dropped_readings == 2 * (2001 - len(before) - len(after))
+    columns = await store.get_arrays(store.stream_id("gauge/a"), "raw", 0, 10**9)
+    assert columns["t"][gap] == len(before) + 1, "the gap begins where the first one was dropped"
+    assert not columns.get("quality", bytes(1))[0], "nothing counts as late"
+    assert sum("dropped from now on" in record.message for record in caplog.records) == 1
+    assert not recorder.is_filling
+
+
+async def test_the_end_says_how_many_readings_are_lost(away, caplog):
+    recorder, store, backend = away
+    await spill(recorder, 2, 402)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(recorder.stop(), 0.05)
+    await store.close(0.05)
+    said = [record.message for record in caplog.records if "until the end" in record.message]
+    lost = sum(int(re.search(r"(\d+)", message)[1]) for message in said)
+    backend.is_away = False
+    async with datastream.open(backend) as again:
+        there = len(await values(again, "gauge/a"))
+    assert there == 1
+    assert lost + recorder.dropped_readings - recorder.waiting_readings == 800
+
+
+async def test_a_batch_that_brings_out_a_bug_holds_up_nothing(store, recorder, hub, caplog):
+    await recorder.declare("gauge", {"pressure": MBAR})
+    hub.publish(batch(1, pressure=1.0))
+    hub.publish(Batch("gauge", "soon", ("gauge/pressure",), (2.0,), bytes(1)))  # type: ignore[arg-type]
+    hub.publish(batch(3, pressure=3.0))
+    await recorder.flush()
+    assert await values(store, "gauge/pressure") == [1.0, 3.0]
+    assert recorder.dropped_readings == 1
+    assert sum("a bug of labmon" in record.message for record in caplog.records) == 1

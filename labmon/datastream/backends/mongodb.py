@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_MS: Final = 5000
 IN_FLIGHT: Final = 8
+RELEASE_S: Final = 0.3
+"""So long a database that is away may hold up the end."""
 DEFAULT_DATABASE: Final = "labmon"
 CHUNK: Final = 1000
 """Keys that are asked for, or removed, by one command."""
@@ -151,7 +153,7 @@ class MongodbBackend(Backend):
         if self._lock.is_held:
             # where it cannot be given back it expires, and this host may take it over at once
             with suppress(PyMongoError, TimeoutError):
-                await asyncio.wait_for(self._lock.release(), 1.0)
+                await asyncio.wait_for(self._lock.release(), RELEASE_S)
         self._client.close()
         self._client = None
 
