@@ -43,6 +43,11 @@ def test_mongodb_is_measured(monkeypatch, capsys):
     assert "one document each" in run(monkeypatch, capsys, "mongodb", "--seconds", "1")
 
 
+def test_the_pages_are_measured_in_a_browser(monkeypatch, capsys):
+    sizes = ("--devices", "1", "--days", "0.1", "--seconds", "0.2")
+    assert "from click to pixels" in run(monkeypatch, capsys, "pages", *sizes)
+
+
 def test_a_table_replaces_only_what_stands_between_its_markers():
     page = "<!-- size: written by script/bench size -->\n\nold\n\n<!-- end of size -->\nafter\n"
     assert rounds.replaced(page, "size", "new") == page.replace("old", "new")
@@ -52,7 +57,7 @@ def test_a_table_replaces_only_what_stands_between_its_markers():
 
 def test_the_page_has_a_place_for_every_benchmark():
     page = rounds.PAGE.read_text()
-    for name in (*SMALL, "http_graphs", "mongodb"):
+    for name in (*SMALL, "http_graphs", "mongodb", "pages"):
         assert "new words" in rounds.replaced(page, name, "new words")
 
 

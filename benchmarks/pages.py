@@ -1,0 +1,212 @@
+"""What the pages cost in a real browser: first paint, a hundred live tiles, a graph of a year."""
+
+import asyncio
+import gzip
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from playwright.async_api import async_playwright
+
+from benchmarks.lab_data import SECOND_NS, START_NS, year
+from benchmarks.quiet import browser_path
+from benchmarks.rounds import Spread, arguments, number, report, table
+from labmon import datastream
+
+METHOD = """\
+`labmon serve` with {devices} simulated wavemeters of 8 channels at 10 Hz, and a stream with
+{days:g} days at 1 Hz in its store; headless Chromium, drawing in software, on the same machine, so
+that the server, the page and the drawing share its cores. First paint: the browser's own mark, in
+a new context without a cache each time. First values: until a tile shows a number. Frames: the
+distances of frames on the overview during {seconds:g} s; a long task is one that held up the page
+for over 50 ms, as the browser counts them. Graphs: from the click to the frame behind the one in
+which the new data were drawn."""
+
+CONFIG = """\
+store: sqlite:///labmon.db
+devices:
+"""
+DEVICE = "  laser{number}: {{driver: simulated_wavemeter, period_s: 0.1, title: Laser {number}}}\n"
+FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+WATCH = """() => {
+  window.frames_ms = []; window.long_ms = [];
+  let before = performance.now();
+  const next = (now) => {
+    frames_ms.push(now - before);
+    before = now;
+    requestAnimationFrame(next);
+  };
+  requestAnimationFrame(next);
+  new PerformanceObserver((list) => long_ms.push(...list.getEntries().map((e) => e.duration)))
+    .observe({type: 'longtask'});
+}"""
+CLICKED = """(word) => new Promise((resolve) => {
+  const fetched = Response.prototype.arrayBuffer, drawn = CanvasRenderingContext2D.prototype.stroke;
+  let hasData = false;
+  Response.prototype.arrayBuffer = async function () {
+    const body = await fetched.call(this);
+    if (this.url.includes('/data')) hasData = true;
+    return body;
+  };
+  const buttons = [...document.querySelectorAll('.presets button')];
+  CanvasRenderingContext2D.prototype.stroke = function (...given) {
+    drawn.apply(this, given);
+    if (!hasData) return;
+    Response.prototype.arrayBuffer = fetched;
+    CanvasRenderingContext2D.prototype.stroke = drawn;
+    requestAnimationFrame(() => resolve(performance.now() - began));
+  };
+  const began = performance.now();
+  buttons.find((button) => button.textContent === word).click();
+})"""
+
+
+async def filled(folder, days):
+    """A store with one long stream, until now."""
+    folder.mkdir()
+    async with datastream.open(f"sqlite:///{folder}/labmon.db") as streams:
+        tags = {"path": "year/ch1", "unit": "C"}
+        stream = await streams.ensure_stream(
+            {"path": "year/ch1"}, tags, ("mean", "min", "max", "std_dev"), "raw"
+        )
+        shift_ns = time.time_ns() - START_NS - int(days * 86_400) * SECOND_NS
+        for t, v in year(days):
+            await streams.append_array(stream, t + shift_ns, v)
+
+
+def start(folder, devices):
+    """The server; (process, address)."""
+    config = folder / "config.yaml"
+    config.write_text(CONFIG + "".join(DEVICE.format(number=n + 1) for n in range(devices)))
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "labmon", "serve", "--config", str(config)),
+            *("--data", str(folder / "data"), "--port", "0"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    for line in process.stdout:
+        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+            return process, found.group()
+    raise SystemExit(f"labmon ended with {process.wait()}")
+
+
+class Visitor:
+    """A browser that measures what it visits."""
+
+    def __init__(self, browser, address):
+        self._browser, self._address = browser, address
+
+    async def page(self, path):
+        context = await self._browser.new_context(viewport={"width": 1280, "height": 800})
+        page = await context.new_page()
+        page.answers = []
+        # Playwright puts a mark on the handler, and a method of a list takes none
+        page.on("response", lambda answer: page.answers.append(answer))  # noqa: PLW0108
+        await page.goto(self._address + path)
+        return page
+
+    async def first(self):
+        """(first paint, first values) in ms."""
+        page = await self.page("/")
+        handle = await page.wait_for_function(FIRST_PAINT)
+        await page.wait_for_function(
+            "[...document.querySelectorAll('a.tile')].some((t) => /\\d{3}/.test(t.textContent))"
+        )
+        found = await handle.json_value(), await page.evaluate("performance.now()")
+        await page.context.close()
+        return found
+
+    async def weight(self):
+        """kB of JavaScript that the first page loads, as gzip would send it."""
+        page = await self.page("/")
+        await page.wait_for_selector("a.tile")
+        scripts = [a for a in page.answers if a.request.resource_type == "script"]
+        total = sum([len(gzip.compress(await answer.body())) for answer in scripts])
+        await page.context.close()
+        return total / 1000
+
+    async def frames(self, seconds):
+        """(median and 99th percentile of the distances of frames in ms, long tasks, tiles)."""
+        page = await self.page("/")
+        await page.wait_for_selector("a.tile")
+        await asyncio.sleep(3)  # what the page does once is over
+        await page.evaluate(WATCH)
+        await asyncio.sleep(seconds)
+        frames = await page.evaluate("frames_ms")
+        tasks = await page.evaluate("long_ms")
+        tiles = await page.locator("a.tile").count()
+        await page.context.close()
+        return np.percentile(frames, 50), np.percentile(frames, 99), len(tasks), tiles
+
+    async def graphs(self, words):
+        """Milliseconds from a click on each of some ranges to its pixels."""
+        page = await self.page("/graph?streams=year/ch1&start=-1h&end=now")
+        await page.wait_for_selector(".presets button")
+        await asyncio.sleep(1)
+        took = []
+        for word in words:
+            took.append(await page.evaluate(CLICKED, word))
+            await asyncio.sleep(0.5)
+        await page.context.close()
+        return took
+
+
+async def measured(chosen, address):
+    """The rows of the table."""
+    async with async_playwright() as play:
+        browser = await play.chromium.launch(
+            executable_path=browser_path(), args=["--no-sandbox", "--disable-gpu"]
+        )
+        visitor = Visitor(browser, address)
+        words = ["1 y", "1 mo"]
+        first, frames, graphs = [], [], []
+        for _ in range(chosen.rounds):
+            first.append(await visitor.first())
+            frames.append(await visitor.frames(chosen.seconds))
+            graphs.append(await visitor.graphs(words))
+        weight = await visitor.weight()
+        await browser.close()
+    paints, values = zip(*first, strict=True)
+    middle, late, tasks, tiles = zip(*frames, strict=True)
+    years, months = zip(*graphs, strict=True)
+    return [
+        ["first paint of the overview, ms", "1,000", Spread(paints)],
+        ["first values on the overview, ms", "", Spread(values)],
+        ["JavaScript of the first page, kB by gzip", "150", number(weight)],
+        [f"frame to frame with {tiles[0]} tiles at 10 Hz, median, ms", "16.7", Spread(middle)],
+        ["the same, 99th percentile, ms", "", Spread(late)],
+        [f"tasks over 50 ms in {chosen.seconds:g} s", "0", Spread(tasks)],
+        ["graph of a year, from click to pixels, ms", "200", Spread(years)],
+        ["from there to a month, ms", "200", Spread(months)],
+    ]
+
+
+async def run(chosen):
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
+        folder = Path(name)
+        await filled(folder / "data", chosen.days)
+        process, address = start(folder, int(chosen.devices))
+        try:
+            return await measured(chosen, address)
+        finally:
+            process.terminate()
+            process.stdout.close()
+            process.wait()
+
+
+def main():
+    chosen = arguments(__doc__, devices=(13, 2), days=(365, 1), seconds=(10, 1))
+    rows = asyncio.run(run(chosen))
+    method = METHOD.format(devices=int(chosen.devices), days=chosen.days, seconds=chosen.seconds)
+    report("pages", method, table(["what", "goal", "measured"], rows), chosen, "tornado")
+
+
+if __name__ == "__main__":
+    main()
