@@ -21,6 +21,7 @@ from labmon.device import (
     as_number,
     command,
 )
+from labmon.device.transport import NUMBER
 from labmon_drivers._channels import ChannelSettings
 
 MAX_OUTPUTS: Final = 64
@@ -54,7 +55,9 @@ class Srs(LinkDriver):
     def prepare(self) -> None:
         """Ask for the names of all channels."""
         names = [name.strip() for name in self.link.query("getOutputNames?").split(",")]
-        if not 0 < len(names) <= MAX_OUTPUTS or not all(names) or len(set(names)) < len(names):
+        is_late = any(NUMBER.fullmatch(name) for name in names)  # the values, asked for before
+        is_list = all(names) and len(set(names)) == len(names) <= MAX_OUTPUTS
+        if is_late or not is_list:
             raise InstrumentError(f"{','.join(names)[:60]!r} are no names of channels")
         self._names = names
         self.channels = {channel_name(name): self._channel(name) for name in names}
