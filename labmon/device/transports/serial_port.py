@@ -7,6 +7,7 @@ on some pseudo-terminals; here they stay as they are unless the configuration as
 from __future__ import annotations
 
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,17 +19,19 @@ from labmon.device.transports.waiting import readable, writable
 from labmon.errors import ConfigError
 
 if TYPE_CHECKING:
+    import queue
+    import socket
     from collections.abc import Iterator
 
     from labmon.device.transports.settings import LinkSettings
     from labmon.device.transports.stream import ByteStream
 
-try:
+if sys.platform == "win32":
+    TERMINAL_ERRORS: tuple[type[Exception], ...] = ()
+else:
     import termios
 
-    TERMINAL_ERRORS: tuple[type[Exception], ...] = (termios.error,)  # which is no OSError
-except ImportError:  # Windows
-    TERMINAL_ERRORS = ()
+    TERMINAL_ERRORS = (termios.error,)  # which is no OSError
 
 CHUNK_BYTES: Final = 4096
 SLICE_S: Final = 0.05
@@ -184,7 +187,22 @@ class _Device(_LinesUntouched, serial.Serial):
 
 
 class _Rfc2217(_LinesUntouched, serial.rfc2217.Serial):
-    pass
+    """pyserial's, but for what it does to each request, and to a converter that went first."""
+
+    _read_buffer: queue.Queue[bytes | None]
+    _socket: socket.socket | None
+
+    def reset_input_buffer(self) -> None:
+        """Forget what has arrived here; pyserial would ask the converter too, and wait for it."""
+        while self._read_buffer.qsize():
+            self._read_buffer.get_nowait()
+
+    def close(self) -> None:
+        """Close the socket also where the converter closed it first: pyserial forgets it then."""
+        left = self._socket
+        super().close()
+        if left is not None:
+            left.close()
 
 
 def _make_port(port: str, settings: LinkSettings) -> Any:
