@@ -6,7 +6,6 @@ the link to it is removed on Ctrl-C and SIGTERM, lest it lead to somebody else's
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from pathlib import Path
@@ -73,8 +72,8 @@ def _server(name: str, link: Path | None, tcp_port: int | None, host: str) -> Si
     simulator = make_simulator(SCHEME + name.removeprefix(SCHEME))
     if link is None:
         return TcpSimulatorServer(simulator, host, tcp_port or 0)
-    if os.name != "posix":
-        raise OSError("there are no pseudo-terminals here; use --tcp")
+    if sys.platform == "win32":
+        raise OSError("there are no pseudo-terminals on Windows: use --tcp")
     return PtySimulatorServer(simulator, link)
 
 

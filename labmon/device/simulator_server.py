@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -134,8 +135,20 @@ class TcpSimulatorServer(SimulatorServer):
             self._client.close()
 
 
+def _open_terminal() -> tuple[int, int, str]:
+    """A pseudo-terminal that changes no byte: our end, the other end and its name."""
+    if sys.platform == "win32":
+        raise OSError("there are no pseudo-terminals on Windows")
+    import tty
+
+    ours, theirs = os.openpty()
+    tty.setraw(theirs)
+    os.set_blocking(ours, False)
+    return ours, theirs, os.ttyname(theirs)
+
+
 class PtySimulatorServer(SimulatorServer):
-    """A simulator on a pseudo-terminal, where there are such.
+    """A simulator on a pseudo-terminal; Windows has none.
 
     Args:
         simulator: who answers.
@@ -147,14 +160,9 @@ class PtySimulatorServer(SimulatorServer):
     """
 
     def __init__(self, simulator: Simulator, link: Path | None = None) -> None:
-        import tty  # there is none on Windows
-
         super().__init__(simulator)
         self._unsent = bytearray()
-        self._ours, self._theirs = os.openpty()
-        tty.setraw(self._theirs)
-        os.set_blocking(self._ours, False)
-        self._name = os.ttyname(self._theirs)
+        self._ours, self._theirs, self._name = _open_terminal()
         self._link = link
         if link:
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar, Final
 
@@ -108,7 +109,7 @@ async def _until_closed(stream: IOStream) -> None:
 
 def _set_user_timeout(stream: IOStream, timeout_s: float) -> None:
     """Let the kernel find a dead peer: data that is not acknowledged for so long ends it."""
-    if stream.socket is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+    if stream.socket is not None and sys.platform == "linux":
         with suppress(OSError):  # a Unix socket has no such option
             stream.socket.setsockopt(
                 socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(timeout_s * 1000)

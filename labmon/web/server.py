@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sys
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -18,11 +19,6 @@ from tornado.iostream import StreamClosedError
 
 from labmon.web.application import make_app
 from labmon.web.security import check_listening, is_loopback
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None
 
 if TYPE_CHECKING:
     from tornado.iostream import IOStream
@@ -188,7 +184,9 @@ def _listen(host: str, port: int) -> list[socket.socket]:
 
 
 def _descriptors() -> int:
-    if resource is None:
+    if sys.platform == "win32":
         return 1 << 20
+    import resource
+
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return soft if soft != resource.RLIM_INFINITY else 1 << 20

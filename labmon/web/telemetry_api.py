@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 from typing import TYPE_CHECKING, ClassVar, Final
 
 import psutil
@@ -57,7 +58,7 @@ def _process(application: LabmonApplication) -> Iterator[str]:
     process = psutil.Process()
     with process.oneshot():
         cpu, memory = process.cpu_times(), process.memory_info()
-        descriptors = process.num_fds() if hasattr(process, "num_fds") else 0
+        descriptors = process.num_handles() if sys.platform == "win32" else process.num_fds()
         threads, started = process.num_threads(), process.create_time()
     yield _one("process_cpu_seconds_total", "counter", "CPU time used.", cpu.user + cpu.system)
     yield _one("process_resident_memory_bytes", "gauge", "Resident memory.", memory.rss)

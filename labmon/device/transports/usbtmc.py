@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import struct
+import sys
 import threading
 from typing import Final
 
@@ -29,7 +30,7 @@ class UsbtmcStream:
     """
 
     def __init__(self, path: str, timeout_s: float) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        self._fd = os.open(path, os.O_RDWR)
         self._is_asked = False
         self._pause = threading.Event()
         # older kernels wait 5 s whatever they are told
@@ -72,7 +73,9 @@ class UsbtmcStream:
             self._fd = -1
 
     def _control(self, request: int, argument: bytes) -> None:
-        import fcntl  # there is none on Windows, nor is there /dev/usbtmc0
+        if sys.platform == "win32":  # where there is no /dev/usbtmc0
+            return
+        import fcntl
 
         try:
             fcntl.ioctl(self._fd, request, argument)

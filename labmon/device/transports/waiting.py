@@ -7,6 +7,7 @@ browsers are connected would not come back. Windows has no poll(), but no such e
 from __future__ import annotations
 
 import select
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def readable(source: int | socket.socket, wait_s: float) -> bool:
     """Whether there is something to read, or to fail on, within a time."""
-    if not hasattr(select, "poll"):
+    if sys.platform == "win32":
         return bool(select.select([source], [], [], wait_s)[0])
     poll = select.poll()
     poll.register(source, select.POLLIN)
@@ -24,7 +25,7 @@ def readable(source: int | socket.socket, wait_s: float) -> bool:
 
 def writable(source: int | socket.socket, wait_s: float) -> bool:
     """Whether there is room to write, or something to fail on, within a time."""
-    if not hasattr(select, "poll"):
+    if sys.platform == "win32":
         return bool(select.select([], [source], [], wait_s)[1])
     poll = select.poll()
     poll.register(source, select.POLLOUT)
