@@ -1,8 +1,9 @@
 """Exact aggregates of any range: rollups inside, datapoints only at the two edges.
 
 The level is the one that makes the least work: coarser means fewer rows inside, and more
-datapoints at the edges. The trap: the parts are read one after the other, so they are cut at times,
-and every datapoint is in one part whatever is sealed meanwhile.
+datapoints at the edges. Where retention has removed these, whole buckets of the finest level that
+is left are taken, and the answer says so. The trap: the parts are read one after the other, so
+they are cut at times, and every datapoint is in one part whatever is sealed meanwhile.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import needed_columns
 from labmon.datastream.query import column
+from labmon.datastream.retained import finest_from, floor_ns
 from labmon.datastream.stream import NUMERIC_DOWNSAMPLERS
 from labmon.datastream.tails import roll_up
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
 
     from labmon.datastream.levels import Levels
     from labmon.datastream.rawdata import RawData
@@ -34,6 +36,20 @@ FEW: Final = 1000
 _ALL_NS: Final = 2**62
 
 
+class Aggregate(dict[str, Any]):
+    """Aggregates by name.
+
+    Attributes:
+        start_ns, end_ns: of the range that they are of: wider than the one that was asked for
+            where retention has left only buckets at an edge.
+    """
+
+    def __init__(self, start_ns: int, end_ns: int, fields: Mapping[str, Any]) -> None:
+        super().__init__(fields)
+        self.start_ns = start_ns
+        self.end_ns = end_ns
+
+
 class Aggregates:
     """Computes aggregates; on the event loop."""
 
@@ -43,19 +59,29 @@ class Aggregates:
 
     async def aggregate(
         self, stream: Stream, start_ns: int, end_ns: int, fields: Iterable[str]
-    ) -> dict[str, Any]:
+    ) -> Aggregate:
         """The fields of all datapoints with `start_ns <= t < end_ns`, None where there is none.
 
         Raises:
             UnsupportedDownsampler: one is none for this stream.
         """
         names = _checked(stream, fields)
+        if stream.state.floors:
+            start_ns, end_ns = _widened(stream, start_ns, end_ns)
+        found = await self._aggregate(stream, start_ns, end_ns, names)
+        return Aggregate(start_ns, end_ns, found)
+
+    async def _aggregate(
+        self, stream: Stream, start_ns: int, end_ns: int, names: tuple[str, ...]
+    ) -> dict[str, Any]:
         first_ns = max(start_ns, stream.earliest_ns)
         last_ns = min(end_ns, stream.latest_ns + 1)
         if stream.latest_ns < 0 or first_ns >= last_ns:
             return {name: _OF_NOTHING.get(name) for name in names}
         level = _level(stream, first_ns, last_ns)
-        parts = await self._parts(stream, start_ns, end_ns, level, names)
+        parts: list[Rollups] = []
+        for finest, from_ns, until_ns in _segments(stream, start_ns, end_ns):
+            parts += await self._parts(stream, (from_ns, until_ns), level, finest, names)
         row = downsample.total(type(parts[0]).concatenate(parts))
         if not len(row):
             return {name: _OF_NOTHING.get(name) for name in names}
@@ -64,23 +90,37 @@ class Aggregates:
     async def _parts(
         self,
         stream: Stream,
-        start_ns: int,
-        end_ns: int,
+        span: tuple[int, int],
         level: Granularity,
+        finest: Granularity,
         names: tuple[str, ...],
     ) -> list[Rollups]:
-        """Rollups that make up a range, those of the edges from its datapoints."""
-        if level is Granularity.Raw:
-            return await self._of_raw(stream, start_ns, end_ns)
+        """Rollups that make up a range, those of the edges from the finest that is there."""
+        start_ns, end_ns = span
         step_ns = level.duration_ns
+        if step_ns <= finest.duration_ns:
+            return await self._of_finest(stream, start_ns, end_ns, finest, names)
         inner_ns, outer_ns = -(-start_ns // step_ns) * step_ns, end_ns // step_ns * step_ns
         if inner_ns >= outer_ns:
-            return await self._of_raw(stream, start_ns, end_ns)
+            return await self._of_finest(stream, start_ns, end_ns, finest, names)
         return [
-            await self._edge(stream, start_ns, inner_ns),
+            *await self._of_finest(stream, start_ns, inner_ns, finest, names),
             await self._levels.rollups(stream, level, inner_ns, outer_ns, needed_columns(names)),
-            await self._edge(stream, outer_ns, end_ns),
+            *await self._of_finest(stream, outer_ns, end_ns, finest, names),
         ]
+
+    async def _of_finest(
+        self,
+        stream: Stream,
+        start_ns: int,
+        end_ns: int,
+        finest: Granularity,
+        names: tuple[str, ...],
+    ) -> list[Rollups]:
+        if finest is Granularity.Raw:
+            return await self._of_raw(stream, start_ns, end_ns)
+        needed = needed_columns(names)
+        return [await self._levels.rollups(stream, finest, start_ns, end_ns, needed)]
 
     async def _of_raw(self, stream: Stream, start_ns: int, end_ns: int) -> list[Rollups]:
         """Rollups of datapoints, read in pieces of a few blocks."""
@@ -98,7 +138,8 @@ class Aggregates:
 
 def _level(stream: Stream, first_ns: int, last_ns: int) -> Granularity:
     """The level from which a range is computed with the least work."""
-    spanned_ns = stream.latest_ns - stream.earliest_ns + 1
+    earliest_ns = max(stream.earliest_ns, floor_ns(stream, Granularity.Raw))
+    spanned_ns = stream.latest_ns - earliest_ns + 1
     per_ns = stream.count / spanned_ns
     asked_ns = last_ns - first_ns
     best, least = Granularity.Raw, per_ns * asked_ns
@@ -112,6 +153,21 @@ def _level(stream: Stream, first_ns: int, last_ns: int) -> Granularity:
         if step_ns <= asked_ns and work < least:
             best, least = granularity, work
     return best
+
+
+def _widened(stream: Stream, start_ns: int, end_ns: int) -> tuple[int, int]:
+    """A range whose ends are those of buckets, where only buckets are left."""
+    first_ns = finest_from(stream, start_ns).round_timestamp(start_ns)
+    level = finest_from(stream, end_ns)
+    last_ns = level.round_timestamp(end_ns)
+    return first_ns, last_ns if last_ns == end_ns else last_ns + level.duration_ns
+
+
+def _segments(stream: Stream, start_ns: int, end_ns: int) -> Iterator[tuple[Granularity, int, int]]:
+    """The pieces of a range between floors, each with the finest level that is left of it."""
+    floors = {floor for floor in stream.state.floors.values() if start_ns < floor < end_ns}
+    for first_ns, last_ns in pairwise([start_ns, *sorted(floors), end_ns]):
+        yield finest_from(stream, first_ns), first_ns, last_ns
 
 
 def _checked(stream: Stream, fields: Iterable[str]) -> tuple[str, ...]:

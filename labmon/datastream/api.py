@@ -10,14 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from labmon.datastream.aggregate import FIELDS
+from labmon.datastream.aggregate import FIELDS, Aggregate
 from labmon.datastream.appending import Rejection, array_columns, check_source
 from labmon.datastream.backends.base import Change
 from labmon.datastream.cursor import Cursor
 from labmon.datastream.engine import FOLLOWERS
 from labmon.datastream.follow import Followed, Follower, Revised
+from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import Graph
-from labmon.datastream.query import answered_granularity, make_range
+from labmon.datastream.query import Arrays, answered_granularity, make_range, without_raw
+from labmon.datastream.retained import answering
 from labmon.datastream.stream_api import StreamApi
 from labmon.datastream.tail import JournalTail
 from labmon.datastream.times import datapoint_ns, to_ns
@@ -27,9 +29,6 @@ from labmon.reading import ArrayBatch, Quality
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
-    from numpy.typing import NDArray
-
-    from labmon.datastream.granularity import Granularity
     from labmon.datastream.lazy import Datapoints
     from labmon.datastream.times import Timestamp
     from labmon.reading import AnyBatch, Value
@@ -185,6 +184,9 @@ class Datastream(StreamApi):
     ) -> Datapoints:
         """The datapoints of a range, read when they are asked for.
 
+        Where retention has removed this granularity from the start of the range on, all of the
+        range is answered with the finest one that is left: see `Datapoints.granularity`.
+
         Args:
             stream_id: of any stream.
             granularity: one that is finer than the stream's highest answers with the highest.
@@ -203,7 +205,9 @@ class Datastream(StreamApi):
             ValueError: not exactly one start, or two ends.
         """
         stream = self._engine.catalogue.get(stream_id)
-        answered = answered_granularity(stream, granularity)
+        first = start if start_exclusive is None else start_exclusive
+        first_ns = None if first is None else to_ns(first)
+        answered = answered_granularity(stream, granularity, first_ns)
         return self._engine.query.data(
             stream,
             answered,
@@ -222,20 +226,25 @@ class Datastream(StreamApi):
         start: Timestamp,
         end: Timestamp,
         fields: Iterable[str] | None = None,
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Arrays:
         """The datapoints of `start <= t < end` as numpy columns, ascending.
 
         Returns:
             Raw: `t` (int64 ns), `v` (float64 with NaN for null, or int64 where all are), and
             `quality` (uint8). Rollups: `t` (starts of the buckets) and the fields asked for, by
-            default the stream's downsamplers.
+            default the stream's downsamplers. The attribute `granularity` of this dict says which
+            one was answered, as in `get_data`.
 
         Raises:
             StreamNotFound, UnsupportedGranularity, UnsupportedDownsampler, InvalidTimestamp.
         """
         stream = self._engine.catalogue.get(stream_id)
-        answered = answered_granularity(stream, granularity)
-        return await self._engine.query.arrays(stream, answered, to_ns(start), to_ns(end), fields)
+        start_ns, end_ns = to_ns(start), to_ns(end)
+        asked = answered_granularity(stream, granularity)
+        answered = answering(stream, asked, start_ns)
+        if answered is not asked and asked is Granularity.Raw:
+            fields = without_raw(fields)
+        return await self._engine.query.arrays(stream, answered, start_ns, end_ns, fields)
 
     async def get_graph(
         self,
@@ -254,7 +263,8 @@ class Datastream(StreamApi):
             end_ns: int nanoseconds, outside.
             points: at most twice as many rows come back, unless `granularity` is given.
             fields: of buckets: mean, min, max, count, std_dev, sum, bad, flags by default.
-            granularity: take this level as it is; None: one that fits is chosen.
+            granularity: take this level as it is; None: one that fits is chosen. Where retention
+                has removed it, the finest that is left is taken: see `Graph.granularity`.
 
         Raises:
             StreamNotFound, UnsupportedGranularity, UnsupportedDownsampler, ValueError.
@@ -270,11 +280,12 @@ class Datastream(StreamApi):
         start: Timestamp,
         end: Timestamp,
         fields: Iterable[str] = FIELDS,
-    ) -> dict[str, Any]:
+    ) -> Aggregate:
         """Exact aggregates of all datapoints with `start <= t < end`, however many there are.
 
         Rollups are merged inside of the range, datapoints are read at its two edges only; what was
-        appended a moment ago and what came late is in it.
+        appended a moment ago and what came late is in it. Where retention has removed the
+        datapoints of an edge, the whole bucket there is taken that is the finest left.
 
         Args:
             stream_id: of any stream, also one that is never downsampled.
@@ -285,6 +296,7 @@ class Datastream(StreamApi):
 
         Returns:
             The fields by name; where nothing is counted, sums and counts are 0 and the others None.
+            The attributes `start_ns` and `end_ns` of this dict say of which range they are.
 
         Raises:
             StreamNotFound, UnsupportedDownsampler, InvalidTimestamp.

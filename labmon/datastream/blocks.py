@@ -15,6 +15,7 @@ import numpy as np
 
 from labmon.datastream import codec
 from labmon.datastream.exceptions import DamagedBlock
+from labmon.datastream.retained import counts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labmon.datastream.backends.base import Backend, BlockKey, BlockOutline
+    from labmon.datastream.seal_state import SealState
     from labmon.datastream.stream import Stream
 
 log = logging.getLogger(__name__)
@@ -91,7 +93,7 @@ class Blocks:
             return found
         version = stream.version
         outlines = await self._backend.read_outlines(*place)
-        made = BlockList(_current(outlines, stream.state.through))
+        made = BlockList(_current(outlines, stream.state))
         if stream.version == version:
             self._lists[place] = made
             while len(self._lists) > INDEXES:
@@ -257,10 +259,14 @@ class _Decoding:
         return self.times[address]
 
 
-def _current(outlines: Iterable[BlockOutline], through: int) -> list[BlockOutline]:
-    """The newest generation of each block that counts: later ones were never finished."""
+def _current(outlines: Iterable[BlockOutline], state: SealState) -> list[BlockOutline]:
+    """The newest generation of each block that counts.
+
+    Later ones were never finished, and removed ones may still be there: in a file that was set
+    aside, or after a crash.
+    """
     newest: dict[int, BlockOutline] = {}
     for outline in outlines:
-        if outline.through <= through:
+        if outline.through <= state.through and counts(outline, state):
             newest[outline.key.ordinal] = outline
     return list(newest.values())

@@ -14,6 +14,7 @@ from labmon.datastream import downsample
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.query import answered_granularity, answered_values, column
+from labmon.datastream.retained import answering, finest_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -79,7 +80,7 @@ class Graphs:
         if points < 1:
             raise ValueError("a graph has at least one point")
         if granularity is not None:
-            chosen = answered_granularity(stream, granularity)
+            chosen = answered_granularity(stream, granularity, start_ns)
         elif not stream.config.value_downsamplers:
             chosen = Granularity.Raw
         else:
@@ -88,11 +89,8 @@ class Graphs:
             return await self._raw_graph(stream, start_ns, end_ns)
         wanted = _fields(stream, fields)
         needed = needed_columns(wanted)
-        bucket_ns = chosen.duration_ns
-        if granularity is None:
-            first_ns, last_ns = _clipped(stream, start_ns, end_ns)
-            bucket_ns = _merged_ns(bucket_ns, first_ns, last_ns, 2 * points)
-        first_ns, last_ns = start_ns // bucket_ns * bucket_ns, -(-end_ns // bucket_ns) * bucket_ns
+        most = 2 * points if granularity is None else None
+        chosen, bucket_ns, (first_ns, last_ns) = _frame(stream, chosen, start_ns, end_ns, most)
         rows = await self._levels.rollups(stream, chosen, first_ns, last_ns, needed)
         if bucket_ns != chosen.duration_ns:
             rows = downsample.coarsen(rows, bucket_ns)
@@ -100,12 +98,15 @@ class Graphs:
 
     async def _choose(self, stream: Stream, start_ns: int, end_ns: int, points: int) -> Granularity:
         first_ns, last_ns = _clipped(stream, start_ns, end_ns)
-        if await self._raw.is_few(stream, start_ns, end_ns, 2 * points):
+        finest = finest_from(stream, start_ns)
+        if finest is Granularity.Raw and await self._raw.is_few(
+            stream, start_ns, end_ns, 2 * points
+        ):
             return Granularity.Raw
         for granularity in reversed(Granularity.values[1:]):
             if (last_ns - first_ns) // granularity.duration_ns >= points:
-                return granularity
-        return Granularity.Seconds
+                return min(granularity, finest)
+        return min(Granularity.Seconds, finest)
 
     async def _raw_graph(self, stream: Stream, start_ns: int, end_ns: int) -> Graph:
         columns = await self._raw.columns(stream, start_ns, end_ns)
@@ -129,6 +130,24 @@ def _clipped(stream: Stream, start_ns: int, end_ns: int) -> tuple[int, int]:
     """First and last time of the part of a range that has datapoints."""
     first_ns = max(start_ns, stream.earliest_ns)
     return first_ns, max(first_ns, min(end_ns - 1, stream.latest_ns))
+
+
+def _frame(
+    stream: Stream, chosen: Granularity, start_ns: int, end_ns: int, most: int | None
+) -> tuple[Granularity, int, tuple[int, int]]:
+    """The level to read, the length of the buckets that are answered, and where they begin and end.
+
+    The first bucket may begin before the range, where only a coarser level is left.
+    """
+    while True:
+        bucket_ns = chosen.duration_ns
+        if most is not None:
+            bucket_ns = _merged_ns(bucket_ns, *_clipped(stream, start_ns, end_ns), most)
+        first_ns, last_ns = start_ns // bucket_ns * bucket_ns, -(-end_ns // bucket_ns) * bucket_ns
+        left = answering(stream, chosen, first_ns)
+        if left is chosen:
+            return chosen, bucket_ns, (first_ns, last_ns)
+        chosen = left
 
 
 def _merged_ns(step_ns: int, first_ns: int, last_ns: int, most: int) -> int:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from labmon.datastream.granularity import Granularity
+
 Element = TypeVar("Element")
 
 
@@ -73,4 +75,16 @@ class Datapoints(Lazy[dict[str, Any]]):
 
     Raw: `{"t": ns, "v": value}`, with `"quality"` where it is not ok. Downsampled:
     `{"t": {key: ns}, "v": {key: value}}`.
+
+    Attributes:
+        granularity: of which they are; coarser than was asked for where retention has removed that.
     """
+
+    def __init__(
+        self,
+        chunks: Callable[[], AsyncIterator[list[dict[str, Any]]]],
+        counting: Callable[[], Awaitable[int]],
+        granularity: Granularity,
+    ) -> None:
+        super().__init__(chunks, counting)
+        self.granularity = granularity

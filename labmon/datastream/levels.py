@@ -1,7 +1,8 @@
 """Rollups of a stream at every granularity: stored ones, computed ones, and the head's.
 
 Stored blocks cover spans of finished buckets; what no block covers is computed from the next
-finer level that has something there, and kept in a bounded cache. The trap: only *sealed*
+finer level that has something there, and kept in a bounded cache. Where retention has removed what
+is finer, blocks cover everything: there are no holes to be computed. The trap: only *sealed*
 datapoints go into that cache; the head is rolled up apart and merged by bucket, so an answer is
 right at any moment, late datapoints included.
 """
@@ -16,6 +17,7 @@ import numpy as np
 
 from labmon.datastream import downsample
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.retained import floor_ns
 from labmon.datastream.tails import Tails, empty, roll_up
 
 if TYPE_CHECKING:
@@ -92,7 +94,8 @@ class Levels:
     ) -> Rollups:
         """The buckets of sealed datapoints in a range whose ends are bucket starts."""
         step_ns = granularity.duration_ns
-        start_ns = max(start_ns, granularity.round_timestamp(stream.state.first_ns))
+        first_ns = granularity.round_timestamp(stream.state.first_ns)
+        start_ns = max(start_ns, first_ns, floor_ns(stream, granularity))
         end_ns = min(end_ns, granularity.round_timestamp(stream.state.last_ns) + step_ns)
         if stream.state.last_ns < 0 or start_ns >= end_ns:
             return empty(stream)

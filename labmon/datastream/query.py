@@ -15,13 +15,14 @@ from labmon.datastream import downsample
 from labmon.datastream.exceptions import UnsupportedDownsampler, UnsupportedGranularity
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.lazy import Datapoints
+from labmon.datastream.retained import answering
 from labmon.datastream.stream import TIME_DOWNSAMPLERS
 from labmon.datastream.times import to_ns
 from labmon.datastream.values import VALUE_KEYS
 from labmon.timestamps import MAX_NS
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -34,8 +35,21 @@ if TYPE_CHECKING:
 
 TIME_KEYS: Final = {"mean": "m", "first": "a", "last": "z"}
 CHUNK_BUCKETS: Final = 2048
+RAW_FIELDS: Final = frozenset({"t", "v", "quality"})
 END_NS: Final = MAX_NS
 """Half-open ranges end here at the latest."""
+
+
+class Arrays(dict[str, "NDArray[Any]"]):
+    """Columns by name.
+
+    Attributes:
+        granularity: of which they are; coarser than was asked for where retention has removed that.
+    """
+
+    def __init__(self, granularity: Granularity, columns: Mapping[str, NDArray[Any]]) -> None:
+        super().__init__(columns)
+        self.granularity = granularity
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +94,23 @@ def make_range(
     return Range(start_ns, END_NS, is_open=True)
 
 
-def answered_granularity(stream: Stream, granularity: Granularity | str) -> Granularity:
+def answered_granularity(
+    stream: Stream, granularity: Granularity | str, start_ns: int | None = None
+) -> Granularity:
     """The granularity that a stream answers with: raw where that is its highest or finer.
+
+    Where retention has removed that level from `start_ns` on, the finest one that is left answers
+    for the whole range, so that an answer is never of two kinds.
 
     Raises:
         UnsupportedGranularity: there is none of this name, or the stream is never downsampled.
     """
     asked = Granularity.find(granularity)
     if asked >= stream.config.highest_granularity:
-        return Granularity.Raw
-    if not stream.config.value_downsamplers:
+        asked = Granularity.Raw
+    elif not stream.config.value_downsamplers:
         raise UnsupportedGranularity(f"stream {stream.id} is never downsampled: ask for raw")
-    return asked
+    return asked if start_ns is None else answering(stream, asked, start_ns)
 
 
 def check_downsamplers(
@@ -166,9 +185,11 @@ class Query:
 
         if empty:
             return Datapoints(
-                lambda: _filled(tables(), shape, span(), reverse=reverse), counting_all
+                lambda: _filled(tables(), shape, span(), reverse=reverse),
+                counting_all,
+                granularity,
             )
-        return Datapoints(chunks, counting)
+        return Datapoints(chunks, counting, granularity)
 
     async def _tables(
         self,
@@ -193,7 +214,7 @@ class Query:
         async def counting() -> int:
             return await self._raw.count(stream, asked.start_ns, asked.end_ns)
 
-        return Datapoints(chunks, counting)
+        return Datapoints(chunks, counting, Granularity.Raw)
 
     async def _parts(
         self, stream: Stream, granularity: Granularity, asked: Range, *, reverse: bool
@@ -235,17 +256,25 @@ class Query:
         start_ns: int,
         end_ns: int,
         fields: Iterable[str] | None,
-    ) -> dict[str, NDArray[Any]]:
+    ) -> Arrays:
         """Columns of `start_ns <= t < end_ns`; of rollups the buckets that start there."""
         if granularity is Granularity.Raw:
             columns = await self._raw.columns(stream, start_ns, end_ns)
             found = {"t": columns.t, "v": answered_values(stream, columns)}
             found["quality"] = columns.qualities()
-            return found if fields is None else {"t": found["t"], **_chosen(found, fields)}
+            if fields is not None:
+                found = {"t": found["t"], **_chosen(found, fields)}
+            return Arrays(granularity, found)
         start_ns = granularity.round_timestamp(start_ns)
         rows = await self._levels.rollups(stream, granularity, start_ns, end_ns)
         names = stream.config.value_downsamplers if fields is None else tuple(fields)
-        return {"t": rows.t, **{name: column(rows, name) for name in names if name != "t"}}
+        found = {name: column(rows, name) for name in names if name != "t"}
+        return Arrays(granularity, {"t": rows.t, **found})
+
+
+def without_raw(fields: Iterable[str] | None) -> tuple[str, ...] | None:
+    """What to tell of rollups that stand in for datapoints; None: what is told by default."""
+    return tuple(name for name in fields or () if name not in RAW_FIELDS) or None
 
 
 def _chosen(columns: dict[str, NDArray[Any]], fields: Iterable[str]) -> dict[str, NDArray[Any]]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from labmon.datastream.columns import Columns
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.retained import floor_ns, midnights
 from labmon.reading import Quality
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class RawData:
 
     async def snapshot(self, stream: Stream, start_ns: int, end_ns: int) -> tuple[Columns, int]:
         """The datapoints of a range, and the ordinal before which they are all that there are."""
+        start_ns = max(start_ns, floor_ns(stream, Granularity.Raw))
         if start_ns > stream.state.last_ns:
             return stream.head.columns().between(start_ns, end_ns), stream.head.next_ordinal
         while True:
@@ -43,6 +46,7 @@ class RawData:
             found = await self._blocks.of(stream, "r")
             if stream.version != version:
                 continue
+            start_ns = max(start_ns, floor_ns(stream, Granularity.Raw))
             head, ordinal = stream.head.columns(), stream.head.next_ordinal
             tables = await self._blocks.tables(found.overlapping(start_ns, end_ns))
             if tables is not None:
@@ -67,6 +71,7 @@ class RawData:
             found = await self._blocks.of(stream, "r")
             if stream.version != version:
                 continue
+            start_ns = max(start_ns, floor_ns(stream, Granularity.Raw))
             count = len(stream.head.columns().between(start_ns, end_ns))
             cut = []
             for outline in found.overlapping(start_ns, end_ns):
@@ -81,6 +86,7 @@ class RawData:
     async def is_few(self, stream: Stream, start_ns: int, end_ns: int, limit: int) -> bool:
         """Whether a range has at most `limit` datapoints; decodes only what is in doubt."""
         inside = 0
+        start_ns = max(start_ns, floor_ns(stream, Granularity.Raw))
         if start_ns <= stream.state.last_ns:
             found = await self._blocks.of(stream, "r")
             inside = found.rows_inside(start_ns, end_ns)
@@ -91,10 +97,14 @@ class RawData:
         if start_ns > stream.state.last_ns:
             return []
         found = await self._blocks.of(stream, "r")
-        return sorted(o.from_ns for o in found.overlapping(start_ns, end_ns))[8::8]
+        cuts = sorted(o.from_ns for o in found.overlapping(start_ns, end_ns))[8::8]
+        return sorted({*midnights(stream, start_ns, end_ns), *cuts})
 
     async def sealed(self, stream: Stream, start_ns: int, end_ns: int) -> Columns:
-        """The datapoints of a range that are in blocks."""
+        """The datapoints of a range that are in blocks, whether retention still shows them or not.
+
+        Rollups are made of them, also those that are to stand in their place.
+        """
         while True:
             found = await self._blocks.of(stream, "r")
             tables = await self._blocks.tables(found.overlapping(start_ns, end_ns))

@@ -1,7 +1,8 @@
 """`StoreContents`: the rows of a store as they lie in the backend, decoded one by one.
 
 Below the engine, which would refuse, or pass over, what is damaged. The trap: blocks count only as
-far as the state of their stream vouches for them; later ones were never finished.
+far as the state of their stream vouches for them; later ones were never finished, and what lies
+before a floor was removed, even where it is still there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from labmon.datastream.backends import open_backend
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.exceptions import DamagedBlock
+from labmon.datastream.retained import counts
 from labmon.datastream.seal_state import SealState
 from labmon.datastream.stream import Stream
 
@@ -91,7 +93,7 @@ async def current_outlines(
     """The blocks that count: the newest generation of each, by ordinal."""
     newest: dict[int, BlockOutline] = {}
     for outline in await backend.read_outlines(stream.number, granularity):
-        if outline.through <= stream.state.through:
+        if outline.through <= stream.state.through and counts(outline, stream.state):
             newest[outline.key.ordinal] = outline
     return list(newest.values())
 
