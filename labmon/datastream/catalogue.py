@@ -7,10 +7,12 @@ twice, because an old journal entry may still name the stream that had one befor
 from __future__ import annotations
 
 import secrets
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from labmon import paths
 from labmon.datastream import tags as tagging
+from labmon.datastream.descriptor import describe
 from labmon.datastream.exceptions import (
     InconsistentStreamConfiguration,
     MultipleStreamsReturned,
@@ -85,14 +87,28 @@ class Catalogue:
         self.version += 1
 
     def find(self, query: Mapping[str, Any] | None) -> list[Stream]:
-        """The streams that a tag query selects; None selects all."""
+        """The streams that a tag query selects, also by reserved tags; None selects all.
+
+        Raises:
+            TypeError: it is no query.
+        """
         if not query:
             return list(self)
+        tagging.check_query(query)
+        query = _normalized(query)
         path = query.get("path")
         if isinstance(path, str):
             stream = self._by_path.get(path)
-            return [stream] if stream is not None and _selects(query, stream) else []
-        return [stream for stream in self if _selects(query, stream)]
+            return [stream] if stream is not None and self._selects(query, stream) else []
+        return [stream for stream in self if self._selects(query, stream)]
+
+    def _selects(self, query: Mapping[str, Any], stream: Stream) -> bool:
+        if query.keys().isdisjoint(tagging.RESERVED):
+            return tagging.matches(stream.tags, query)
+        wanted = query.get("stream_id", stream.id)
+        if isinstance(wanted, str) and wanted != stream.id:
+            return False
+        return tagging.matches(describe(self, stream), query)
 
     def ensure(
         self, query: Mapping[str, Any], tags: Mapping[str, Any], config: StreamConfig
@@ -102,8 +118,11 @@ class Catalogue:
         Raises:
             MultipleStreamsReturned: the query selects several.
             InconsistentStreamConfiguration: it exists and is of another configuration or unit.
+            ValueError: the query would not select the stream that it makes.
         """
-        checked = tagging.check_tags(tags)
+        checked = _normalized(tagging.check_tags(tags))
+        tagging.check_query(query)
+        query = _normalized(query)
         found = self.find(query)
         if len(found) > 1:
             raise MultipleStreamsReturned(f"{len(found)} streams are selected by {dict(query)!r}")
@@ -111,7 +130,12 @@ class Catalogue:
             _check_same(found[0], checked, config)
             return found[0], self.retag(found[0], tagging.merge(found[0].tags, checked))
         own = tagging.check_tags(tagging.plain_equalities(query))
-        return self._create(tagging.merge(own, checked), config), True
+        merged = tagging.merge(own, checked)
+        if not tagging.matches(merged, query):  # the next call would make another one
+            raise ValueError(
+                f"a stream with the tags {merged!r} is not what {dict(query)!r} selects"
+            )
+        return self._create(merged, config), True
 
     def _create(self, tags: Tags, config: StreamConfig) -> Stream:
         self._check_path(tags, None)
@@ -150,12 +174,11 @@ class Catalogue:
             )
 
 
-def _selects(query: Mapping[str, Any], stream: Stream) -> bool:
-    if "stream_id" in query:
-        query = dict(query)
-        if query.pop("stream_id") != stream.id:
-            return False
-    return tagging.matches(stream.tags, query)
+def _normalized(tags: Mapping[str, Any]) -> dict[str, Any]:
+    """The tags with the path as it is kept; accents can be written in two ways."""
+    path = tags.get("path")
+    is_text = isinstance(path, str)
+    return {**tags, "path": unicodedata.normalize("NFC", path)} if is_text else dict(tags)
 
 
 def _check_same(stream: Stream, tags: Tags, config: StreamConfig) -> None:
@@ -167,6 +190,16 @@ def _check_same(stream: Stream, tags: Tags, config: StreamConfig) -> None:
     if "path" in tags and tags["path"] != stream.tags.get("path"):
         differences.append(f"path is {stream.tags.get('path')!r}, not {tags['path']!r}")
     _refuse(stream, differences)
+
+
+def keep_unit(stream: Stream, tags: Mapping[str, Any]) -> None:
+    """Refuse tags without the unit of what was recorded.
+
+    Raises:
+        InconsistentStreamConfiguration: the stream has datapoints, and a unit that is not there.
+    """
+    if stream.count and "unit" in stream.tags and "unit" not in tags:
+        _refuse(stream, [f"unit is {stream.tags['unit']!r}, not removed"])
 
 
 def check_unit(stream: Stream, tags: Mapping[str, Any]) -> None:

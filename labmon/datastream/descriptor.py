@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.stream import TIME_DOWNSAMPLERS
 
@@ -17,14 +19,16 @@ def describe(catalogue: Catalogue, stream: Stream) -> dict[str, Any]:
     config = stream.config
     latest = stream.newest()
     return {
-        **stream.tags,
+        **_copy(stream.tags),
         "stream_id": stream.id,
         "value_type": config.value_type,
-        "value_type_options": config.value_type_options,
+        "value_type_options": dict(config.value_type_options),
         "value_downsamplers": list(config.value_downsamplers),
         "time_downsamplers": list(TIME_DOWNSAMPLERS),
         "highest_granularity": config.highest_granularity.name,
-        "derived_from": config.derived_from,
+        "derived_from": _copy(config.derived_from),
+        "derive_op": config.derive_op,
+        "derive_args": _copy(config.derive_args),
         "contributes_to": [
             dependent.id
             for number in sorted(stream.depends)
@@ -36,6 +40,11 @@ def describe(catalogue: Catalogue, stream: Stream) -> dict[str, Any]:
         "downsampled_until": _downsampled_until(stream),
         "count": stream.count,
     }
+
+
+def _copy(plain: Any) -> Any:
+    """Another one of the same: whoever is told may do with it what he likes."""
+    return orjson.loads(orjson.dumps(plain))
 
 
 def _downsampled_until(stream: Stream) -> dict[str, int | None]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from labmon.datastream import tags as tagging
-from labmon.datastream.catalogue import check_unit
+from labmon.datastream.catalogue import check_unit, keep_unit
 from labmon.datastream.derivation import check_derivation, check_value_type
 from labmon.datastream.descriptor import describe
 from labmon.datastream.downsampling import downsample
@@ -18,7 +18,7 @@ from labmon.datastream.lazy import Streams
 from labmon.datastream.open_store import OpenStore
 from labmon.datastream.stream import StreamConfig, all_downsamplers
 from labmon.datastream.times import to_ns
-from labmon.datastream.values import VALUE_TYPES
+from labmon.datastream.values import VALUE_TYPES, check_options
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
@@ -60,6 +60,7 @@ class StreamApi(OpenStore):
 
         Raises:
             MultipleStreamsReturned: the query selects several.
+            ValueError: it would not select the stream that it makes, so each call would make one.
             InconsistentStreamConfiguration: it exists and differs in anything but tags.
             ReservedTagNameError, UnsupportedDownsampler, UnsupportedGranularity,
             UnsupportedValueType: an argument makes no sense.
@@ -76,14 +77,10 @@ class StreamApi(OpenStore):
             raise UnsupportedValueType(
                 f"{kind!r} is no value type: use one of {', '.join(VALUE_TYPES)}"
             )
+        options = check_options(kind, value_type_options or {})
         if derivation is not None:
-            check_value_type(derivation, kind, value_type_options or {})
-        config = StreamConfig(
-            kind,
-            dict(value_type_options or {}),
-            all_downsamplers(value_downsamplers, kind),
-            highest,
-        )
+            check_value_type(derivation, kind, options)
+        config = StreamConfig(kind, options, all_downsamplers(value_downsamplers, kind), highest)
         if derivation is not None:
             config.derived_from = derivation.derived_from
             config.derive_op, config.derive_args = derivation.derive_op, derivation.derive_args
@@ -97,8 +94,19 @@ class StreamApi(OpenStore):
         return stream.id
 
     async def find_streams(self, query_tags: Mapping[str, Any] | None = None) -> Streams:
-        """The descriptors of the streams that a tag query selects, all of them by default."""
+        """The descriptors of the streams that a tag query selects, all of them by default.
+
+        Args:
+            query_tags: names of tags, also of reserved ones, and what they are. Instead of a value
+                there may be conditions, `{"title": {"iexact": "x"}}`: iexact, icontains, gt, gte,
+                lt, lte, in, nin, all. A tag that is a list matches each value that it contains;
+                any other dict looks into a tag that is a dict.
+
+        Raises:
+            TypeError: it is no such query.
+        """
         catalogue = self._engine.catalogue
+        tagging.check_query(query_tags or {})
 
         async def chunks() -> AsyncIterator[list[dict[str, Any]]]:
             for stream in catalogue.find(query_tags):
@@ -135,19 +143,24 @@ class StreamApi(OpenStore):
         Raises:
             StreamNotFound: there is none.
             ReservedTagNameError: the name is reserved.
+            InconsistentStreamConfiguration: it is the unit of what was recorded.
         """
         tagging.check_name(tag)
-        tags = dict(self._engine.catalogue.get(stream_id).tags)
+        stream = self._engine.catalogue.get(stream_id)
+        tags = dict(stream.tags)
         tags.pop(tag, None)
+        keep_unit(stream, tags)
         self._retag(stream_id, tags)
 
     async def clear_tags(self, stream_id: str) -> None:
-        """Remove all tags.
+        """Remove all tags but the unit of what was recorded: no history loses its meaning.
 
         Raises:
             StreamNotFound: there is none.
         """
-        self._retag(stream_id, {})
+        stream = self._engine.catalogue.get(stream_id)
+        is_kept = stream.count and "unit" in stream.tags
+        self._retag(stream_id, {"unit": stream.tags["unit"]} if is_kept else {})
 
     async def downsample_streams(
         self,

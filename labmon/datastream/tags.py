@@ -6,6 +6,7 @@ trap: a dict in a query whose keys are operators is a condition, any other dict 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
@@ -13,7 +14,7 @@ import orjson
 from labmon.datastream.exceptions import ReservedTagNameError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 Tags = dict[str, Any]
 
@@ -44,17 +45,17 @@ def check_tags(tags: Mapping[str, Any]) -> Tags:
 
     Raises:
         ReservedTagNameError: a name is reserved, or contains `__`, at whatever depth.
-        TypeError: a name is no text, or a value is nothing that JSON knows.
+        TypeError: they are no dict, a name is no text, or a value is nothing that JSON knows.
     """
-    _check_names(tags, is_top=True)
+    if not isinstance(tags, Mapping):
+        raise TypeError(f"tags are a dict, not {tags!r}")
+    _check_names(dict(tags), is_top=True)
     return orjson.loads(orjson.dumps(dict(tags)))
 
 
 def _check_names(value: Any, *, is_top: bool = False) -> None:
     if isinstance(value, dict):
         for name, inner in value.items():
-            if not isinstance(name, str):
-                raise TypeError(f"the name of a tag is text, not {name!r}")
             check_name(name, is_top=is_top)
             _check_names(inner)
     elif isinstance(value, list | tuple):
@@ -67,7 +68,10 @@ def check_name(name: str, *, is_top: bool = True) -> None:
 
     Raises:
         ReservedTagNameError: it contains `__`, or is reserved.
+        TypeError: it is no text.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a tag is text, not {name!r}")
     if "__" in name:
         raise ReservedTagNameError(f"tag {name!r}: names with '__' are reserved")
     if name in RESERVED:
@@ -120,12 +124,33 @@ _OPERATORS: Final[dict[str, Callable[[Any, Any], bool]]] = {
 _TAKES_LIST: Final = frozenset({"in", "nin", "all"})
 
 
-def matches(tags: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
-    """Whether tags are what a query asks for.
+def check_query(query: Mapping[str, Any]) -> None:
+    """Look at a query before it is put to any stream.
 
     Raises:
-        TypeError: an operator that takes a list was given something else.
+        TypeError: it is no dict, or an operator that takes a list was given something else.
     """
+    if not isinstance(query, Mapping):
+        raise TypeError(f"a tag query is a dict, not {query!r}")
+    for wanted in query.values():
+        if _is_condition(wanted):
+            for operator, operand in wanted.items():
+                _check_operand(operator, operand)
+        elif isinstance(wanted, dict):
+            check_query(wanted)
+
+
+def _is_condition(wanted: Any) -> bool:
+    return isinstance(wanted, dict) and bool(wanted) and wanted.keys() <= _OPERATORS.keys()
+
+
+def _check_operand(operator: str, operand: Any) -> None:
+    if operator in _TAKES_LIST and not isinstance(operand, list | tuple | set | frozenset):
+        raise TypeError(f"the operator {operator!r} takes a list, not {operand!r}")
+
+
+def matches(tags: Mapping[str, Any], query: Mapping[str, Any]) -> bool:
+    """Whether tags are what a query asks for."""
     return all(_matches_one(tags.get(name, _MISSING), wanted) for name, wanted in query.items())
 
 
@@ -133,7 +158,7 @@ _MISSING: Final = object()
 
 
 def _matches_one(value: Any, wanted: Any) -> bool:
-    if isinstance(wanted, dict) and wanted and wanted.keys() <= _OPERATORS.keys():
+    if _is_condition(wanted):
         return all(_test(name, value, operand) for name, operand in wanted.items())
     if value is _MISSING:
         return False
@@ -143,8 +168,6 @@ def _matches_one(value: Any, wanted: Any) -> bool:
 
 
 def _test(operator: str, value: Any, operand: Any) -> bool:
-    if operator in _TAKES_LIST and not isinstance(operand, list | tuple | set | frozenset):
-        raise TypeError(f"the operator {operator!r} takes a list, not {operand!r}")
     if value is _MISSING:
         return operator == "nin"
     return _OPERATORS[operator](value, operand)
@@ -152,8 +175,4 @@ def _test(operator: str, value: Any, operand: Any) -> bool:
 
 def plain_equalities(query: Mapping[str, Any]) -> Tags:
     """The part of a query that a new stream takes over as tags: what is no condition."""
-    return {
-        name: wanted
-        for name, wanted in query.items()
-        if not (isinstance(wanted, dict) and wanted and wanted.keys() <= _OPERATORS.keys())
-    }
+    return {name: wanted for name, wanted in query.items() if not _is_condition(wanted)}

@@ -54,11 +54,7 @@ def checker(
         raise UnsupportedValueType(
             f"{value_type!r} is no value type: use one of {', '.join(VALUE_TYPES)}"
         )
-    unknown = options.keys() - ({"high_accuracy"} if value_type == "numeric" else set())
-    if unknown:
-        raise UnsupportedValueType(
-            f"values of type {value_type} have no option {', '.join(sorted(unknown))}"
-        )
+    check_options(value_type, options)
     if value_type == "nominal":
         return check_json
     if value_type == "graph":
@@ -69,6 +65,23 @@ def checker(
         return check_given(value, downsamplers) if isinstance(value, dict) else plain(value)
 
     return check if downsamplers else plain
+
+
+def check_options(value_type: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a type of values, without those that say nothing.
+
+    Raises:
+        UnsupportedValueType: the type has no such option, or the option no such value.
+    """
+    known = {"high_accuracy"} if value_type == "numeric" else set[str]()
+    if unknown := options.keys() - known:
+        raise UnsupportedValueType(
+            f"values of type {value_type} have no option {', '.join(sorted(map(str, unknown)))}"
+        )
+    for name, option in options.items():
+        if not isinstance(option, bool):
+            raise UnsupportedValueType(f"the option {name} is True or False, not {option!r}")
+    return {name: True for name, option in options.items() if option}
 
 
 def check_number(value: Any) -> float | int | None:
@@ -114,10 +127,14 @@ def check_decimal(value: Any) -> str | None:
         return None
     if isinstance(value, bool | np.bool_):
         raise UnsupportedValueType(f"{value!r} is no number: this stream is numeric")
+    if isinstance(value, float | np.floating):
+        value = repr(float(value))
+    elif isinstance(value, np.integer):
+        value = int(value)
     try:
-        number = Decimal(value if isinstance(value, str | int | Decimal) else repr(float(value)))
+        number = Decimal(value)
     except (InvalidOperation, TypeError, ValueError):
-        raise UnsupportedValueType(f"{str(value)[:60]!r} is no number") from None
+        raise UnsupportedValueType(f"{str(value)[:60]!r} is no exact decimal") from None
     return None if number.is_nan() else str(number)
 
 
@@ -146,7 +163,10 @@ def quality_column(qualities: Any) -> NDArray[np.uint8]:
 
 
 def check_json(value: Any) -> Any:
-    """Anything that JSON knows; what it contains is frozen as of now."""
+    """Anything that JSON knows; what it contains is frozen as of now.
+
+    JSON has no NaN and no infinities: inside of lists and objects these become null.
+    """
     if value is None or type(value) is str or type(value) is bool:
         return value
     if type(value) is float:

@@ -21,11 +21,11 @@ async def test_a_stream_is_made_once(streams):
 
 async def test_tags_of_a_new_stream_are_those_asked_for_and_those_given(streams):
     stream = await streams.ensure_stream(
-        {"device": "gauge", "n": {"gt": 3}}, {"title": "p", "deep": {"a": 1}}, [], "raw"
+        {"device": "gauge", "n": {"gt": 3}}, {"n": 4, "title": "p", "deep": {"a": 1}}, [], "raw"
     )
     told = await streams.get_tags(stream)
     assert (told["device"], told["title"], told["deep"]) == ("gauge", "p", {"a": 1})
-    assert "n" not in told
+    assert told["n"] == 4
 
 
 @pytest.mark.parametrize(
@@ -192,3 +192,94 @@ async def test_a_descriptor_tells_what_there_is(streams, clock):
     assert (told["value_type"], told["count"]) == ("numeric", 1)
     assert told["contributes_to"] == []
     assert told["pending_backprocess"] is False
+
+
+async def test_streams_are_found_by_what_their_descriptors_tell_beside_tags(streams, clock):
+    one = await make(streams, "w/one", {"unit": "V"})
+    two = await streams.ensure_stream({"path": "w/two"}, {}, [], "raw", value_type="nominal")
+    slope = await streams.ensure_stream({"path": "w/slope"}, {}, [], "raw", [one], "derivative")
+    await streams.append(two, "on", 5)
+
+    async def found(query):
+        return [stream["stream_id"] async for stream in await streams.find_streams(query)]
+
+    assert await found({"value_type": "nominal"}) == [two]
+    assert await found({"stream_id": {"in": [one, slope]}, "unit": "V"}) == [one]
+    assert await found({"stream_id": two, "unit": "V"}) == []
+    assert await found({"contributes_to": slope}) == [one]
+    assert await found({"derive_op": "derivative"}) == [slope]
+    assert await found({"latest_datapoint": {"gte": 5}}) == [two]
+    assert await found({"value_downsamplers": "mean"}) == [one]
+    with pytest.raises(exceptions.ReservedTagNameError):
+        await streams.ensure_stream({"value_type": "graph"}, {}, [], "raw")
+
+
+@pytest.mark.parametrize("query", [[1], "w/a", 5, {"n": {"in": "abc"}}, {"n": {"m": {"all": 5}}}])
+async def test_what_is_no_query_is_refused_also_where_there_is_no_stream(streams, query):
+    with pytest.raises(TypeError):
+        await streams.find_streams(query)
+    with pytest.raises(TypeError):
+        await streams.delete_streams(query)
+    with pytest.raises(TypeError):
+        await streams.ensure_stream(query, {}, [], "raw")
+
+
+async def test_the_unit_of_what_was_recorded_cannot_be_taken_away(streams):
+    stream = await make(streams, tags={"unit": "V", "title": "x"})
+    await streams.remove_tag(stream, "unit")  # nothing was recorded yet
+    await streams.update_tags(stream, {"unit": "mV"})
+    await streams.append(stream, 1.0)
+    with pytest.raises(exceptions.InconsistentStreamConfiguration, match="unit"):
+        await streams.remove_tag(stream, "unit")
+    await streams.remove_tag(stream, "title")
+    await streams.clear_tags(stream)
+    assert streams.describe(stream)["unit"] == "mV"
+    assert "path" not in streams.describe(stream)
+    for wrong in (5, None, ["unit"]):
+        with pytest.raises(TypeError, match="text"):
+            await streams.remove_tag(stream, wrong)
+
+
+@pytest.mark.parametrize(
+    ("query", "tags"), [({"n": 1}, {"n": 2}), ({"title": {"iexact": "x"}}, {}), ({"n": {}}, {})]
+)
+async def test_a_stream_that_its_own_query_would_not_find_is_not_made(streams, query, tags):
+    """Each call would make another one."""
+    if query == {"n": {}}:
+        first = await streams.ensure_stream(query, tags, [], "raw")
+        assert await streams.ensure_stream(query, tags, [], "raw") == first
+        return
+    with pytest.raises(ValueError, match="is not what"):
+        await streams.ensure_stream(query, tags, [], "raw")
+    assert await (await streams.find_streams()).count() == 0
+    title = {"title": {"iexact": "x"}}
+    first = await streams.ensure_stream(title, {"title": "X"}, [], "raw")
+    assert await streams.ensure_stream(title, {"title": "X"}, [], "raw") == first
+
+
+async def test_a_path_may_be_written_with_accents_of_either_kind(streams):
+    composed, decomposed = "ofen/kühler", "ofen/ku\u0308hler"
+    first = await make(streams, decomposed, {"unit": "K"})
+    assert await make(streams, composed, {"path": decomposed}) == first
+    assert await make(streams, decomposed) == first
+    assert [one["path"] async for one in await streams.find_streams({"path": decomposed})] == [
+        composed
+    ]
+
+
+async def test_a_descriptor_can_be_changed_without_the_stream(streams):
+    stream = await make(streams, tags={"place": {"room": 1}})
+    told = await streams.get_tags(stream)
+    told["place"]["room"] = 2
+    told["value_type_options"]["high_accuracy"] = True
+    told["value_downsamplers"].clear()
+    assert (await streams.get_tags(stream))["place"] == {"room": 1}
+    assert (await streams.get_tags(stream))["value_type_options"] == {}
+    assert await make(streams) == stream
+
+
+async def test_an_option_that_is_off_is_no_option(streams):
+    stream = await make(streams, value_type_options={"high_accuracy": False})
+    assert await make(streams) == stream
+    with pytest.raises(exceptions.UnsupportedValueType, match="True or False"):
+        await make(streams, "w/b", value_type_options={"high_accuracy": "no"})
