@@ -45,8 +45,8 @@ class Audience:
     def __init__(self) -> None:
         self.sent_frames = 0
         """Frames that went straight to a socket; the mailboxes count the others."""
-        self._direct: dict[Member, Callable[[bytes], int]] = {}
-        """Each with the `send` of its socket, in the order in which they came: as in memory."""
+        self._direct: dict[Callable[[bytes], int], Member] = {}
+        """By the `send` of their sockets, in the order of their coming, as they lie in memory."""
         self._asked: dict[Member, None] = {}
         """Those whose mailbox must be asked: something waits for them, or the way is TLS."""
 
@@ -56,7 +56,7 @@ class Audience:
 
     def __iter__(self) -> Iterator[Member]:
         """The members, in no particular order; they may change their way meanwhile."""
-        return iter([*self._direct, *self._asked])
+        return iter([*self._direct.values(), *self._asked])
 
     def add(self, member: Member) -> None:
         """The next frame is for this member, too."""
@@ -68,7 +68,7 @@ class Audience:
         """No further frame is for this member."""
         member.audience = None
         member.mailbox.members.remove(member)
-        self._direct.pop(member, None)
+        self._direct.pop(member.mailbox.send, None)
         self._asked.pop(member, None)
 
     def sort_in(self, member: Member) -> None:
@@ -76,16 +76,16 @@ class Audience:
         mailbox = member.mailbox
         if mailbox.is_direct:
             self._asked.pop(member, None)
-            self._direct[member] = mailbox.send
+            self._direct[mailbox.send] = member
         else:
-            self._direct.pop(member, None)
+            self._direct.pop(mailbox.send, None)
             self._asked[member] = None
 
     def tell(self, frame: bytes) -> list[Member]:
         """Send a frame to everybody; returns those that have no room for it."""
         size = len(frame)
-        short: list[tuple[Member, int | None]] = []
-        for member, send in self._direct.items():
+        short: dict[Callable[[bytes], int], int | None] = {}
+        for send in self._direct:
             try:
                 sent = send(frame)
             except BlockingIOError:
@@ -93,9 +93,9 @@ class Audience:
             except OSError:  # closed by either side, perhaps by us: there is no descriptor
                 sent = None
             if sent != size:
-                short.append((member, sent))
+                short[send] = sent
         self.sent_frames += len(self._direct)
         full = [member for member in list(self._asked) if not member.mailbox.offer(frame)]
-        for member, sent in short:
-            member.mailbox.fell_short(frame, sent)
+        for send, sent in short.items():
+            self._direct[send].mailbox.fell_short(frame, sent)
         return full
