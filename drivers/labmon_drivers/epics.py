@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from labmon.device import Channel, Polled
+    from labmon_drivers.simulators.epics_ioc import EpicsIoc
 
+SIMULATOR: Final = "sim://epics"
 LISTEN_S: Final = 0.5
 INVALID: Final = 3
 OLDEST_NS: Final = 60_000_000_000
@@ -101,7 +103,8 @@ class Epics(Driver):
             left out; `writable: true` where it can be set.
         prefix: before each record's name.
         addresses: where to search, HOST or HOST:PORT; else as the environment's
-            EPICS_CA_ADDR_LIST says, else everywhere in the local network.
+            EPICS_CA_ADDR_LIST says, else everywhere in the local network. `[sim://epics]` is a
+            simulated furnace.
         repeat_s: a record that does not change is recorded again after so long.
         reply_timeout_s: for finding the records, and for each answer.
         model: what stands in the head of the card.
@@ -121,7 +124,8 @@ class Epics(Driver):
     ) -> None:
         if not channels:
             raise ValueError("channels: name at least one record")
-        for address in addresses or []:
+        self.simulated = addresses == [SIMULATOR]
+        for address in addresses or [] if not self.simulated else []:
             parse_address(address)
         self.model = model or type(self).model
         self._described = channels
@@ -130,6 +134,7 @@ class Epics(Driver):
         self._repeat_s = repeat_s
         self._timeout_s = reply_timeout_s
         self._records: Records | None = None
+        self._simulator: EpicsIoc | None = None
         self._is_aborted = False
         self._facts: dict[str, Facts] = {}
         self._last: dict[str, Value] = {}
@@ -158,6 +163,13 @@ class Epics(Driver):
         self.disconnect()
         self._is_aborted = False
         self._last = {}
+        if self.simulated:
+            from labmon_drivers.simulators.epics_ioc import (
+                EpicsIoc,
+            )  # caproto's server, else unused
+
+            self._simulator = EpicsIoc(self._prefix).start()
+            self._addresses = [self._simulator.address]
         records = Records(list(self._by_record), self._addresses, self._timeout_s)
         self._records = records
         self._facts = {name: records.facts(name) for name in records.connected}
@@ -175,6 +187,9 @@ class Epics(Driver):
         records, self._records = self._records, None
         if records is not None:
             records.close()
+        simulator, self._simulator = self._simulator, None
+        if simulator is not None:
+            simulator.close()
 
     def abort(self) -> None:
         """End the stream; from another thread."""

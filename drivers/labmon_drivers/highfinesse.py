@@ -24,27 +24,26 @@ from labmon.device import (
     Readings,
     Timed,
     Value,
-    command,
 )
-from labmon.errors import OutOfLimitsError
+from labmon.device.simulator import SCHEME
 from labmon_drivers._event_times import EventTimes
-from labmon_drivers._exposure import Mode
+from labmon_drivers._regulation import MAX_PORTS, Regulation
 from labmon_drivers._wavemeter import Input, Parts, describe
+from labmon_drivers._wavemeter_commands import MAX_INPUTS, WavemeterCommands
 from labmon_drivers.protocols import wlmdata
 from labmon_drivers.protocols.wlmdata import Event, WlmLibrary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from labmon.device import Polled
+    from labmon.device import Channel, Polled
 
 LIBRARY: Final = {"win32": "wlmData.dll", "darwin": "libwlmData.dylib"}.get(
     sys.platform, "libwlmData.so"
 )
 START_TIMEOUT_MS: Final = 10_000
 LISTEN_S: Final = 0.5
-INPUTS, MAX_INPUTS = 8, 64
-NUMBER = Annotated[int, Limits(1, MAX_INPUTS)]
+INPUTS: Final = 8
 
 
 class InputSettings(BaseModel):
@@ -56,11 +55,12 @@ class InputSettings(BaseModel):
     auto_exposure: bool = False
 
 
-class HighFinesse(Driver):
+class HighFinesse(WavemeterCommands):
     """A wavelength meter WS6, WS7 or WS8 by HighFinesse, with or without a fibre switch.
 
     Args:
-        library: the maker's library: its file, or a name that the system finds.
+        library: the maker's library: its file, or a name that the system finds. `sim://ws8` and
+            `sim://ws6` are simulated ones.
         lasers: by channel (`ch1`, `ch2`, ...): `label`, and `auto_exposure: true` where labmon
             shall regulate the exposure.
         inputs: those that are reported, by number; all where it is left out.
@@ -70,6 +70,9 @@ class HighFinesse(Driver):
             `period_s`, and only the newest result is seen.
         start_server: start the maker's program on this machine where it does not run.
         start_measurement: start measuring after connecting where it does not measure.
+        dac_ports: outputs whose voltage, and course of the regulation, are reported.
+        dac_limits_mv: least and greatest voltage of an output that may be asked for; none may where
+            it is left out.
         readbacks_s: how often exposures, switch, temperature and pressure are asked for.
     """
 
@@ -91,10 +94,14 @@ class HighFinesse(Driver):
         events: bool = True,
         start_server: bool = False,
         start_measurement: bool = False,
+        dac_ports: list[Annotated[int, Limits(1, MAX_PORTS)]] | None = None,
+        dac_limits_mv: tuple[float, float] | None = None,
         readbacks_s: Annotated[float, Limits(0.1, 3600, unit="s")] = 1.0,
     ) -> None:
         del events  # it chose the class
         self._path = library
+        self.simulated = library.startswith(SCHEME)
+        self._regulation = Regulation(dac_ports or [], dac_limits_mv)
         self._described = {_number(name): each for name, each in (lasers or {}).items()}
         self._wanted = inputs
         self._parts = Parts(power=power, linewidth=linewidth)
@@ -108,7 +115,7 @@ class HighFinesse(Driver):
         self._active: set[int] = set()
         self._times = EventTimes()
         labels = self._labels(MAX_INPUTS if inputs else INPUTS)
-        self.channels = describe(labels, self._parts, readbacks_s)
+        self.channels = self._describe(labels)
 
     @property
     def library(self) -> WlmLibrary:
@@ -154,7 +161,7 @@ class HighFinesse(Driver):
             raise InstrumentError(f"the wavemeter has {call.GetChannelsCount(0)} inputs only")
         first = next(iter(labels))
         self._parts.learn(library, first)
-        self.channels = describe(labels, self._parts, self._readbacks_s)
+        self.channels = self._describe(labels)
         ranges = [library.exposure_range(ccd) for ccd in self._parts.cameras]
         self._inputs = {}
         for number in labels:
@@ -163,6 +170,12 @@ class HighFinesse(Driver):
             if settings.auto_exposure:
                 each.set_auto_exposure("on")
         self._active = set()
+
+    def _describe(self, labels: dict[int, str]) -> dict[str, Channel]:
+        outputs = self._regulation.channels()
+        return describe(labels, self._parts, self._readbacks_s) | {
+            name: each.described(every_s=self._readbacks_s) for name, each in outputs.items()
+        }
 
     def _labels(self, count: int) -> dict[int, str]:
         numbers = range(1, count + 1) if self._wanted is None else self._wanted
@@ -248,6 +261,7 @@ class HighFinesse(Driver):
             raise wlmdata.missing()
         readings = self._parts.readbacks(self.library)
         readings |= self._look_at_switch()
+        readings |= self._regulation.readbacks(self.library)
         for each in self._inputs.values():
             readings |= each.readbacks()
         return {name: value for name, value in readings.items() if name in self.channels}
@@ -269,103 +283,6 @@ class HighFinesse(Driver):
         readings |= {f"ch{n}": Value(None, Quality.NO_SIGNAL) for n in self._active - used}
         self._active = used
         return readings
-
-    @command
-    def set_exposure(
-        self,
-        channel: NUMBER,
-        milliseconds: Annotated[int, Limits(0, 100_000, unit="ms")],
-        camera: Annotated[int, Limits(1, 2)] = 1,
-    ) -> float:
-        """Set how long the light of an input is collected; its automatic exposure is turned off.
-
-        Args:
-            channel: input of the wavemeter.
-            milliseconds: exposure time.
-            camera: 1, or 2 where the instrument has two interferometers of different resolution.
-
-        Returns:
-            the exposure as read back, in ms.
-        """
-        each = self._input(channel)
-        if camera > len(each.ranges_ms):
-            raise OutOfLimitsError(f"the wavemeter has {len(each.ranges_ms)} camera only")
-        low, high = each.ranges_ms[camera - 1]
-        if not low <= milliseconds <= high:
-            raise OutOfLimitsError(f"camera {camera} takes {low} ms to {high} ms")
-        each.set_auto_exposure("off")
-        each.set_exposure(camera, milliseconds)
-        self._readbacks_due_s = 0.0
-        return float(each.exposure_ms(camera))
-
-    @command
-    def set_auto_exposure(self, channel: NUMBER, mode: Mode) -> str:
-        """Let labmon find the exposure of an input: half of what the camera can take.
-
-        The wavemeter's own regulation of this input is turned off.
-
-        Args:
-            channel: input of the wavemeter.
-            mode: `once` searches and stops; without light it stops too.
-
-        Returns:
-            its state.
-        """
-        each = self._input(channel)
-        each.set_auto_exposure(mode)
-        self._readbacks_due_s = 0.0
-        return each.auto_state
-
-    @command(confirm="Other programs may use this channel, or be disturbed by one more.")
-    def set_switcher(self, channel: NUMBER, active: bool) -> bool:
-        """Include an input in the measurement, or leave it out; in switch mode.
-
-        Args:
-            channel: input of the wavemeter.
-            active: whether it is measured.
-
-        Returns:
-            whether it is measured, as read back.
-        """
-        self._input(channel)
-        call = self.library.call
-        wlmdata.check(call.SetSwitcherSignalStates(channel, active, active), "the switch")
-        self._readbacks_due_s = 0.0
-        return bool(self.library.switch_state(channel))
-
-    @command(confirm="Other programs may rely on the input that is selected.")
-    def select_channel(self, channel: NUMBER) -> None:
-        """Measure one input from now on; where switch mode is off.
-
-        Args:
-            channel: input of the wavemeter.
-        """
-        each = self._input(channel)
-        wlmdata.check(self.library.call.SetSwitcherChannel(channel), "the switch")
-        each.expect_stale()
-        self._readbacks_due_s = 0.0
-
-    @command(confirm="This changes what all programs get from the wavemeter.")
-    def set_switch_mode(self, active: bool) -> None:
-        """Measure all inputs that are switched on in turn, or only the selected one.
-
-        Args:
-            active: whether the switch goes from input to input.
-        """
-        wlmdata.check(self.library.call.SetSwitcherMode(int(active)), "the switch")
-        self._readbacks_due_s = 0.0
-
-    @command
-    def start_measurement(self) -> None:
-        """Start measuring; only the wavemeter's own program stops it."""
-        wlmdata.check(self.library.call.Operation(wlmdata.START_MEASUREMENT), "the measurement")
-        self._readbacks_due_s = 0.0
-
-    def _input(self, number: int) -> Input:
-        if number not in self._inputs:
-            there = ", ".join(map(str, self._inputs))
-            raise OutOfLimitsError(f"there is no input {number}; there are {there}")
-        return self._inputs[number]
 
 
 class _Polled(HighFinesse):

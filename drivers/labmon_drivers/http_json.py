@@ -23,6 +23,8 @@ from labmon.device import (
     OfflineError,
     Value,
 )
+from labmon.device.simulator import make_simulator
+from labmon.device.simulator_server import TcpSimulatorServer
 from labmon_drivers._channels import ChannelSettings, StatusWords
 from labmon_drivers.protocols.lines import parse_json
 
@@ -48,7 +50,7 @@ class HttpJson(Driver):
     """Whatever answers a URL with a JSON object.
 
     Args:
-        url: `http://...` or `https://...`.
+        url: `http://...` or `https://...`, or `sim://http_json` for a simulator.
         channels: by name: `key` (where it stands: `emeters.0.power`), `unit`, `label` and so on.
         headers: sent with each request, such as Authorization.
         reply_timeout_s: for the whole answer.
@@ -66,17 +68,31 @@ class HttpJson(Driver):
         model: str = "",
     ) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        self.simulated = parts.scheme == "sim"
+        if parts.scheme not in {"http", "https", "sim"} or not parts.hostname:
             raise ValueError(f"url: {url!r} is no http:// or https:// address")
         self.model = model or parts.hostname
         self._described = channels
         self.channels = {name: each.channel() for name, each in channels.items()}
         self._words = status_words or {}
         self._timeout_s = reply_timeout_s
-        given = {"Accept": "application/json", **(headers or {})}
-        self._request = urllib.request.Request(url, headers=given)
+        self._url = url
+        self._headers = {"Accept": "application/json", **(headers or {})}
+        self._simulator: TcpSimulatorServer | None = None
         # instruments stand in the same network: no proxy, and nothing that leads elsewhere
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
+
+    def connect(self) -> None:
+        """Nothing to open; a simulator is started."""
+        self.disconnect()
+        if self.simulated:
+            self._simulator = TcpSimulatorServer(make_simulator(self._url)).start()
+
+    def disconnect(self) -> None:
+        """End the simulator."""
+        simulator, self._simulator = self._simulator, None
+        if simulator is not None:
+            simulator.close()
 
     def poll(self) -> dict[str, Value]:
         """One request; a channel that the answer does not have is left out.
@@ -99,9 +115,14 @@ class HttpJson(Driver):
 
     def _fetch(self) -> bytes:
         deadline_s = time.monotonic() + self._timeout_s
-        url = self._request.full_url
+        url = self._url
+        if self.simulated:
+            if self._simulator is None:
+                raise OfflineError(f"{url} is not open")
+            url = self._simulator.port.replace("tcp://", "http://")
+        request = urllib.request.Request(url, headers=self._headers)
         try:
-            with self._opener.open(self._request, timeout=self._timeout_s) as response:
+            with self._opener.open(request, timeout=self._timeout_s) as response:
                 return self._body(response, deadline_s)
         except urllib.error.HTTPError as error:
             error.close()

@@ -17,6 +17,8 @@ from labmon.device import (
     Parameter,
     Timed,
 )
+from labmon.device.simulator import SCHEME, make_simulator
+from labmon.device.simulator_server import TcpSimulatorServer
 from labmon_drivers._channels import StatusWords
 from labmon_drivers._smart_devices import EspHome, Tasmota
 from labmon_drivers._topics import UNKNOWN, Route, Routes, TopicChannel, parsed
@@ -37,7 +39,8 @@ class Mqtt(Driver):
     """An instrument that publishes what it measures through an MQTT broker.
 
     Args:
-        broker: `mqtt://HOST`, `mqtts://HOST:PORT` or just the host.
+        broker: `mqtt://HOST`, `mqtts://HOST:PORT` or just the host; `sim://tasmota` and
+            `sim://esphome` are brokers with a simulated device.
         tasmota: the topic of a device with Tasmota; without `channels` it is asked what it has.
         esphome: the name of a node with ESPHome; without `channels` its announcements are read.
         channels: by name: `topic`, `pointer` (where in the JSON), `unit`, `scale`, `type`;
@@ -80,7 +83,11 @@ class Mqtt(Driver):
         keepalive_s: Annotated[int, Limits(5, 3600, unit="s")] = 15,
         model: str = "",
     ) -> None:
-        self._address = Address.parse(broker, username=username, password=password, ca_file=ca_file)
+        self._login = {"username": username, "password": password, "ca_file": ca_file}
+        self._url = broker
+        self.simulated = broker.startswith(SCHEME)
+        if not self.simulated:
+            Address.parse(broker, **self._login)
         if (tasmota and esphome) or not (tasmota or esphome or channels):
             raise ValueError("one of tasmota, esphome and channels is needed")
         self._tasmota = Tasmota(tasmota, relays) if tasmota else None
@@ -98,6 +105,7 @@ class Mqtt(Driver):
         self._keepalive_s = keepalive_s
         self.model = model or (type(known).__name__ if known else type(self).model)
         self._broker: Broker | None = None
+        self._simulator: TcpSimulatorServer | None = None
         self._is_aborted = False
         self._routes = Routes((), self._words)
         self._first: list[Message] = []
@@ -124,7 +132,7 @@ class Mqtt(Driver):
         self.disconnect()
         self._is_aborted = False
         self._first = []
-        self._broker = Broker(self._address, self._timeout_s, self._keepalive_s)
+        self._broker = Broker(self._found_address(), self._timeout_s, self._keepalive_s)
         if self._status_topic:
             self._wait_for_instrument(self._broker)
         if self._tasmota is not None:
@@ -132,6 +140,12 @@ class Mqtt(Driver):
         elif self._esphome is not None and not self._configured:
             self._adopt(self._announced(self._broker, self._esphome))
         self._broker.subscribe(self._routes.topics)
+
+    def _found_address(self) -> Address:
+        if not self.simulated:
+            return Address.parse(self._url, **self._login)
+        self._simulator = TcpSimulatorServer(make_simulator(self._url)).start()
+        return Address.parse(self._simulator.port.replace("tcp://", "mqtt://"))
 
     def _wait_for_instrument(self, broker: Broker) -> None:
         """The broker keeps its state; an instrument that says nothing of it is taken as it is."""
@@ -232,6 +246,9 @@ class Mqtt(Driver):
         broker, self._broker = self._broker, None
         if broker is not None:
             broker.close()
+        simulator, self._simulator = self._simulator, None
+        if simulator is not None:
+            simulator.close()
 
     def abort(self) -> None:
         """Cut the connection; from another thread."""

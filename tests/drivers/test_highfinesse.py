@@ -12,6 +12,7 @@ import threading
 import time
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,11 +22,12 @@ from hypothesis import strategies as st
 from labmon.config import DeviceConfig
 from labmon.device import InstrumentError, OfflineError, Quality, Timed, Value
 from labmon.device.device import Device
-from labmon.errors import OutOfLimitsError
+from labmon.errors import BadRequestError, OutOfLimitsError
 from labmon.timestamps import Clock
 from labmon_drivers import highfinesse
 from labmon_drivers._event_times import EventTimes
 from labmon_drivers._exposure import AutoExposure
+from labmon_drivers._regulation import is_on
 from labmon_drivers.highfinesse import HighFinesse, InputSettings
 from labmon_drivers.protocols import wlmdata
 
@@ -410,6 +412,108 @@ async def test_a_device_goes_offline_with_the_server_and_comes_back(wavemeter, u
     await reached(lambda: len(values()) > seen)
     await device.stop()
     assert all(value is None or value == pytest.approx(380.0) for value in values())
+
+
+@needs_compiler
+def test_outputs_are_reported_and_set_within_limits(wavemeter):
+    driver = wavemeter.connected(dac_ports=[1, 2], dac_limits_mv=(0.0, 4000.0))
+    assert driver.channels["deviation/port2"].unit == "mV"
+    assert driver.set_deviation_signal(1, 1234.5) == 1234.5
+    for wrong in (-0.1, 4000.1):
+        with pytest.raises(OutOfLimitsError, match="0 mV to 4000 mV"):
+            driver.set_deviation_signal(1, wrong)
+    with pytest.raises(InstrumentError, match="no such channel"):
+        driver.set_deviation_signal(3, 1.0)
+    assert driver.set_pid_course(2, "= 384.2304844") == "384.2304844"
+    readbacks = said(driver.stream())[1]
+    assert readbacks["regulation"] == 0.0
+    assert readbacks["deviation/port1"] == 1234.5
+    assert readbacks["course/port2"] == "384.2304844"
+
+
+@needs_compiler
+def test_an_output_is_the_wavemeters_while_it_regulates(wavemeter):
+    driver = wavemeter.connected(dac_ports=[1], dac_limits_mv=(0.0, 4000.0))
+    assert driver.set_regulation(True) is True
+    with pytest.raises(InstrumentError, match="switch its regulation off first"):
+        driver.set_deviation_signal(1, 100.0)
+    assert said(driver.stream())[1]["deviation/port1"] == 0.0
+    assert driver.set_regulation(False) is False
+    assert driver.set_deviation_signal(1, 100.0) == 100.0
+
+
+@needs_compiler
+def test_without_limits_no_voltage_is_safe_and_a_course_is_one_line(wavemeter):
+    driver = wavemeter.connected()
+    assert "regulation" not in driver.channels
+    with pytest.raises(OutOfLimitsError, match="dac_limits_mv"):
+        driver.set_deviation_signal(1, 0.0)
+    for wrong in ("=", "1\n2", "µ"):
+        with pytest.raises(BadRequestError):
+            driver.set_pid_course(1, wrong)
+
+
+def test_a_library_without_outputs_says_so():
+    with pytest.raises(InstrumentError, match="cannot regulate"):
+        is_on(SimpleNamespace(call=SimpleNamespace()))
+
+
+def following(driver: HighFinesse, *names: str) -> dict[str, Any]:
+    """What the stream says until each name had a value."""
+    seen: dict[str, Any] = {}
+    deadline_s = time.monotonic() + 10
+    for polled in driver.stream():
+        readings = polled.readings if isinstance(polled, Timed) else polled or {}
+        seen |= readings
+        if all(name in seen for name in names):
+            return seen
+        assert time.monotonic() < deadline_s, seen
+    return seen
+
+
+def test_a_simulated_wavemeter_pushes_results_and_drops_stale_ones():
+    driver = HighFinesse("sim://ws8?pushes", lasers={"ch1": InputSettings(label="Rb")})
+    assert driver.simulated
+    driver.connect()
+    assert driver.identify() == "HighFinesse WS8 4711, version 6.1234"
+    seen = following(driver, "ch1", "ch7", "ch8", "temperature", "pressure")
+    assert seen["ch1"] == Value(pytest.approx(384.2305, abs=1e-4))
+    assert seen["ch7"] == NO_SIGNAL
+    driver.set_exposure(1, 20)
+    seen = following(driver, "ch1")
+    assert seen["ch1"] == Value(None, Quality.OVER_RANGE)  # not what was measured before
+    driver.disconnect()
+
+
+def test_a_simulated_wavemeter_finds_its_exposure():
+    driver = HighFinesse("sim://ws7?exposure")
+    driver.connect()
+    driver.set_exposure(2, 2)
+    driver.set_auto_exposure(2, "once")
+    deadline_s = time.monotonic() + 20
+    for polled in driver.stream():
+        state = (polled or {}).get("auto_exposure/ch2") if not isinstance(polled, Timed) else None
+        if state == "off" or driver._inputs[2].auto_state == "good":
+            break
+        assert time.monotonic() < deadline_s
+    assert driver._inputs[2].exposure_ms(1) == 5
+    driver.disconnect()
+
+
+def test_a_simulated_one_is_asked_too_and_small_ones_have_one_input():
+    driver = HighFinesse("sim://ws6", events=False)
+    driver.connect()
+    deadline_s = time.monotonic() + 10
+    while "ch1" not in (polled := driver.poll()):
+        assert time.monotonic() < deadline_s
+    assert polled["ch1"] == Value(pytest.approx(384.2305, abs=1e-4))
+    assert "pressure" not in driver.channels
+    assert "ch2" not in driver.channels
+    with pytest.raises(InstrumentError):
+        driver.set_switcher(1, active=False)
+    driver.disconnect()
+    with pytest.raises(OfflineError, match="there are ws6, ws7, ws8"):
+        HighFinesse("sim://ws9").connect()
 
 
 def test_other_libraries_are_refused(tmp_path):

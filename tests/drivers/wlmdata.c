@@ -26,6 +26,9 @@ static struct {
     double result[INPUTS];
     bool is_new[INPUTS];
     int amplitude[INPUTS][2];
+    bool is_regulating;
+    double signal_mv[INPUTS];
+    char course[INPUTS][1024];
     int was_selected[2];         /* the inputs of the last two measurements */
     int was_exposed[INPUTS][2][2]; /* their exposures, by input and camera */
     long stamp_ms;
@@ -188,6 +191,26 @@ LONG GetSwitcherMode(LONG m) { return !w.is_running ? -5 : w.has_switch ? w.swit
 LONG SetSwitcherMode(LONG m) {
     if (!w.is_running) return -1;
     w.switch_mode = (int)m;
+    return 0;
+}
+uint8_t GetDeviationMode(bool m) { return w.is_regulating; }
+LONG SetDeviationMode(bool m) { w.is_regulating = m; return w.is_running ? 0 : -1; }
+double GetDeviationSignalNum(LONG port, double s) { return w.signal_mv[port - 1]; }
+LONG SetDeviationSignalNum(LONG port, double s) {
+    if (!w.is_running) return -1;
+    if (port > 2) return -10;
+    w.signal_mv[port - 1] = s;
+    return 0;
+}
+LONG GetPIDCourseNum(LONG port, char *text) {
+    strcpy(text, "= ");
+    strcat(text, w.course[port - 1]);
+    return w.is_running ? 0 : -1;
+}
+LONG SetPIDCourseNum(LONG port, char *text) {
+    if (!w.is_running) return -1;
+    if (strchr(text, '.')) return -3; /* it wants a comma */
+    strncpy(w.course[port - 1], text, 1000);
     return 0;
 }
 LONG GetSwitcherChannel(LONG c) { return w.selected; }

@@ -16,6 +16,7 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from labmon.device import InstrumentError, OfflineError, Quality, Value
+from labmon.device.simulator import SCHEME
 
 IS_WINDOWS: Final = sys.platform == "win32"
 LIGHT_NM_THZ: Final = 299_792.458
@@ -116,6 +117,15 @@ FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "GetSwitcherSignalStates": (LONG, (LONG, OUT, OUT)),
     "SetSwitcherSignalStates": (LONG, (LONG, LONG, LONG)),
 }
+OPTIONAL_FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
+    "GetDeviationMode": (ctypes.c_uint8, (ctypes.c_bool,)),
+    "SetDeviationMode": (LONG, (ctypes.c_bool,)),
+    "GetDeviationSignalNum": (DOUBLE, (LONG, DOUBLE)),
+    "SetDeviationSignalNum": (LONG, (LONG, DOUBLE)),
+    "GetPIDCourseNum": (LONG, (LONG, ctypes.c_char_p)),
+    "SetPIDCourseNum": (LONG, (LONG, ctypes.c_char_p)),
+}
+"""Of instruments with outputs for a regulation."""
 _FUNCTION_TYPE: Final[Any] = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)
 _CALLBACK: Final[Any] = _FUNCTION_TYPE(None, LONG, LONG, LONG, DOUBLE, LONG)
 
@@ -147,19 +157,15 @@ class WlmLibrary:
     library, one call at a time: it copies and returns.
 
     Args:
-        path: file, or a name that the system's loader finds.
+        path: file, or a name that the system's loader finds; `sim://ws8`: a simulated one.
 
     Raises:
         OfflineError: it cannot be loaded, or is another library.
     """
 
     def __init__(self, path: str) -> None:
-        load = getattr(ctypes, "WinDLL", ctypes.CDLL)
         try:
-            self.call: Any = load(path)
-            for name, (result, arguments) in FUNCTIONS.items():
-                function = getattr(self.call, name)
-                function.restype, function.argtypes = result, arguments
+            self.call: Any = _loaded(path)
         except OSError as error:
             raise OfflineError(
                 f"cannot load {path}: {error}; it comes with the wavemeter's software"
@@ -220,6 +226,25 @@ class WlmLibrary:
     def _happened(self, _version: int, mode: int, whole: int, value: float, extra: int) -> None:
         self._events.append(Event(time.time_ns(), time.monotonic(), mode, whole, value, extra))
         self._news.set()
+
+
+def callback_at(pointer: Any) -> Any:
+    """The function behind a pointer that `Instantiate` was given."""
+    return _CALLBACK(pointer.value)
+
+
+def _loaded(path: str) -> Any:
+    """The library's functions with their types."""
+    if path.startswith(SCHEME):
+        from labmon_drivers.simulators.wlmdata import simulated_library
+
+        return simulated_library(path.removeprefix(SCHEME))
+    library = getattr(ctypes, "WinDLL", ctypes.CDLL)(path)
+    there = {name: types for name, types in OPTIONAL_FUNCTIONS.items() if hasattr(library, name)}
+    for name, (result, arguments) in {**FUNCTIONS, **there}.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    return library
 
 
 @lru_cache(maxsize=8)
