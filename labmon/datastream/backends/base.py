@@ -133,6 +133,22 @@ class Contents:
     entries: list[EntryRow] = field(default_factory=list[EntryRow])
 
 
+class SetAside(NamedTuple):
+    """The files of stores that were found damaged.
+
+    Attributes:
+        files: all there are, by name, newest first.
+        waiting: those of which readable blocks are still being copied.
+        copied: blocks that were copied since the start.
+        lost: blocks that nobody has any more, as far as is known.
+    """
+
+    files: tuple[str, ...] = ()
+    waiting: tuple[str, ...] = ()
+    copied: int = 0
+    lost: int = 0
+
+
 class Backend(ABC):
     """Where the engine keeps its bytes; awaited on the event loop, which it never blocks.
 
@@ -152,6 +168,24 @@ class Backend(ABC):
     def damage(self) -> list[str]:
         """What was found damaged since the start, for people."""
         return []
+
+    @property
+    def notices(self) -> list[str]:
+        """What people should know of the store as it is now, beside what is damaged."""
+        return []
+
+    @property
+    def set_aside(self) -> SetAside:
+        """What became of stores that were found damaged, also in earlier starts."""
+        return SetAside()
+
+    async def look_after(self) -> bool:
+        """Do a little of what is to be done in the background; returns whether there is more.
+
+        Raises:
+            StoreUnavailable: the store is away.
+        """
+        return False
 
     @abstractmethod
     async def open(self, *, read_only: bool = False) -> Contents:

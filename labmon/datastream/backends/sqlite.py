@@ -1,8 +1,9 @@
 """The default store: one SQLite file in WAL mode, written by one thread.
 
-Reads have a thread and a connection of their own and never wait for the writer. The trap: after a
-failed commit or fsync the connection is thrown away, because what it believes to be on disk may
-not be there; the same change is then applied again on a fresh one.
+Reads (`sqlite_reads`) have a thread and a connection of their own and never wait for the writer. A
+damaged file is replaced (`sqlite_quarantine`), a deleted one put back (`sqlite_place`). The trap:
+after a failed commit or fsync the connection is thrown away, because what it believes to be on disk
+may not be there; the same change is then applied again on a fresh one.
 """
 
 from __future__ import annotations
@@ -12,22 +13,19 @@ import contextlib
 import logging
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
+from labmon.datastream.backends import sqlite_attic as attics
+from labmon.datastream.backends import sqlite_place as place
 from labmon.datastream.backends import sqlite_quarantine as quarantine
 from labmon.datastream.backends import sqlite_rows as rows
 from labmon.datastream.backends import sqlite_schema as schema
-from labmon.datastream.backends.base import (
-    Backend,
-    BlockKey,
-    BlockOutline,
-    Change,
-    Contents,
-    EntryKey,
-    EntryRow,
-)
+from labmon.datastream.backends.ballast import Ballast
+from labmon.datastream.backends.base import Change, Contents, SetAside
 from labmon.datastream.backends.filelock import FileLock
-from labmon.datastream.backends.sqlite_quarantine import Attic
+from labmon.datastream.backends.sqlite_attic import Attic
+from labmon.datastream.backends.sqlite_place import Misplaced
+from labmon.datastream.backends.sqlite_reads import DamagedFile, SqliteReads
 from labmon.datastream.exceptions import (
     ChangeRefused,
     NotADatastream,
@@ -37,12 +35,9 @@ from labmon.datastream.exceptions import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 log = logging.getLogger(__name__)
-
-Result = TypeVar("Result")
 
 CACHE_KIB = 4096
 """Page cache of a connection; the engine caches what it has decoded."""
@@ -50,11 +45,7 @@ SYNC_S = 1.0
 """A relaxed store is synced so long after a commit: a power cut takes that much."""
 
 
-class _DamagedFile(StoreUnavailable):
-    """SQLite found damaged pages."""
-
-
-class SqliteBackend(Backend):
+class SqliteBackend(SqliteReads):
     """One database file; awaited on the event loop, works on its own two threads.
 
     Args:
@@ -64,19 +55,20 @@ class SqliteBackend(Backend):
 
     def __init__(self, path: Path, *, is_relaxed: bool = False) -> None:
         path = path.resolve()  # by whatever name it is called: SQLite and the lock go by the file
-        self._path = path
+        super().__init__(path)
         self.folder = path.parent
         self._is_relaxed = is_relaxed
         self._is_read_only = False
         self._lock = FileLock(path.with_name(path.name + ".lock"))
         self._writer: ThreadPoolExecutor | None = None
-        self._reader: ThreadPoolExecutor | None = None
         self._write_connection: sqlite3.Connection | None = None
         self._is_doubtful = False
-        self._is_damaged = False
-        self._reading: rows.Reading | None = None
-        self._attic: Attic | None = None
-        self._set_aside: list[str] = []
+        self._inode: tuple[int, int] = (0, 0)
+        self._salvage_after = attics.FIRST
+        self._set_aside = SetAside()
+        self._ballast = Ballast(path.with_name(path.name + ".ballast"))
+        self._damage: list[str] = []
+        self._turn = asyncio.Lock()
         self._sync_timer: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[None] | None = None
 
@@ -99,7 +91,19 @@ class SqliteBackend(Backend):
     @property
     def damage(self) -> list[str]:
         """What was found damaged since the start, for people."""
-        return [*self._set_aside, *(self._reading.damage.values() if self._reading else ())]
+        return [*self._damage, *(self._reading.damage.values() if self._reading else ())]
+
+    @property
+    def notices(self) -> list[str]:
+        """What people should know of the store as it is now, beside what is damaged."""
+        if not self._ballast.is_given_up:
+            return []
+        return [f"the disk of {self._path} is nearly full: labmon has given up its own reserve"]
+
+    @property
+    def set_aside(self) -> SetAside:
+        """What became of databases that were found damaged, also in earlier starts."""
+        return self._set_aside
 
     def _open_for_writing(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,15 +129,23 @@ class SqliteBackend(Backend):
     def _open_for_reading(self) -> Contents:
         schema.check_file(self._path, must_exist=True)
         connection = schema.connect_for_reading(self._path, cache_kib=CACHE_KIB)
+        self._inode = schema.inode_of(connection)
         self._reading = rows.Reading(connection)
-        self._attic = Attic(self._path)
         connection.execute("BEGIN")
         contents = self._reading.contents()
+        self._open_attic(self._reading)
         self._is_damaged = self._reading.is_corrupt
         if not self._is_read_only:  # else the transaction stays open: it is the snapshot
             with contextlib.suppress(sqlite3.Error):  # damage ends it by itself
                 connection.execute("ROLLBACK")
         return contents
+
+    def _open_attic(self, reading: rows.Reading) -> None:
+        self._attic = Attic(self._path, attics.salvaged_names(reading))
+        self._salvage_after = attics.FIRST
+        files = tuple(file.name for file in attics.aside_of(self._path))
+        waiting = tuple(self._attic.names)
+        self._set_aside = self._set_aside._replace(files=files, waiting=waiting)
 
     async def close(self) -> None:
         """Close both connections, give the lock back and end the threads."""
@@ -187,23 +199,114 @@ class SqliteBackend(Backend):
         """Write a change in one transaction."""
         if self._is_read_only or self._writer is None:
             raise StoreReadOnly(f"{self._path} is open for reading only")
+        async with self._turn:
+            await self._apply_somehow(change)
+        if change.removed_entries:  # from time to time; it is dealt with at the next write
+            await self._run(self._reader, self._look)
+        if self._is_relaxed and self._sync_timer is None:
+            self._sync_timer = asyncio.get_running_loop().call_later(SYNC_S, self._sync_relaxed)
+
+    async def _apply_somehow(self, change: Change) -> None:
+        """Write a change; what is in the way is dealt with once."""
         try:
             if not self._is_damaged:
                 await self._run(self._writer, lambda: self._apply(change))
-        except _DamagedFile as error:
+                return
+        except DamagedFile as error:
             self._is_damaged = True
             log.error("%s", error)  # noqa: TRY400 - it is dealt with here
+        except Misplaced as error:
+            await self._put_back(error)
+        except StoreFull as error:
+            if not await self._run(self._writer, self._ballast.give_up):
+                raise
+            log.critical("%s; labmon gives up its own reserve of a few MiB", error)
         except ChangeRefused:
             await self._run(self._reader, self._look)  # damaged indexes break rules, too
             if not self._is_damaged:
                 raise
         if self._is_damaged:
             await self._begin_anew("pages are damaged")
-            await self._run(self._writer, lambda: self._apply(change))
-        if change.removed_entries:  # from time to time; it is dealt with at the next write
-            await self._run(self._reader, self._look)
-        if self._is_relaxed and self._sync_timer is None:
-            self._sync_timer = asyncio.get_running_loop().call_later(SYNC_S, self._sync_relaxed)
+        await self._run(self._writer, lambda: self._apply(change))
+
+    async def look_after(self) -> bool:
+        """See whether the file is in its place, keep a reserve, and copy what was set aside."""
+        if self._is_read_only or self._writer is None:
+            return False
+        async with self._turn:
+            try:
+                await self._run(self._writer, lambda: place.check(self._path, self._inode))
+            except Misplaced as error:
+                await self._put_back(error)
+        if await self._run(self._writer, self._ballast.refill):
+            log.info("a reserve of a few MiB is kept beside %s for a full disk", self._path)
+        return await self._salvage()
+
+    async def _salvage(self) -> bool:
+        """Copy a few blocks of databases that were set aside; returns whether there are more."""
+        if not self._set_aside.waiting:
+            return False
+        after = self._salvage_after
+        found = await self._read(lambda reading, attic: attic.find(reading, after))
+        await self._run(self._writer, lambda: self._write_salvaged(found))
+        if not found:
+            await self._end_salvage()
+        elif self._salvage_after == after:
+            self._salvage_after = found[-1].key
+        return bool(found)
+
+    def _write_salvaged(self, found: list[attics.Salvaged]) -> None:
+        connection = self._write_connection or self._connect_for_writing()
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            count = attics.write(connection, found)
+            if not found:
+                attics.write_done(connection, self._set_aside.waiting)
+            connection.execute("COMMIT")
+        except BaseException:
+            self._drop_write_connection()
+            raise
+        copied = self._set_aside.copied + count
+        self._set_aside = self._set_aside._replace(copied=copied)
+
+    async def _end_salvage(self) -> None:
+        names = ", ".join(self._set_aside.waiting)
+
+        def end(reading: rows.Reading, attic: Attic) -> int:
+            attic.close()
+            missing = f"SELECT count(*) FROM blocks WHERE body = {rows.ELSEWHERE}"
+            return reading.connection.execute(missing).fetchone()[0]
+
+        lost = await self._read(end)
+        self._set_aside = self._set_aside._replace(waiting=(), lost=lost)
+        log.warning(
+            "all that is readable of %s is copied: %d blocks; %d blocks are lost",
+            *(names, self._set_aside.copied, lost),
+        )
+
+    async def _put_back(self, error: Misplaced) -> None:
+        """Put the database back under its name, whole; queries wait meanwhile."""
+        log.critical("%s: what is recorded is copied back", error)
+        await self._run(self._writer, self._drop_write_connection)
+
+        def put_back() -> None:
+            assert self._reading is not None
+            moved = place.put_back(self._reading.connection, self._path)
+            said = f"{error}; it was put back"
+            if moved is not None:
+                said += f", and what stood there is now {moved.name}: stop labmon to use it"
+            self._damage.append(said)
+            log.error("%s", said)
+            self._close_reader()
+            self._lock.release()  # it may be that of a file without a name, too
+            self._lock.acquire(self._path)
+            self._open_for_reading()
+
+        try:
+            await self._run(self._reader, put_back)
+        except DamagedFile:
+            await self._run(self._reader, lambda: place.move_aside(self._path))
+            self._is_damaged = True
 
     async def _begin_anew(self, reason: str) -> Contents:
         """Go on in a new file; queries wait meanwhile, and find what is readable in the old one."""
@@ -219,9 +322,10 @@ class SqliteBackend(Backend):
 
     def _replace(self, reason: str, restated: Change) -> None:
         aside = quarantine.begin_anew(self._path, restated)
-        said = f"{self._path} is damaged ({reason}): it was set aside as {aside.name}"
+        said = f"{self._path} is damaged ({reason}): it was "
+        said += "deleted, too" if aside is None else f"set aside as {aside.name}"
         log.error("%s; recording goes on in a new file, what is readable still answers", said)
-        self._set_aside.append(said)
+        self._damage.append(said)
 
     def _sync_relaxed(self) -> None:
         self._sync_timer = None
@@ -236,6 +340,7 @@ class SqliteBackend(Backend):
             log.warning("%s could not be synced: %s", self._path, error)
 
     def _apply(self, change: Change) -> None:
+        place.check(self._path, self._inode)
         connection = self._write_connection
         if connection is None:
             connection = self._connect_for_writing()
@@ -258,73 +363,3 @@ class SqliteBackend(Backend):
             if isinstance(error, sqlite3.Error) and rows.is_refusal(error):
                 raise ChangeRefused(f"{self._path}: {error}") from error
             raise
-
-    async def read_outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
-        """All blocks of one stream at one granularity, by ordinal and generation."""
-
-        def read(reading: rows.Reading, attic: Attic) -> list[BlockOutline]:
-            found = reading.outlines(stream, granularity)
-            return attic.outlines(stream, granularity, found) if attic else found
-
-        return await self._read(read)
-
-    async def read_blocks(self, keys: Sequence[BlockKey]) -> dict[BlockKey, bytes]:
-        """The bodies of blocks; those that do not exist are left out."""
-
-        def read(reading: rows.Reading, attic: Attic) -> dict[BlockKey, bytes]:
-            found = {key: attic.or_else(reading.body(key), rows.Reading.body, key) for key in keys}
-            return {key: body for key, body in found.items() if body is not None}
-
-        return await self._read(read)
-
-    async def read_times(self, addresses: Sequence[bytes]) -> dict[bytes, bytes]:
-        """The bodies of time columns; those that do not exist are left out."""
-
-        def read(reading: rows.Reading, attic: Attic) -> dict[bytes, bytes]:
-            found = {
-                at: attic.or_else(reading.times(at), rows.Reading.times, at) for at in addresses
-            }
-            return {at: body for at, body in found.items() if body is not None}
-
-        return await self._read(read)
-
-    async def read_entries(self, after: EntryKey) -> list[EntryRow]:
-        """The journal entries after a key, in order."""
-        return await self._read(lambda reading, _: reading.entries(rows.position(after)))
-
-    async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
-        """The cursors whose names begin with a prefix."""
-        return await self._read(lambda reading, _: reading.cursors(prefix))
-
-    async def size_bytes(self) -> int:
-        """Pages of the database that are in use, without the WAL."""
-        statement = (
-            "SELECT (page_count - freelist_count) * page_size"
-            " FROM pragma_page_count, pragma_freelist_count, pragma_page_size"
-        )
-        return await self._read(
-            lambda reading, _: reading.connection.execute(statement).fetchone()[0]
-        )
-
-    async def _read(self, work: Callable[[rows.Reading, Attic], Result]) -> Result:
-        def read() -> Result:
-            if self._reading is None or self._attic is None:
-                raise StoreUnavailable(f"{self._path} is closed")
-            try:
-                return work(self._reading, self._attic)
-            finally:
-                self._is_damaged |= self._reading.is_corrupt  # the next write begins a new file
-
-        return await self._run(self._reader, read)
-
-    async def _run(self, executor: ThreadPoolExecutor | None, work: Callable[[], Result]) -> Result:
-        if executor is None:
-            raise StoreUnavailable(f"{self._path} is closed")
-        try:
-            return await asyncio.get_running_loop().run_in_executor(executor, work)
-        except (sqlite3.Error, UnicodeDecodeError, OSError) as error:
-            kind = _DamagedFile if rows.is_corrupt(error) else StoreUnavailable
-            kind = StoreFull if rows.is_full(error) else kind
-            name = getattr(error, "sqlite_errorname", None)
-            said = f"{error} ({name})" if name else str(error)
-            raise kind(f"{self._path}: {said}") from error

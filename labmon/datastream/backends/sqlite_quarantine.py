@@ -1,34 +1,39 @@
-"""A damaged database is set aside, and what can be read of it still answers.
+"""A damaged database is set aside, and a new one takes its place that knows all of its blocks.
 
-It is renamed to `NAME.corrupt.TIME`, with its WAL; nothing is ever deleted. The trap: SQLite finds
-the WAL by the name of the database, so both are renamed together, and only while no connection is
-open to either.
+It is renamed to `NAME.corrupt.TIME`, with its WAL; nothing is ever deleted. The new one has what
+could be read of streams, journal and cursors, what whoever used it knows, and a row for each block
+without its body, see `sqlite_attic`. The trap: SQLite finds the WAL by the name of the database, so
+both are renamed together, and only while no connection is open to either.
 """
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import sqlite3
 import time
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends import sqlite_rows as rows
 from labmon.datastream.backends import sqlite_schema as schema
-from labmon.datastream.backends.base import BlockOutline, Change
+from labmon.datastream.backends.base import Change
+from labmon.datastream.backends.sqlite_attic import (
+    BESIDE,
+    CACHE_KIB,
+    MARK,
+    aside_of,
+    salvaged_names,
+    write_done,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterator
     from pathlib import Path
 
-Key = TypeVar("Key")
+    from labmon.datastream.backends.base import BlockOutline, StreamRow
 
 log = logging.getLogger(__name__)
 
-MARK: Final = ".corrupt."
-BESIDE: Final = ("-wal", "-shm")
-CACHE_KIB: Final = 1024
 NEXT_STREAM: Final = "engine/next_stream"
 """The cursor under which the engine keeps the number of its next stream."""
 NUMBERS_APART: Final = 1000
@@ -52,59 +57,6 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def aside_of(path: Path) -> list[Path]:
-    """What was set aside of a database, the newest first."""
-    found = path.parent.glob(f"{path.name}{MARK}*")
-    return sorted((each for each in found if not each.name.endswith(BESIDE)), reverse=True)
-
-
-class Attic:
-    """The databases that were set aside, read as far as that goes; on the reader's thread."""
-
-    def __init__(self, path: Path) -> None:
-        self._readings: list[rows.Reading] = []
-        for aside in aside_of(path):
-            with contextlib.suppress(*rows.ERRORS):  # beyond reading: it is there for people
-                connection = schema.connect_for_reading(aside, cache_kib=CACHE_KIB)
-                try:
-                    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-                except rows.ERRORS:
-                    connection.close()
-                    continue
-                self._readings.append(rows.Reading(connection))
-
-    def __bool__(self) -> bool:
-        return bool(self._readings)
-
-    def close(self) -> None:
-        """Close all of them."""
-        for reading in self._readings:
-            reading.connection.close()
-        self._readings.clear()
-
-    def outlines(
-        self, stream: int, granularity: str, known: Iterable[BlockOutline]
-    ) -> list[BlockOutline]:
-        """The known blocks and those that were set aside, by ordinal and generation."""
-        found = {outline.key: outline for outline in known}
-        for reading in self._readings:
-            for outline in reading.outlines(stream, granularity):
-                found.setdefault(outline.key, outline)
-        return [found[key] for key in sorted(found)]
-
-    def or_else(
-        self, known: bytes | None, read: Callable[[rows.Reading, Key], bytes | None], key: Key
-    ) -> bytes | None:
-        """What is known of a key, or else what was set aside; empty: it is there, and damaged."""
-        found = known
-        for reading in self._readings:
-            if found:
-                break
-            aside = read(reading, key)
-            found = found if aside is None else aside
-        return found
-
-
 def is_damaged(path: Path) -> bool:
     """Whether a start would find damage: read by a connection that has cached nothing."""
     try:
@@ -120,23 +72,56 @@ def is_damaged(path: Path) -> bool:
     return False
 
 
-def begin_anew(path: Path, restated: Change) -> Path:
+def begin_anew(path: Path, restated: Change) -> Path | None:
     """Put a new database in the place of a damaged one; no connection is open to either.
 
     It has what could be read of the old one, and then what whoever used it says of it. Returns the
-    new name of the old one.
+    new name of the old one; None: that was deleted.
     """
+    if not path.exists():
+        make(path, restated)
+        return None
     _lengthen(path)
-    found = _salvaged(path)
-
-    def fill(connection: sqlite3.Connection) -> None:
-        rows.write(connection, found)
-        rows.write(connection, restated)
-
-    new = schema.make_file(path, fill)
+    new = _made_from(path, path, restated)
     aside = set_aside(path)
     schema.put(new, path)
     return aside
+
+
+def make(path: Path, restated: Change | None = None) -> None:
+    """Make a database where there is none; it knows what was set aside there."""
+    former = aside_of(path)
+    source = former[0] if former else None
+    schema.put(_made_from(path, source, restated or Change()), path)
+
+
+def _made_from(path: Path, source: Path | None, restated: Change) -> Path:
+    """A new database beside a path, with all that can be read of another one but bodies."""
+    connection = None if source is None else _opened(source)
+    if connection is None:
+        return schema.make_file(path, lambda new: rows.write(new, restated))
+    try:
+        reading = rows.Reading(connection)
+        found = _readable_or_nothing(source, reading)
+        salvaged = salvaged_names(reading)
+
+        def fill(new: sqlite3.Connection) -> None:
+            rows.write(new, found)
+            rows.write(new, restated)
+            rows.write_elsewhere(new, _outlines(reading, restated.streams or found.streams))
+            write_done(new, salvaged)
+
+        return schema.make_file(path, fill)
+    finally:
+        connection.close()
+
+
+def _outlines(reading: rows.Reading, streams: list[StreamRow]) -> Iterator[BlockOutline]:
+    try:
+        for stream in streams:
+            yield from reading.all_outlines(stream.number)
+    except rows.ERRORS as error:
+        log.warning("hardly any blocks can be found in it: %s", error)
 
 
 def _lengthen(path: Path) -> None:
@@ -149,27 +134,21 @@ def _lengthen(path: Path) -> None:
             os.truncate(path, length)
 
 
-def make(path: Path) -> None:
-    """Make a database where there is none; it knows what was set aside there."""
-    former = aside_of(path)
-    found = _salvaged(former[0]) if former else Change()
-    schema.put(schema.make_file(path, lambda connection: rows.write(connection, found)), path)
-
-
-def _salvaged(path: Path) -> Change:
-    """What can be read of a damaged database and is not in blocks."""
+def _opened(path: Path) -> sqlite3.Connection | None:
     try:
-        connection = schema.connect_for_reading(path, cache_kib=CACHE_KIB)
+        return schema.connect_for_reading(path, cache_kib=CACHE_KIB)
     except rows.ERRORS as error:
         log.warning("%s: nothing can be read of it: %s", path, error)
-        return Change()
+        return None
+
+
+def _readable_or_nothing(path: Path | None, reading: rows.Reading) -> Change:
+    """What can be read of a damaged database and is not in blocks."""
     try:
-        return _readable(rows.Reading(connection))
+        return _readable(reading)
     except rows.ERRORS as error:
         log.warning("%s: hardly anything can be read of it: %s", path, error)
         return Change()
-    finally:
-        connection.close()
 
 
 def _readable(reading: rows.Reading) -> Change:

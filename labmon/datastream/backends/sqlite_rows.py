@@ -27,7 +27,7 @@ from labmon.datastream.backends.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -62,13 +62,16 @@ NEEDED: Final = (PROPERTIES, EPOCHS, STREAMS, STATES, JOURNAL, CURSORS)
 OUTLINES: Final = Table(
     "blocks",
     {
+        "granularity": str,
         **dict.fromkeys(("ordinal", "generation", "from_ns", "to_ns", "length"), int),
         "through": int,
         "times": (bytes, type(None)),
         "size": int,
     },
-    ("ordinal", "generation"),
+    ("granularity", "ordinal", "generation"),
 )
+ELSEWHERE: Final = 0
+"""In the place of a body's number: it is still in a database that was set aside."""
 
 
 ERRORS: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
@@ -207,22 +210,35 @@ class Reading:
 
     def outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
         """The blocks of a stream at one granularity."""
-        found = self.rows(OUTLINES, "stream = ? AND granularity = ?", (stream, granularity))
-        return [
-            BlockOutline(BlockKey(stream, granularity, ordinal, generation), *rest)
-            for ordinal, generation, *rest in found
-        ]
+        return _outlines(
+            stream, self.rows(OUTLINES, "stream = ? AND granularity = ?", (stream, granularity))
+        )
 
-    def body(self, key: BlockKey) -> bytes | None:
-        """The body of a block; no bytes at all where it is that of another one."""
+    def all_outlines(self, stream: int) -> list[BlockOutline]:
+        """The blocks of a stream, of all granularities."""
+        return _outlines(stream, self.rows(OUTLINES, "stream = ?", (stream,)))
+
+    def body(
+        self, key: BlockKey, elsewhere: Callable[[BlockKey], bytes | None] = lambda _: None
+    ) -> bytes | None:
+        """The body of a block; no bytes at all where it is that of another one, or damaged.
+
+        Args:
+            key: of the block.
+            elsewhere: asked for the body where it is still in a database that was set aside.
+        """
         row = self.one(
-            "SELECT bodies.owner, bodies.body FROM blocks"
-            f" JOIN bodies ON bodies.id = blocks.body WHERE {THIS_BLOCK}",
+            "SELECT blocks.body, bodies.owner, bodies.body FROM blocks"
+            f" LEFT JOIN bodies ON bodies.id = blocks.body WHERE {THIS_BLOCK}",
             key,
         )
         if row is None:
             return None
-        owner, body = row
+        number, owner, body = row
+        if number == ELSEWHERE:
+            return elsewhere(key) or b""
+        if owner is None:
+            return None
         return _owned(body, owner, *key) if isinstance(body, bytes) else b""
 
     def times(self, address: bytes) -> bytes | None:
@@ -233,6 +249,13 @@ class Reading:
     def cursors(self, prefix: str) -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""
         return dict(self.rows(CURSORS, "substr(name, 1, ?) = ?", (len(prefix), prefix)))
+
+
+def _outlines(stream: int, found: Sequence[Row]) -> list[BlockOutline]:
+    return [
+        BlockOutline(BlockKey(stream, granularity, ordinal, generation), *rest)
+        for granularity, ordinal, generation, *rest in found
+    ]
 
 
 def _owner(*key: object) -> int:
@@ -293,12 +316,33 @@ def _write_block(connection: sqlite3.Connection, row: BlockRow) -> None:
     old = connection.execute(f"SELECT body FROM blocks WHERE {THIS_BLOCK}", key).fetchone()
     number = connection.execute(
         "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)",
-        (old[0] if old else None, _owner(*key), row.body),
+        ((old[0] or None) if old else None, _owner(*key), row.body),
     ).lastrowid
     connection.execute(
         "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (*key, *rest, number),
     )
+
+
+def write_elsewhere(connection: sqlite3.Connection, outlines: Iterable[BlockOutline]) -> None:
+    """Blocks whose bodies are still in a database that was set aside."""
+    connection.executemany(
+        "INSERT OR IGNORE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        ((*key, *rest, ELSEWHERE) for key, *rest in outlines),
+    )
+
+
+def bring_home(connection: sqlite3.Connection, key: BlockKey, body: bytes) -> bool:
+    """Give a block its body, if it is still there without one; returns whether it was."""
+    number = connection.execute(
+        "INSERT INTO bodies (owner, body) VALUES (?, ?)", (_owner(*key), body)
+    ).lastrowid
+    updated = connection.execute(
+        f"UPDATE blocks SET body = ? WHERE {THIS_BLOCK} AND body = {ELSEWHERE}", (number, *key)
+    )
+    if not updated.rowcount:  # removed, or replaced by another generation
+        connection.execute("DELETE FROM bodies WHERE id = ?", (number,))
+    return bool(updated.rowcount)
 
 
 def remove(connection: sqlite3.Connection, change: Change) -> None:

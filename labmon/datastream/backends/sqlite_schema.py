@@ -104,6 +104,13 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace")  # damage is no error yet: see `sqlite_rows`
 
 
+def inode_of(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Device and number of the file that a connection has open."""
+    assert isinstance(connection, _Connection)
+    assert connection.inode is not None
+    return connection.inode
+
+
 def check_file(path: Path, *, must_exist: bool = False) -> None:
     """Look at the header of a database file without opening it as one.
 
