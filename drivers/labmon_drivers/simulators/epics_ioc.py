@@ -33,9 +33,7 @@ logging.getLogger("caproto.ctx").setLevel(logging.CRITICAL)
 class Furnace(PVGroup):
     """The records."""
 
-    temperature = pvproperty(
-        value=21.5, name="TEMP", units="degC", precision=3, read_only=True, dtype=float
-    )
+    temperature = pvproperty(value=21.5, name="TEMP", units="degC", precision=3, read_only=True)
     target = pvproperty(
         value=150.0,
         name="TARGET",
@@ -47,10 +45,14 @@ class Furnace(PVGroup):
     mode = pvproperty(
         value="heating",
         name="MODE",
-        dtype=ChannelType.ENUM,
+        dtype=ChannelType.ENUM,  # pyright: ignore[reportArgumentType]
         enum_strings=["off", "heating", "error"],
     )
-    note = pvproperty(value="ready", name="NOTE", dtype=ChannelType.STRING)
+    note = pvproperty(
+        value="ready",
+        name="NOTE",
+        dtype=ChannelType.STRING,  # pyright: ignore[reportArgumentType]
+    )
 
     async def follow(self) -> NoReturn:
         """Heat to the target, or cool down."""
@@ -66,8 +68,8 @@ class _Quiet(Context):
 
     async def broadcast_beacon_loop(self) -> NoReturn:
         """Send no beacons."""
-        while True:
-            await asyncio.sleep(3600)
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError
 
 
 class EpicsIoc:
