@@ -1,6 +1,6 @@
 """`modbus`: whatever speaks Modbus over TCP or a serial line; registers from the configuration.
 
-Controllers of heaters and chillers, energy meters, valves, PLCs; the CN7800 by Omega.
+Controllers of heaters and chillers, energy meters, valves, PLCs.
 Specification: modbus.org, "MODBUS Application Protocol V1.1b3". Needs the extra `modbus`. The trap:
 many manuals count registers from 1 (or 40001), while 0 is the first that travels; `counts_from`.
 """

@@ -3,7 +3,7 @@ r"""`omega`: panel meters and controllers of Omega's iSeries (CNi, DPi).
 `*X01\r` asks for the value and is answered with `X01023.4\r`, the request's code repeated first
 where echo is on; with an address on RS-485 `*01X01\r` and `01X01023.4\r`. Manual: Omega M3397
 "iSeries Communication". The trap: an error is answered with `?43`, an overflow with `?+999999`.
-(The CN7800 speaks Modbus.)
+(The CN7800 speaks Modbus: `omega_cn7800`.)
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ SIMULATORS: Final = {
     "mks": "labmon_drivers.simulators.mks:Mks",
     "modbus": "labmon_drivers.simulators.modbus:Modbus",
     "omega": "labmon_drivers.simulators.omega:Omega",
+    "omega_cn7800": "labmon_drivers.simulators.omega_cn7800:OmegaCn7800",
     "pfeiffer": "labmon_drivers.simulators.pfeiffer_tpg:PfeifferTpg",
     "pfeiffer_rs485": "labmon_drivers.simulators.pfeiffer_telegram:PfeifferTelegram",
     "scpi": "labmon_drivers.simulators.scpi:Scpi",

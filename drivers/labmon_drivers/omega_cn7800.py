@@ -1,0 +1,77 @@
+"""`omega_cn7800`: temperature controllers CN7800 by Omega, over Modbus RTU.
+
+Holding register 0x1000 is the temperature, 0x1001 the setpoint, both in tenths of a degree. Manual:
+Omega M4439 "CN7800 Series", chapter on communication. Needs the extra `modbus`. The trap: without a
+sensor it still sends a number, from a range of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Final, Literal, Unpack
+
+from labmon.device import InstrumentError, Limits, LinkKeys, LinkSettings, Port
+from labmon_drivers._registers import RegisterChannel
+from labmon_drivers.modbus import Modbus
+
+TEMPERATURE, SETPOINT = 0x1000, 0x1001
+TENTH: Final = 0.1
+NO_SENSOR: Final = [0x8002 - 0x10000, 0x8003 - 0x10000, 0x8004 - 0x10000, 0x8006 - 0x10000]
+"""In place of a temperature: starting, no sensor, sensor broken, converter broken."""
+
+
+class OmegaCn7800(Modbus):
+    """A temperature controller CN7800 by Omega.
+
+    Args:
+        address: its number on the line.
+        temperature_unit: that it is set to.
+        lowest: no setpoint below this can be asked for.
+        highest: no setpoint above this can be asked for.
+    """
+
+    link_settings: ClassVar = LinkSettings(
+        baud_rate=9600, parity="even", tcp_port=502, reply_timeout_s=1.0
+    )
+    model = "Omega CN7800"
+
+    def __init__(
+        self,
+        port: Port,
+        address: Annotated[int, Limits(1, 247)] = 1,
+        temperature_unit: Literal["°C", "°F"] = "°C",
+        lowest: Annotated[float, Limits(-999, 999)] = 0.0,
+        highest: Annotated[float, Limits(-999, 999)] = 100.0,
+        **link: Unpack[LinkKeys],
+    ) -> None:
+        if lowest > highest:
+            raise ValueError(f"lowest {lowest:g} is more than highest {highest:g}")
+        temperature = RegisterChannel(
+            address=TEMPERATURE,
+            type="int16",
+            scale=TENTH,
+            unit=temperature_unit,
+            label="Temperature",
+            description="temperature at its sensor",
+            digits=1,
+            no_signal=NO_SENSOR,
+        )
+        target = RegisterChannel(
+            address=SETPOINT,
+            type="int16",
+            scale=TENTH,
+            unit=temperature_unit,
+            label="Target",
+            description="temperature that it holds",
+            digits=1,
+            limits=(lowest, highest),
+            writable=True,
+            every_s=5.0,
+        )
+        channels = {"temperature": temperature, "target": target}
+        super().__init__(port, channels, unit=address, framing="rtu", model=self.model, **link)
+
+    def prepare(self) -> None:
+        """Ask whether it is one: other instruments have no such registers."""
+        super().prepare()
+        if not isinstance(self.read_back("target"), float):
+            raise InstrumentError("it has no setpoint in tenths of a degree")

@@ -1,0 +1,29 @@
+"""`sim://omega_cn7800`: a temperature controller over Modbus RTU."""
+
+from __future__ import annotations
+
+from labmon_drivers.simulators.modbus import ILLEGAL_FUNCTION, Modbus, RefusedError
+
+TEMPERATURE, SETPOINT = 0x1000, 0x1001
+NO_SENSOR = 0x8003
+
+
+class OmegaCn7800(Modbus):
+    """A temperature controller CN7800 by Omega, over Modbus RTU.
+
+    Args:
+        unit: its number on the line.
+        temperature: in °C.
+        has_sensor: whether one is connected.
+    """
+
+    def __init__(self, unit: int = 1, temperature: float = 23.4, has_sensor: bool = True) -> None:
+        super().__init__("rtu", unit)
+        shown = round(temperature * 10) & 0xFFFF if has_sensor else NO_SENSOR
+        self.holding = {TEMPERATURE: shown, SETPOINT: 250}
+        self.inputs, self.coils = {}, {}
+
+    def _do(self, function: int, body: bytes) -> bytes:
+        if function not in {3, 6}:
+            raise RefusedError(ILLEGAL_FUNCTION)
+        return super()._do(function, body)
