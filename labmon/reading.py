@@ -167,6 +167,11 @@ class Batch:
         return self.seq + len(self.paths) - 1
 
     @property
+    def times_ns(self) -> NDArray[np.int64]:
+        """The times of one path, as an array has them: here there is one."""
+        return np.array([self.time_ns], np.int64)
+
+    @property
     def weight(self) -> int:
         """What it takes of a bounded queue, in readings."""
         return len(self.paths)

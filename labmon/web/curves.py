@@ -14,7 +14,7 @@ import numpy as np
 from labmon.timestamps import SECOND_NS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import NDArray
 
     from labmon.datastream.graph import Graph
 
@@ -113,20 +113,17 @@ def _with_none(values: list[Any], places: np.ndarray) -> list[Any]:
     return longer
 
 
-def without_times(graph: Graph, times_ns: Sequence[int]) -> Graph:
+def without_times(graph: Graph, times_ns: NDArray[np.int64]) -> Graph:
     """The same raw graph without one reading at each of these times, the last of equal ones."""
     own = np.asarray(graph.columns["t"], np.int64)
-    drop: set[int] = set()
-    for time_ns in times_ns:
-        row = int(np.searchsorted(own, time_ns, side="right")) - 1
-        while row in drop:
-            row -= 1
-        if row >= 0 and own[row] == time_ns:
-            drop.add(row)
-    if not drop:
+    keep = np.ones(len(own), np.bool_)
+    times, counts = np.unique(times_ns, return_counts=True)
+    ends = np.searchsorted(own, times, side="right")
+    counts = np.minimum(counts, ends - np.searchsorted(own, times))
+    for end, count in zip(ends.tolist(), counts.tolist(), strict=True):
+        keep[end - count : end] = False
+    if keep.all():
         return graph
-    keep = np.ones(len(own), bool)
-    keep[list(drop)] = False
     columns = {
         name: column[keep]
         if isinstance(column, np.ndarray)

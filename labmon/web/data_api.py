@@ -156,9 +156,9 @@ class DataHandler(ApiHandler):
         tags = self.services.datastream.describe(stream_id)
         if graph.bucket_ns == 0:
             newer = self.services.hub.since(seen_seq) or []
-            times = [batch.time_ns for batch in newer if path in batch.paths]
+            times = [batch.times_ns for batch in newer if path in batch.paths]
             if times:
-                graph = without_times(graph, times)
+                graph = without_times(graph, np.concatenate(times))
         return curve_of(path, tags, graph)
 
     async def _check_points(

@@ -10,17 +10,22 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from labmon.reading import ArrayBatch
 from labmon.web.wire import encode_json, encode_msgpack, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from labmon.paths import Selection
-    from labmon.reading import Batch, Value
+    from labmon.reading import AnyBatch
 
 SubscriptionId = int | str
 Row = tuple[Any, ...]
-"""A reading on the wire: path, time (in the encoder's unit), value, quality."""
+"""A reading on the wire: path, time (in the encoder's unit), value, quality.
+
+Where it stands for several, an array or what was thinned, these are those of the newest, and behind
+them are the minimum, the maximum, how many there are, and the mean.
+"""
 
 TEXT: Final = 0x1
 BINARY: Final = 0x2
@@ -160,11 +165,18 @@ def sse_event(kind: str, data: str) -> bytes:
 
 
 def rows_of(
-    batches: Iterable[Batch], selection: Selection, encoder: Encoder, after_seq: int = 0
+    batches: Iterable[AnyBatch], selection: Selection, encoder: Encoder, after_seq: int = 0
 ) -> list[Row]:
-    """The selected readings of batches, numbered after `after_seq`, as rows of a message."""
+    """The selected readings of batches, numbered after `after_seq`, as rows of a message.
+
+    An array is one row, whole or not at all.
+    """
     rows: list[Row] = []
     for batch in batches:
+        if isinstance(batch, ArrayBatch):
+            if batch.last_seq > after_seq and batch.paths[0] in selection:
+                rows.append(_array_row(batch, encoder))
+            continue
         time = encoder.time(batch.time_ns)
         indexes = selection.indexes(batch.paths)
         if indexes is None and batch.seq > after_seq:
@@ -183,6 +195,12 @@ def rows_of(
     return rows
 
 
-def row_value(row: Row) -> Value:
-    """The value of a row."""
-    return row[2]
+def _array_row(batch: ArrayBatch, encoder: Encoder) -> Row:
+    path, time_ns, value, quality = batch.newest
+    low, high, mean = batch.band
+    return path, encoder.time(time_ns), value, quality, low, high, len(batch), mean
+
+
+def row_count(row: Row) -> int:
+    """How many readings a row stands for."""
+    return row[6] if len(row) > 4 else 1

@@ -50,7 +50,7 @@ class LiveEventsHandler(ApiHandler):
                 Parameter(
                     "max_rate",
                     "At most so many updates a second of each stream; what is left out is summed"
-                    " up: minimum, maximum and count stand behind the quality.",
+                    " up: minimum, maximum, count and mean stand behind the quality.",
                     {"type": "number", "minimum": MAX_RATE[0], "maximum": MAX_RATE[1]},
                 ),
             ),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from labmon.datastream.tail import JournalTail
     from labmon.paths import Selection
-    from labmon.reading import Batch
+    from labmon.reading import AnyBatch
     from labmon.web.encoders import Encoder, SubscriptionId
     from labmon.web.mailbox import Mailbox
     from labmon.web.services import Services
@@ -83,7 +83,7 @@ class Replay:
                     return False
                 position = again
                 continue
-            if sum(map(len, batches)) <= self._chunk:
+            if sum(len(batch.paths) for batch in batches) <= self._chunk:
                 self._send(batches, self._at(self._hub.epoch, self._hub.last_seq), position.seq)
                 join()
                 return True
@@ -130,21 +130,21 @@ class Replay:
             reached = self._at(self._hub.epoch, 0)
         return reached
 
-    def _run(self, tail: JournalTail, start: int) -> list[Batch]:
+    def _run(self, tail: JournalTail, start: int) -> list[AnyBatch]:
         """The batches of one message: of one epoch, and not too many readings."""
         epoch, end = tail.epochs[start], start
         while end < len(tail.batches) and tail.epochs[end] == epoch:
             end += 1
         return self._first(tail.batches[start:end])
 
-    def _first(self, batches: Sequence[Batch]) -> list[Batch]:
-        chosen: list[Batch] = []
-        readings = 0
+    def _first(self, batches: Sequence[AnyBatch]) -> list[AnyBatch]:
+        chosen: list[AnyBatch] = []
+        rows = 0
         for batch in batches:
-            if chosen and readings + len(batch) > self._chunk:
+            if chosen and rows + len(batch.paths) > self._chunk:
                 break
             chosen.append(batch)
-            readings += len(batch)
+            rows += len(batch.paths)
         return chosen
 
     async def _take_back(self, after: Cursor, tail: JournalTail) -> None:
@@ -180,7 +180,7 @@ class Replay:
         newest = await stored.fetch(slice(0, 1))
         return newest[0]["t"] if newest else None
 
-    def _send(self, batches: Iterable[Batch], cursor: Cursor, after_seq: int) -> None:
+    def _send(self, batches: Iterable[AnyBatch], cursor: Cursor, after_seq: int) -> None:
         rows = rows_of(batches, self._selection, self._encoder, after_seq)
         body = self._encoder.readings(self._clock.now_ns(), str(cursor), rows)
         self._mailbox.put(self._encoder.addressed(body, self._id))

@@ -1,7 +1,7 @@
 """Thinning for `max_rate`: of each stream the newest reading, and what was left out in between.
 
-A row that stands for several readings has three members more: their minimum, their maximum and how
-many they are. The trap: what is no number, or no good, takes no part in minimum and maximum.
+A row that stands for several readings has four members more, as that of an array has: see
+`encoders`. The trap: what is no number, or no good, takes no part in minimum, maximum and mean.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from labmon.reading import Quality
+from labmon.web.encoders import row_count
 from labmon.web.topics import Topic
 
 if TYPE_CHECKING:
@@ -58,35 +59,70 @@ class Summaries:
     """The rows that wait, one for each stream."""
 
     def __init__(self) -> None:
-        self._rows: dict[str, Row] = {}
+        self._waiting: dict[str, Summary] = {}
 
     def __len__(self) -> int:
         """How many streams."""
-        return len(self._rows)
+        return len(self._waiting)
 
     def add(self, rows: Iterable[Row]) -> None:
         """Put rows in; the later one of a stream is the newer."""
         for row in rows:
-            before = self._rows.get(row[0])
-            self._rows[row[0]] = row if before is None else _together(before, row)
+            summary = self._waiting.get(row[0])
+            if summary is None:
+                self._waiting[row[0]] = Summary(row)
+            else:
+                summary.add(row)
 
     def take(self) -> list[Row]:
         """All of them, in the order in which the streams came; nothing waits any more."""
-        rows, self._rows = list(self._rows.values()), {}
+        rows = [summary.row() for summary in self._waiting.values()]
+        self._waiting = {}
         return rows
 
 
-def _together(before: Row, row: Row) -> Row:
-    low, high, count = before[4:] if len(before) > 4 else (*_span(before), 1)
-    own_low, own_high = _span(row)
-    lows = [value for value in (low, own_low) if value is not None]
-    highs = [value for value in (high, own_high) if value is not None]
-    return (*row[:4], min(lows, default=None), max(highs, default=None), count + 1)
+class Summary:
+    """Some rows of one stream as one."""
+
+    __slots__ = ("_count", "_good", "_high", "_low", "_newest", "_rows", "_total")
+
+    def __init__(self, row: Row) -> None:
+        self._rows = 0
+        self._count = 0
+        self._good = 0
+        self._total = 0.0
+        self._low: float | None = None
+        self._high: float | None = None
+        self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Take the next one."""
+        self._newest = row
+        self._rows += 1
+        self._count += row_count(row)
+        low, high, mean, good = _span(row)
+        if low is None or high is None or mean is None:
+            return
+        self._good += good
+        self._total += mean * good
+        self._low = low if self._low is None else min(self._low, low)
+        self._high = high if self._high is None else max(self._high, high)
+
+    def row(self) -> Row:
+        """The newest one, and what all of them are together."""
+        if self._rows == 1:
+            return self._newest
+        mean = self._total / self._good if self._good else None
+        return (*self._newest[:4], self._low, self._high, self._count, mean)
 
 
-def _span(row: Row) -> tuple[float | None, float | None]:
+def _span(row: Row) -> tuple[float | None, float | None, float | None, int]:
+    """Minimum, maximum and mean of the good numbers of a row, and how many they are."""
+    if band := row[4:]:
+        low, high, count, mean = band
+        return low, high, mean, count
     value, quality = row[2], row[3]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and math.isfinite(value) and quality & Quality.CODE_MASK in _GOOD:
-        return value, value
-    return None, None
+        return value, value, value, 1
+    return None, None, None, 0

@@ -12,12 +12,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from labmon.web.audience import Audience, Member
-from labmon.web.encoders import rows_of
+from labmon.web.encoders import row_count, rows_of
 
 if TYPE_CHECKING:
     from labmon.hub import Hub
     from labmon.paths import Selection
-    from labmon.reading import Batch
+    from labmon.reading import AnyBatch
     from labmon.timestamps import Clock
     from labmon.web.encoders import Encoder, Row, SubscriptionId
     from labmon.web.mailbox import Mailbox
@@ -154,10 +154,10 @@ class Topic:
 
     def _count(self, rows: list[Row]) -> None:
         for row in rows:
-            self._counts[row[0]] += 1
+            self._counts[row[0]] += row_count(row)
             self._newest[row[0]] = row
 
-    def _welcome(self, batches: list[Batch]) -> None:
+    def _welcome(self, batches: list[AnyBatch]) -> None:
         """Make members of those who joined since the last message."""
         joining, self._joining = self._joining, set()
         for member in joining:
@@ -170,7 +170,11 @@ class Topic:
         self._audiences.setdefault(member.id, Audience()).add(member)
 
     def _tell_missed(self, member: Member, missed: dict[str, int]) -> None:
-        skipped = {path: count - 1 for path, count in missed.items() if count > 1}
+        skipped = {
+            path: left
+            for path, count in missed.items()
+            if (left := count - row_count(self._newest[path])) > 0
+        }
         if skipped:
             self.skipped_readings += sum(skipped.values())
             fields = {"id": member.id, "streams": skipped}

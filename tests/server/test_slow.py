@@ -5,7 +5,10 @@ import json
 import socket as sockets
 import struct
 
+import numpy as np
 import pytest
+
+from labmon.reading import ArrayBatch
 
 HANDSHAKE = (
     b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
@@ -119,6 +122,35 @@ async def test_a_slow_reader_gets_the_newest_and_is_told_what_it_missed(
         if message["type"] == "readings":
             got += [value for path, _, value, _ in message["readings"] if path == "lab/a"]
     assert node.live.skipped_readings >= skipped
+
+
+async def test_what_a_slow_reader_misses_of_arrays_is_counted_in_samples(
+    make_node, slow, eventually
+):
+    node = await make_node(
+        max_mailbox_bytes=16 << 10, limits={"send_buffer_bytes": 8192, "interval_s": 0.001}
+    )
+    client = await slow(node)
+    await client.send({"type": "subscribe", "id": 1, "streams": ["lab/**"]})
+    await eventually(lambda: node.live.topics)
+    start_ns, arrays = node.clock.now_ns(), 3000
+    for number in range(arrays):
+        times_ns = start_ns + np.arange(number * 20, number * 20 + 20)
+        node.hub.publish(ArrayBatch("lab", ("lab/in",), times_ns, np.full(20, float(number))))
+        node.publish(("lab/text", "x" * 500))
+        if number % 5 == 0:
+            await asyncio.sleep(0.001)
+    got, skipped, newest = 0, 0, None
+    while newest != arrays - 1:
+        message = json.loads((await client.frame())[1])
+        if message["type"] == "skipped":
+            skipped += message["streams"].get("lab/in", 0)
+        elif message["type"] == "readings":
+            for row in message["readings"]:
+                if row[0] == "lab/in":
+                    got, newest = got + row[6], row[2]
+    assert skipped > 0
+    assert got + skipped == 20 * arrays
 
 
 async def test_one_that_takes_nothing_is_cut_and_told_why(make_node, slow, eventually):
