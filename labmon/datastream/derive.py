@@ -171,6 +171,14 @@ class Deriver:
         numbers = [] if derived is None else [*derived.gone, *(m.number for m in derived.marks)]
         return [mark_name(stream.number, number) for number in numbers]
 
+    def restated(self) -> dict[str, bytes | None]:
+        """A mark of every stream as it is now, for a store that may have lost those it had."""
+        cursors: dict[str, bytes | None] = {}
+        for derived in self._derived.values():
+            if derived.error is None:
+                cursors.update(self._cursors(derived, is_sealing=False))
+        return cursors
+
     async def mark(self) -> None:
         """Write down how far each derived stream is; durable when this returns."""
         change = Change()

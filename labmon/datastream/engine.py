@@ -16,6 +16,7 @@ from labmon.datastream.aggregate import Aggregates
 from labmon.datastream.appending import Appender, check_order
 from labmon.datastream.backends.base import Change, EpochRow, StreamRow
 from labmon.datastream.blocks import Blocks
+from labmon.datastream.care import run_care
 from labmon.datastream.catalogue import Catalogue
 from labmon.datastream.derive import Deriver
 from labmon.datastream.derive_mark import mark_prefix
@@ -98,6 +99,7 @@ class Engine:
         self._is_closed = False
         self._imports: set[tuple[Stream, int]] = set()
         self._upkeep: asyncio.Task[None] | None = None
+        self._care: asyncio.Task[None] | None = None
         self.appender = Appender(self.catalogue, self.journal, spool_bytes)
 
     def _next_ordinal(self, number: int) -> int:
@@ -120,6 +122,7 @@ class Engine:
             await self.deriver.start()
             if not self.is_read_only:
                 self._upkeep = asyncio.create_task(run_upkeep(self), name="datastream-upkeep")
+                self._care = asyncio.create_task(run_care(self.backend), name="datastream-care")
         except BaseException:
             await self.backend.close()
             raise
@@ -160,9 +163,10 @@ class Engine:
         if self._is_closed:
             return
         self._is_closed = True
-        if self._upkeep is not None:
-            self._upkeep.cancel()
-            await asyncio.gather(self._upkeep, return_exceptions=True)
+        for task in (self._upkeep, self._care):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         if not self.is_read_only:
             await self.deriver.stop()
             await self.sealer.stop()

@@ -1,7 +1,7 @@
 """What an engine knows, said again: for a new store in the place of one that was found damaged.
 
-Blocks are not in memory: the backend goes on reading those of the damaged store. The trap: what is
-queued is written after this, and may say the same datapoints once more; their ordinals tell.
+Blocks are not in memory: the backend copies those of the damaged store. The trap: what is queued is
+written after this, and may say the same datapoints once more; their ordinals tell.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def restatement(engine: Engine) -> Change:
-    """Node, epochs, streams, how far they are sealed, and one entry with all that is not."""
+    """Node, epochs, streams, how far they are sealed or derived, one entry with all that is not."""
     durable_seq = engine.journal.durable_seq
     heads = [
         (stream.number, stream.head.first_ordinal, stream.head.arrivals())
         for stream in engine.catalogue
-        if stream.head.length
+        if stream.head.length and stream.config.derived_from is None  # they have marks
     ]
     carry = engine.journal.entry_row(CARRY_ENTRY, encode_carry(engine.epoch, heads))
     engine.journal.entries = deque([carry._replace(body=b"")])
@@ -38,5 +38,5 @@ def restatement(engine: Engine) -> Change:
         ],
         states={stream.number: stream.state.encode() for stream in engine.catalogue},
         entries=[carry],
-        cursors={TRIMMED: b"%d %d" % engine.trimmed},
+        cursors={**engine.deriver.restated(), TRIMMED: b"%d %d" % engine.trimmed},
     )
