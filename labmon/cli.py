@@ -235,13 +235,15 @@ def _table(driver: Driver, polled: Polled, is_simulated: bool) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    from labmon.device.driver import Timed, Value
+    from labmon.device.driver import Samples, Timed, Value
     from labmon.reading import Channel, Quality, quality_words
 
     table = Table("channel", "value", "unit", "quality", box=None, pad_edge=False)
     readings = polled.readings if isinstance(polled, Timed) else polled
     for name, given in readings.items():
         value, quality = given if isinstance(given, Value) else (given, 0)
+        if isinstance(value, Samples):
+            value = f"{len(value.values)} samples"
         channel = driver.channels.get(name, Channel())
         words = " ".join(quality_words(quality | (Quality.SIMULATED if is_simulated else 0)))
         table.add_row(*map(Text, (name, _written(value, channel), channel.unit, words)))

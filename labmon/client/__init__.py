@@ -11,14 +11,25 @@ have happened; give it an `idempotency_key` if it is to be sent again.
 
 from labmon.client.aio import AsyncClient
 from labmon.client.blocking import Client, RemoteDevice
-from labmon.client.values import ClientError, Columns, Event, Reading, RequestError, RpcError
+from labmon.client.values import (
+    Band,
+    ClientError,
+    Columns,
+    Event,
+    History,
+    Reading,
+    RequestError,
+    RpcError,
+)
 
 __all__ = [
     "AsyncClient",
+    "Band",
     "Client",
     "ClientError",
     "Columns",
     "Event",
+    "History",
     "Reading",
     "RemoteDevice",
     "RequestError",

@@ -18,7 +18,7 @@ from labmon.client.follow import SILENCE_S, Follow
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Iterable, Mapping, Sequence
 
-    from labmon.client.values import Columns, Event, Reading
+    from labmon.client.values import Event, History, Reading
 
 
 class AsyncClient:
@@ -43,7 +43,7 @@ class AsyncClient:
         """See `Client.devices`."""
         return await asyncio.to_thread(self._client.devices)
 
-    async def data(self, streams: str | Sequence[str], **query: Any) -> dict[str, Columns]:
+    async def data(self, streams: str | Sequence[str], **query: Any) -> History:
         """See `Client.data`; all but the streams by name."""
         return await asyncio.to_thread(self._client.data, streams, **query)
 

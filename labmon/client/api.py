@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 import msgpack
 import numpy as np
 
-from labmon.client.values import Columns, Reading, RequestError, RpcError
+from labmon.client.values import Columns, History, Reading, RequestError, RpcError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -139,16 +139,17 @@ def latest(answer: Any) -> dict[str, Reading]:
     }
 
 
-def columns(answer: Any) -> dict[str, Columns]:
+def history(answer: Any) -> History:
     """The columns of an answer to `data`, by path."""
     about = ("path", "unit", "granularity", "bucket_s")
-    return {
+    columns = {
         each["path"]: Columns(
             **{name: each[name] for name in about},
             columns={name: column for name, column in each.items() if name not in about},
         )
         for each in answer["streams"]
     }
+    return History(columns, answer["cursor"])
 
 
 def result(reply: Any) -> Any:

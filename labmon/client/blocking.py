@@ -11,9 +11,9 @@ import http.client
 import threading
 from typing import TYPE_CHECKING, Any
 
-from labmon.client.api import Api, Request, answer, columns, latest, result, selection
+from labmon.client.api import Api, Request, answer, history, latest, result, selection
 from labmon.client.follow import SILENCE_S, Follow
-from labmon.client.values import Columns, Event, Reading
+from labmon.client.values import Event, History, Reading
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -71,7 +71,7 @@ class Client:
         *,
         granularity: str | None = None,
         fields: Sequence[str] | None = None,
-    ) -> dict[str, Columns]:
+    ) -> History:
         """The history of streams as numpy columns, by path.
 
         Args:
@@ -83,7 +83,7 @@ class Client:
             fields: columns in place of mean, min and max: `count`, `std_dev`, ...
         """
         query = {"start": start, "end": end, "points": points, "granularity": granularity}
-        return columns(self._send(self._api.data(streams, query | {"fields": fields})))
+        return history(self._send(self._api.data(streams, query | {"fields": fields})))
 
     def append(
         self, readings: Iterable[Mapping[str, Any]], idempotency_key: str | None = None

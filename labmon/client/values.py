@@ -51,14 +51,28 @@ class RpcError(ClientError):
         self.data = data
 
 
+@dataclass(frozen=True, slots=True)
+class Band:
+    """What several readings are together, where one stands for them: an array, or many thinned."""
+
+    minimum: float | None
+    maximum: float | None
+    count: int
+    mean: float | None
+
+
 class Reading(NamedTuple):
-    """One value with its time (nanoseconds UTC) and quality (0 and 16, simulated, are good)."""
+    """One value with its time (nanoseconds UTC) and quality (0 and 16, simulated, are good).
+
+    Where it stands for several, `band` says what they are together, and it is the newest of them.
+    """
 
     path: str
     time_ns: int
     value: Any
     quality: int
     unit: str = ""
+    band: Band | None = None
 
     @property
     def time(self) -> float:
@@ -107,6 +121,18 @@ class Columns:
         return self.columns["v" if "v" in self.columns else "mean"]
 
 
+class History(dict[str, Columns]):
+    """The columns of streams by path.
+
+    Attributes:
+        cursor: live readings go on from here without a seam: `client.live(..., cursor=...)`.
+    """
+
+    def __init__(self, columns: Mapping[str, Columns], cursor: str) -> None:
+        super().__init__(columns)
+        self.cursor = cursor
+
+
 class Event(NamedTuple):
     """Something that came live: `readings`, `device`, `alarm`, `gap`, `lost`, `skipped`, `bye`."""
 
@@ -117,4 +143,7 @@ class Event(NamedTuple):
     def readings(self) -> list[Reading]:
         """The readings in it; times have the resolution of JSON, 238 ns."""
         rows = self.data.get("readings", ()) if self.kind == "readings" else ()
-        return [Reading(path, round(t * 1e9), value, quality) for path, t, value, quality in rows]
+        return [
+            Reading(path, round(t * 1e9), value, quality, band=Band(*band) if band else None)
+            for path, t, value, quality, *band in rows
+        ]

@@ -284,3 +284,22 @@ async def test_the_async_client_says_that_nobody_is_there():
             await anext(client.live())
         with pytest.raises(OSError, match=r"[Cc]onne"):
             await client.latest()
+
+
+def test_history_of_arrays_goes_on_live_as_bands_without_a_seam(server_process):
+    """What is fetched are samples, what comes live behind their cursor are bands of the rest."""
+    server = server_process("devices: {adc: {driver: simulated_adc, period_s: 0.05}}")
+    server.start()
+    client = Client(server.address)
+    history = client.data("adc/light", start="-1s", granularity="raw")
+    while len(history.get("adc/light", ())) < 100:
+        history = client.data("adc/light", start="-1s", granularity="raw")
+    samples = history["adc/light"]
+    times_ns = samples["t"][~np.isnan(samples["v"])]
+    assert samples["v"].dtype == np.float64
+    readings = (each for each in client.live("adc/light", cursor=history.cursor) if each.band)
+    for _, reading in zip(range(5), readings, strict=False):
+        first_ns = reading.time_ns - (reading.band.count - 1) * 100_000
+        assert first_ns - times_ns[-1] == pytest.approx(100_000, abs=1000)
+        assert reading.band.minimum <= reading.band.mean <= reading.band.maximum
+        times_ns = [reading.time_ns]
