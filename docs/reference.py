@@ -61,7 +61,7 @@ SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Example):")
 def page() -> str:
     """The whole page."""
     parts = [INTRODUCTION, "## Opening a store\n", *_callable("open", datastream.open)]
-    for name in ("Datastream", "Streams", "Datapoints", "Granularity", "Rejection"):
+    for name in ("Datastream", "Streams", "Datapoints", "Granularity", "Retention", "Rejection"):
         parts += [f"## {name}\n", *_class(getattr(datastream, name))]
     return "\n".join([*parts, "## Exceptions and warnings\n", *_exceptions()]).rstrip() + "\n"
 

@@ -16,6 +16,7 @@ from labmon.datastream import exceptions
 from labmon.datastream.api import Datastream, Rejection
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.lazy import Datapoints, Streams
+from labmon.datastream.retention import Retention
 
 open = Datastream
 """Open a store: `async with open(url) as streams`."""
@@ -25,6 +26,7 @@ __all__ = [
     "Datastream",
     "Granularity",
     "Rejection",
+    "Retention",
     "Streams",
     "exceptions",
     "open",

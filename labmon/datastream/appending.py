@@ -21,9 +21,11 @@ from labmon.datastream.exceptions import (
     StreamAppendFailed,
 )
 from labmon.datastream.feed import Feed
+from labmon.datastream.granularity import Granularity
 from labmon.datastream.times import LAST_NS, column_ns
 from labmon.datastream.values import quality_column, weight
 from labmon.reading import Quality
+from labmon.timestamps import to_iso
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +117,7 @@ class Appender:
             return self._drop(batch, shape)
         stream, path = shape.streams[0], batch.paths[0]
         try:
-            _check(stream, path, None)
+            _check(stream, path, None, int(batch.times_ns[0]))
             assert stream is not None
             columns = array_columns(stream, batch.times_ns, batch.values, batch.qualities)
         except (DatastreamException, ValueError) as error:
@@ -149,7 +151,7 @@ class Appender:
         heavy = 0
         for i, stream in enumerate(shape.streams):
             try:
-                value = _check(stream, batch.paths[i], values[i])
+                value = _check(stream, batch.paths[i], values[i], batch.time_ns)
             except (DatastreamException, ValueError) as error:
                 rejections.append(Rejection(i, batch.paths[i], str(error)))
                 continue
@@ -215,7 +217,8 @@ class Appender:
         """Take one value; returns its quality, with the flag `late` where it is.
 
         Raises:
-            InvalidTimestamp: before the stream's latest, where that is checked.
+            InvalidTimestamp: before the stream's latest, where that is checked; or from when
+                datapoints were removed.
             StreamAppendFailed: there is no room while the store is away.
         """
         if time_ns < stream.latest_ns:
@@ -223,6 +226,7 @@ class Appender:
                 raise InvalidTimestamp(
                     f"{time_ns} is before the stream's latest, {stream.latest_ns}"
                 )
+            check_kept(stream, time_ns)
             quality |= Quality.LATE
         if self._is_full():
             raise StreamAppendFailed("the store is away and there is no more room to wait in")
@@ -333,11 +337,26 @@ def array_columns(stream: Stream, timestamps: Any, values: Any, qualities: Any =
     return Columns.from_values(times_ns, [stream.check(value) for value in v.tolist()], quality)
 
 
-def _check(stream: Stream | None, path: str, value: Value) -> Any:
+def _check(stream: Stream | None, path: str, value: Value, first_ns: int) -> Any:
     if stream is None:
         raise DatastreamException(f"there is no stream {path!r}")
     check_source(stream)
+    check_kept(stream, first_ns)
     return stream.check(value)
+
+
+def check_kept(stream: Stream, time_ns: int) -> None:
+    """Refuse a late datapoint of a time of which retention has removed the datapoints.
+
+    Raises:
+        InvalidTimestamp: it is one.
+    """
+    floor_ns = stream.floors.get(Granularity.Raw.key, 0)
+    if time_ns < floor_ns:
+        raise InvalidTimestamp(
+            f"{to_iso(time_ns)} is too long ago: retention has removed the datapoints of"
+            f" {stream.path or stream.id} from before {to_iso(floor_ns)}"
+        )
 
 
 def check_source(stream: Stream) -> None:

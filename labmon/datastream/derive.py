@@ -19,10 +19,11 @@ from labmon.datastream.derive_rewind import restore, rewind
 from labmon.datastream.derive_state import operate, read_sources, whole_state
 from labmon.datastream.derived import Derived
 from labmon.datastream.exceptions import DatastreamException, StreamNotFound
+from labmon.datastream.granularity import Granularity
 from labmon.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from labmon.datastream.engine import Engine
     from labmon.datastream.stream import Stream
@@ -87,6 +88,7 @@ class Deriver:
     def add(self, stream: Stream, *, backprocess: bool) -> dict[str, bytes | None]:
         """Take a new derived stream; returns the cursor to write together with it."""
         derived = self._enter(stream)
+        derived.until_ns = derived.floor_ns = derived.sources_from_ns()
         if not backprocess:
             derived.until_ns = max(root.latest_ns for root in derived.roots) + 1
             rounded_ns = derived.granularity.round_timestamp(derived.until_ns)
@@ -170,6 +172,17 @@ class Deriver:
         derived = self._derived.get(stream.number)
         numbers = [] if derived is None else [*derived.gone, *(m.number for m in derived.marks)]
         return [mark_name(stream.number, number) for number in numbers]
+
+    def needs(self, stream: Stream) -> Iterator[tuple[Granularity, int]]:
+        """At which granularity, and from which time on, derived streams still need a stream."""
+        for derived in self._derived.values():
+            if derived.error is not None:
+                continue
+            derived.look()
+            if derived.stream is stream:
+                yield Granularity.Raw, derived.resumes_ns()
+            elif stream in derived.sources:
+                yield derived.granularity, derived.looks_back_to(derived.resumes_ns())
 
     def restated(self) -> dict[str, bytes | None]:
         """A mark of every stream as it is now, for a store that may have lost those it had."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends.base import Change
 from labmon.datastream.columns import Columns
 from labmon.datastream.derive_mark import Mark, decoded, mark_name, mark_prefix
 from labmon.datastream.derived import Derived, StoredMark
+from labmon.datastream.exceptions import DatastreamException
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.retained import floor_ns
 from labmon.datastream.seal_state import Latest, LevelState, SealState
 from labmon.reading import Quality
 
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from labmon.datastream.stream import Stream
 
 log = logging.getLogger(__name__)
+
+_GONE: Final = "what it was derived from was removed by retention"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +50,20 @@ async def restore(engine: Engine, derived: Derived) -> None:
     derived.see_all()
     usable = [mark for mark in marks if mark.through <= stream.state.through]
     if not usable:  # nothing to go on from: all of it is worked out anew
-        derived.marks = [StoredMark(0, 0)]
+        derived.marks = [StoredMark(0, 0, 0)]
         usable = [Mark(0, 0, 0, 0, Columns.empty(), derived.operator.start(), {})]
     last = usable[-1]
     derived.floor_ns = last.floor_ns
+    if not derived.can_return(last.until_ns, last.through):
+        derived.error = f"{_GONE}, and its newest mark is damaged"
+        log.error("%s is derived no further: %s", stream.path or stream.id, derived.error)
+        return
     cut = await _cut(engine, stream, last.through)
     if not engine.is_read_only:
         leftover = await _leftover(engine, stream, last.through)
         cut.gone.extend(leftover)
     _apply(engine, derived, last, cut)
-    derived.marks = [StoredMark(mark.number, mark.until_ns) for mark in usable]
+    derived.marks = [StoredMark(mark.number, mark.until_ns, mark.through) for mark in usable]
     derived.gone = [mark.number for mark in marks if mark not in usable]
     derived.marked_ns = last.until_ns
     for root in derived.roots:
@@ -73,8 +81,12 @@ async def _compare(engine: Engine, derived: Derived, root: Stream, seen: Seen) -
     first_ns = max(seen.tail_ns, derived.floor_ns)
     if first_ns >= derived.until_ns:
         return
+    left_ns = floor_ns(root, Granularity.Raw)
+    known = seen.tail_count
+    if first_ns < left_ns and known > 0:  # its newest datapoint was removed since
+        first_ns, known = left_ns, 0
     count = await engine.raw.count(root, first_ns, derived.until_ns)
-    if count != seen.tail_count:
+    if count != known:
         derived.is_dirty_from(first_ns)
 
 
@@ -93,12 +105,16 @@ async def rewind(engine: Engine, derived: Derived) -> None:
             derived.return_to(step.until_ns, step.state)
             return
         version = stream.version
-        mark = await _read(engine, derived, derived.mark_before(dirty_ns))
+        stored = derived.mark_before(dirty_ns)
+        mark = await _read(engine, derived, stored)
         cut = await _cut(engine, stream, mark.through)
         # from here on nothing awaits; where something has changed meanwhile, look again
         is_same = stream.version == version and derived.dirty_ns == dirty_ns
         if is_same and not engine.sealer.is_sealing(stream):
             stream.is_backprocessing = True
+            if stored.until_ns > dirty_ns:
+                name = stream.path or stream.id
+                log.warning("%s: %s: late datapoints from before stay left out", name, _GONE)
             _apply(engine, derived, mark, cut)
 
 
@@ -109,6 +125,8 @@ async def _read(engine: Engine, derived: Derived, stored: StoredMark) -> Mark:
     marks, _ = decoded(records.values())
     if marks:
         return marks[0]
+    if derived.stream.state.fixed or derived.sources_from_ns() > derived.floor_ns:
+        raise DatastreamException(f"{_GONE}, and a mark is missing")
     log.error("%s: a mark is missing, all is derived anew", derived.stream.id)
     floor_ns = derived.floor_ns
     return Mark(0, floor_ns, floor_ns, 0, Columns.empty(), derived.operator.start(), {})
@@ -129,7 +147,9 @@ def _apply(engine: Engine, derived: Derived, mark: Mark, cut: Cut) -> None:
 async def _cut(engine: Engine, stream: Stream, through: int) -> Cut:
     if through == stream.state.through:
         return Cut(stream.state, [])
-    state, gone = SealState(through), []
+    before = stream.state
+    state, gone = SealState(through, floors=before.floors, fixed=before.fixed), []
+    state.removed = before.removed
     for granularity in Granularity.values:
         outlines = (await engine.blocks.of(stream, granularity.key)).outlines
         kept = [outline for outline in outlines if outline.through <= through]
@@ -142,6 +162,9 @@ async def _cut(engine: Engine, stream: Stream, through: int) -> Cut:
             last = kept[-1]
             until_ns = max(outline.to_ns for outline in kept)
             state.levels[granularity.key] = LevelState(until_ns, last.key.ordinal + last.length)
+    if state.floors:  # rollups tell of more than there are datapoints
+        state.first_ns = before.first_ns
+        state.last_ns = max(state.last_ns, state.floors[Granularity.Raw.key] - 1)
     return Cut(state, gone)
 
 

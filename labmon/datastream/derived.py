@@ -44,10 +44,15 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class StoredMark:
-    """A point in the store to which a derived stream can go back."""
+    """A point in the store to which a derived stream can go back.
+
+    Attributes:
+        through: how many derived datapoints were in blocks.
+    """
 
     number: int
     until_ns: int
+    through: int
 
 
 @dataclass(slots=True)
@@ -161,19 +166,44 @@ class Derived:
         kept.append(Step(self._numbers, self.until_ns, without_columns(self.state), ordinal))
         self.steps = thinned(kept)
 
+    def sources_from_ns(self) -> int:
+        """From when on all sources are still there, at the granularity at which they are read."""
+        return max(source.floors.get(self.granularity.key, 0) for source in self.sources)
+
+    def looks_back_to(self, time_ns: int) -> int:
+        """From when on sources are read by who goes on at a time."""
+        return max(self.floor_ns, time_ns - self.operator.lookback_ns)
+
+    def resumes_ns(self) -> int:
+        """The earliest time at which this may have to go on, now or after a crash."""
+        points = [self.until_ns, *(mark.until_ns for mark in self.marks[-1:])]
+        return min(points if self.dirty_ns is None else [*points, self.dirty_ns])
+
+    def can_return(self, until_ns: int, through: int) -> bool:
+        """Whether retention has left what is needed to go back to a point."""
+        stream = self.stream
+        return (
+            through >= stream.state.fixed
+            and until_ns >= stream.floors.get(Granularity.Raw.key, 0)
+            and self.looks_back_to(until_ns) >= self.sources_from_ns()
+        )
+
     def step_before(self, time_ns: int) -> Step | None:
         """The newest point in memory that is not after a time, and behind what is sealed."""
         through = self.stream.state.through
         for step in reversed(self.steps):
             if step.until_ns <= time_ns and step.ordinal >= through:
-                return step
+                return step if self.can_return(step.until_ns, through) else None
         return None
 
     def mark_before(self, time_ns: int) -> StoredMark:
-        """The newest point in the store that is not after a time: at last the very first one."""
-        return next(
-            (mark for mark in reversed(self.marks) if mark.until_ns <= time_ns), self.marks[0]
-        )
+        """The newest point in the store that is not after a time: at last the very first one.
+
+        Where retention has removed what lies behind it, the first one that is left.
+        """
+        left = [mark for mark in self.marks if self.can_return(mark.until_ns, mark.through)]
+        left = left or self.marks[-1:]
+        return next((mark for mark in reversed(left) if mark.until_ns <= time_ns), left[0])
 
     def return_to(self, until_ns: int, state: State) -> None:
         """Be at an earlier point again; the stream itself was put back to it."""
@@ -212,7 +242,7 @@ class Derived:
 
     def marked(self, mark: Mark) -> list[int]:
         """Take a mark as stored; returns the numbers of those that are no longer needed."""
-        marks = [*self.marks, StoredMark(mark.number, mark.until_ns)]
+        marks = [*self.marks, StoredMark(mark.number, mark.until_ns, mark.through)]
         self.marks = thinned(marks)
         kept = {one.number for one in self.marks}
         gone = [*self.gone, *(one.number for one in marks if one.number not in kept)]

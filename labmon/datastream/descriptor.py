@@ -38,6 +38,9 @@ def describe(catalogue: Catalogue, stream: Stream) -> dict[str, Any]:
         "latest_datapoint": None if latest is None else latest.time_ns,
         "earliest_datapoint": None if stream.earliest_ns < 0 else stream.earliest_ns,
         "downsampled_until": _downsampled_until(stream),
+        "removed_until": {
+            Granularity.find(key).name: time_ns for key, time_ns in stream.state.floors.items()
+        },
         "count": stream.count,
     }
 

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import time
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.aggregate import Aggregates
@@ -29,15 +30,17 @@ from labmon.datastream.quarantine import restatement
 from labmon.datastream.query import Query
 from labmon.datastream.rawdata import RawData
 from labmon.datastream.recovery import Recovery
+from labmon.datastream.retainer import REACHED, Retainer
 from labmon.datastream.sealing import Sealer
 from labmon.datastream.stream import Stream
 from labmon.datastream.upkeep import TRIMMED, rewrite, run_upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from labmon.datastream.backends.base import Backend, Contents
     from labmon.datastream.columns import Columns
+    from labmon.datastream.retention import Retention
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,8 @@ class Engine:
         commit_readings: int,
         spool_bytes: int,
         seal_datapoints: int,
+        retention: Sequence[Retention] = (),
+        uptime_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.backend = backend
         self.clock = clock
@@ -94,6 +99,7 @@ class Engine:
         self.journal.on_durable = self.sealer.look_at
         self.deriver = Deriver(self)
         self.sealer.checkpoint = self.deriver.checkpoint
+        self.retainer = Retainer(self, retention, uptime_s)
         self.recovery = Recovery(self.catalogue)
         self.started_ns = 0
         self._is_closed = False
@@ -136,6 +142,7 @@ class Engine:
         epoch, seq = _integers(cursors.get(TRIMMED), 2)
         self.trimmed = (epoch, seq)
         self.recovery.replay(contents.entries)
+        self.retainer.start(cursors.get(REACHED))
         self.journal.entries.extend(row._replace(body=b"") for row in contents.entries)
 
     async def _begin_epoch(self, contents: Contents) -> None:

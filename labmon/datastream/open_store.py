@@ -13,10 +13,11 @@ from labmon.datastream.tail import JournalTail, journal_since
 from labmon.datastream.verify import Verification, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
     from labmon.datastream.backends.base import Backend
+    from labmon.datastream.retention import Retention
 
 
 class OpenStore:
@@ -32,6 +33,10 @@ class OpenStore:
             process, while a power cut may take the last seconds.
         spool_bytes: how much may wait in memory while the store is away.
         seal_datapoints: so many datapoints make a block.
+        retention: for how long what is kept, see `Retention`; of several, the first that selects a
+            stream counts. What none selects is kept for ever.
+        uptime_s: seconds that no setting of the clock changes: retention never believes the clock
+            alone.
     """
 
     def __init__(
@@ -45,6 +50,8 @@ class OpenStore:
         durability: str = "full",
         spool_bytes: int = 64 << 20,
         seal_datapoints: int = 4096,
+        retention: Sequence[Retention] = (),
+        uptime_s: Callable[[], float] = time.monotonic,
     ) -> None:
         backend = open_backend(url, durability=durability) if isinstance(url, str) else url
         self._clock = clock
@@ -56,6 +63,8 @@ class OpenStore:
             commit_readings=commit_readings,
             spool_bytes=spool_bytes,
             seal_datapoints=seal_datapoints,
+            retention=retention,
+            uptime_s=uptime_s,
         )
 
     async def start(self) -> None:

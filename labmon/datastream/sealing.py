@@ -8,6 +8,7 @@ query that awaited meanwhile sees that the stream's version has changed.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
@@ -22,7 +23,7 @@ from labmon.datastream.levels import roll_up
 from labmon.datastream.seal_state import LevelState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from labmon.datastream.blocks import Blocks
     from labmon.datastream.catalogue import Catalogue
@@ -61,6 +62,8 @@ class Sealer:
         self.checkpoint: Callable[[Stream], dict[str, bytes | None]] = _no_cursors
         """Gives the cursors to write together with blocks of all that a stream's head has."""
         self._wanted: dict[int, None] = {}
+        self._turn = asyncio.Lock()
+        self._alone: Stream | None = None
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -88,8 +91,20 @@ class Sealer:
                 self.want(stream)
 
     def is_sealing(self, stream: Stream) -> bool:
-        """Whether a stream is being sealed, or soon will be."""
-        return stream.number in self._wanted
+        """Whether a stream is being sealed, or soon will be, or its blocks are being changed."""
+        return stream.number in self._wanted or self._alone is stream
+
+    @contextlib.asynccontextmanager
+    async def alone(self, stream: Stream) -> AsyncIterator[None]:
+        """Nobody else changes the blocks of a stream within; nothing is sealed meanwhile."""
+        async with self._turn:
+            self._alone = stream
+            self._idle.clear()
+            try:
+                yield
+            finally:
+                self._alone = None
+                self._rest()
 
     def want(self, stream: Stream) -> None:
         """Seal a stream, soon."""
@@ -126,7 +141,8 @@ class Sealer:
                 numbers = list(self._wanted)[:GROUP]
                 found = [self._catalogue.number(number) for number in numbers]
                 try:
-                    await self._seal([stream for stream in found if stream is not None])
+                    async with self._turn:
+                        await self._seal([stream for stream in found if stream is not None])
                 except Exception as error:
                     # what is not sealed stays in heads and journal: nothing is lost, but say it
                     log.exception("streams could not be sealed: %s", numbers)
@@ -135,8 +151,11 @@ class Sealer:
                 for number in numbers:
                     self._wanted.pop(number, None)
                 self.look_at(numbers)  # there may be more than one sealing takes
-            if not self._wanted:
-                self._idle.set()
+            self._rest()
+
+    def _rest(self) -> None:
+        if not self._wanted and self._alone is None:
+            self._idle.set()
 
     async def _seal(self, streams: list[Stream]) -> None:
         sealings = [

@@ -30,6 +30,7 @@ RESERVED: Final = frozenset(
         "latest_datapoint",
         "earliest_datapoint",
         "downsampled_until",
+        "removed_until",
         "value_type",
         "value_type_options",
         "derive_op",

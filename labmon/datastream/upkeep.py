@@ -1,4 +1,4 @@
-"""Upkeep every ten minutes: heads are sealed, the rest is carried, the journal is trimmed.
+"""Upkeep every ten minutes: heads are sealed, the rest carried, the journal trimmed, old data goes.
 
 So slow streams make no tiny blocks, and hold up nothing. The trap: an entry may go only when all
 that it says is in a block or in the carry entry that is written in the same change.
@@ -39,11 +39,12 @@ async def run_upkeep(engine: Engine) -> None:
 
 
 async def upkeep(engine: Engine, keep_ns: int = KEEP_NS) -> None:
-    """Seal the heads that are worth it, and trim the journal behind a carry entry."""
+    """Seal the heads that are worth it, trim the journal behind a carry entry, remove old data."""
     seal(engine, engine.catalogue)
     await engine.sealer.idle()
     await engine.deriver.mark()
     await trim(engine, engine.clock() - keep_ns)
+    await engine.retainer.run()
 
 
 def seal(engine: Engine, streams: Iterable[Stream]) -> None:

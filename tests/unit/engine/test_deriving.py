@@ -137,7 +137,7 @@ async def test_what_has_no_value_is_said_once_and_left_out(streams, caplog):
 def test_points_are_dense_where_they_are_new_and_sparse_where_they_are_old():
     points = []
     for number in range(5000):
-        points = thinned([*points, StoredMark(number, number)])
+        points = thinned([*points, StoredMark(number, number, 0)])
         for age in (0, 1, 3, 10, 100, 1000):
             wanted = number - age
             if wanted >= 0:
