@@ -1,7 +1,8 @@
 """`back_up`: a whole, consistent copy of a SQLite store in one file, while a server writes to it.
 
-VACUUM INTO copies one snapshot, packed, without stopping anybody. The trap: a copy counts only
-once it was opened, checked and is on disk under its name; until then it has another one.
+VACUUM INTO copies one snapshot, packed, without stopping anybody; what is still in databases that
+were set aside is added. The trap: a copy counts only once it was opened, checked and is on disk
+under its name; until then it has another one.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends import sqlite_schema as schema
+from labmon.datastream.backends.sqlite_attic import salvage_into
 from labmon.datastream.exceptions import StoreError, StoreUnavailable
 from labmon.errors import BadRequestError
 from labmon.upkeep import sqlite_file
@@ -66,6 +68,8 @@ def back_up(
     _check_target(source, target)
     with replaced(target, force=force) as part:
         _copy(source, part, moved)
+        with closing(sqlite3.connect(part, isolation_level=None)) as copy:
+            salvage_into(copy, source)
         contents = _checked(source, part)
     return Backup(target, target.stat().st_size, contents)
 

@@ -1,63 +1,18 @@
 """The database file is damaged while it is written: set aside, and nothing acknowledged is lost."""
 
-import subprocess
-
 import pytest
 
 from labmon import datastream
-from labmon.datastream.backends.sqlite import SqliteBackend
 from labmon.datastream.upkeep import trim
-from labmon.reading import Batch
+from tests.faults.damaging import SEQS, append, fill, found_in, overwrite
 from tests.faults.load import Live, Pusher, Watch, readiness
-from tests.faults.numbered import STREAMS, judge, time_ns, value
+from tests.faults.numbered import judge, time_ns
 
 CONFIG = """\
 devices:
   many: {driver: "tests.faults.odd_drivers:Many", period_s: 0.05}
 """
-SEQS = 6000
 AFTER = 400
-
-
-def overwrite(path, first, count):
-    """In a process of its own: closing a descriptor here would take our locks away."""
-    subprocess.run(
-        [
-            *("dd", "if=/dev/urandom", f"of={path}", "bs=4096"),
-            *(f"seek={first}", f"count={count}", "conv=notrunc", "status=none"),
-        ],
-        check=True,
-    )
-
-
-async def append(streams, seqs):
-    for seq in seqs:
-        values = tuple(value(number, seq) for number in range(len(STREAMS)))
-        batch = Batch("load", time_ns(seq), STREAMS, values, bytes(len(STREAMS)))
-        assert await streams.append_batch(batch) == ()
-        if seq % 50 == 49:
-            await streams.commit()
-
-
-async def found_in(streams):
-    found = {}
-    for number, name in enumerate(STREAMS):
-        raw = await streams.get_arrays(streams.stream_id(name), "raw", 0, 2**62)
-        found[number] = raw["v"].tolist()
-    return found
-
-
-async def fill(streams):
-    for name in STREAMS:
-        await streams.ensure_stream({"path": name}, {}, ["mean"], "raw")
-    await append(streams, range(SEQS))
-    await streams._engine.sealer.idle()
-    backend = streams._engine.backend
-    assert isinstance(backend, SqliteBackend)
-    await backend._run(
-        backend._writer,
-        lambda: backend._write_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall(),
-    )
 
 
 def check(found, acked_from, least):

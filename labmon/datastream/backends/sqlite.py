@@ -167,6 +167,7 @@ class SqliteBackend(SqliteReads):
         if self.restate is None or self._is_read_only:
             return
         try:
+            await self._check_place()
             await self._run(self._reader, self._look)
             if self._is_damaged:
                 await self._begin_anew("pages are damaged")
@@ -233,14 +234,18 @@ class SqliteBackend(SqliteReads):
         """See whether the file is in its place, keep a reserve, and copy what was set aside."""
         if self._is_read_only or self._writer is None:
             return False
+        await self._check_place()
+        if await self._run(self._writer, self._ballast.refill):
+            log.info("a reserve of a few MiB is kept beside %s for a full disk", self._path)
+        return await self._salvage()
+
+    async def _check_place(self) -> None:
+        """See whether the file is where it was; where it is not, it is put back."""
         async with self._turn:
             try:
                 await self._run(self._writer, lambda: place.check(self._path, self._inode))
             except Misplaced as error:
                 await self._put_back(error)
-        if await self._run(self._writer, self._ballast.refill):
-            log.info("a reserve of a few MiB is kept beside %s for a full disk", self._path)
-        return await self._salvage()
 
     async def _salvage(self) -> bool:
         """Copy a few blocks of databases that were set aside; returns whether there are more."""
