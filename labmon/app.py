@@ -64,6 +64,9 @@ class App:
             commit_readings=recording.commit_readings,
             durability=recording.durability,
             spool_bytes=recording.spool_bytes,
+            retention=[
+                datastream.Retention(one.keep, one.streams, one.tags) for one in recording.retention
+            ],
         )
         self.devices: dict[str, Device] = {}
         self._stops: list[tuple[str, Callable[[], Awaitable[object]]]] = []

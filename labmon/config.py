@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from labmon import yaml_marks
+from labmon import retention_config, yaml_marks
+from labmon.retention_config import RetentionConfig
 from labmon.schema_words import explained, shown, unknown
 from labmon.yaml_marks import Document, Mark, Problem, raise_problems
 
@@ -118,6 +119,11 @@ class RecordingConfig(_Section):
     durability: Literal["full", "relaxed"] = Field(
         default="full",
         description="`full` survives a power cut; `relaxed` may lose the last seconds to one.",
+    )
+
+    retention: list[RetentionConfig] = Field(
+        default_factory=list[RetentionConfig],
+        description="How long what is kept; empty: everything for ever.",
     )
 
     @property
@@ -260,6 +266,10 @@ class _Reader:
         for key in ("server", "recording"):
             if data.get(key, ...) is None:  # all of its keys are commented out
                 del data[key]
+        recording = data.get("recording")
+        if isinstance(recording, dict) and "retention" in recording:
+            entries = retention_config.read(recording["retention"], self._problem)
+            data["recording"] = recording | {"retention": entries}
         if isinstance(data.get("data_dir"), str):
             data["data_dir"] = FilePath(data["data_dir"])
         given = {key: value for key, value in overrides.items() if value is not None}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labmon.config import DEVICE_KEYS, Config, DeviceConfig, RecordingConfig, ServerConfig
+from labmon.retention_config import RetentionConfig
 from labmon.schema_words import allowed
 
 if TYPE_CHECKING:
@@ -57,6 +58,29 @@ driver, which `labmon drivers` lists.
 """
 
 
+RETENTION = """\
+A list under `recording`; without it, everything is kept for ever. Of the entries, the first that
+selects a stream counts.
+
+```yaml
+recording:
+  retention:
+    - streams: "wavemeter/**"   # fast ones: every reading for a month,
+      raw: 30d
+      minutes: 2y               # then what each minute was, for two years,
+      hours: forever            # then what each hour was
+    - tags: {device: bench}
+      raw: 8w
+      days: 8w                  # nothing is left after eight weeks
+```
+
+Times are whole days: `30d`, `8w`, `2y` (365 days each) or `forever`. A coarser level is kept at
+least as long as a finer one. Levels between two that are named go with the finer one; beyond the
+coarsest that is named, everything is kept for ever. Before anything goes, the finest level that
+stays is written in its place, exactly; see [the store](store.md#retention).
+"""
+
+
 def page() -> str:
     """The whole of docs/configuration.md."""
     top = ("data_dir", "store")
@@ -71,6 +95,11 @@ def page() -> str:
             "",
             *_section("server", ServerConfig),
             *_section("recording", RecordingConfig),
+            "### `retention`",
+            "",
+            RETENTION,
+            *_table(RetentionConfig, RetentionConfig.model_fields),
+            "",
             "## `devices`",
             "",
             DEVICES,
@@ -81,7 +110,8 @@ def page() -> str:
 
 
 def _section(name: str, kind: type[BaseModel]) -> list[str]:
-    return [f"## `{name}`", "", kind.__doc__ or "", "", *_table(kind, kind.model_fields), ""]
+    keys = [key for key in kind.model_fields if key != "retention"]  # has a table of its own
+    return [f"## `{name}`", "", kind.__doc__ or "", "", *_table(kind, keys), ""]
 
 
 def _table(kind: type[BaseModel], keys: Iterable[str]) -> list[str]:

@@ -98,8 +98,7 @@ class Retainer:
                 if removed.blocks >= RUN_BLOCKS:
                     break
                 self._last = stream.number
-                await self._sweep(stream)
-                await self._shorten(stream, now_ns, removed)
+                await self._work_on(stream, now_ns, removed)
         except (StorageError, OSError) as error:
             log.warning("retention waits for the store: %s", error)
         if removed.streams:
@@ -116,6 +115,15 @@ class Retainer:
         """All streams, beginning behind the one at which the last run ended."""
         streams = list(self._engine.catalogue)
         return sorted(streams, key=lambda stream: (stream.number <= self._last, stream.number))
+
+    async def _work_on(self, stream: Stream, now_ns: int, removed: Removed) -> None:
+        try:
+            await self._sweep(stream)
+            await self._shorten(stream, now_ns, removed)
+        except (StorageError, OSError):
+            raise
+        except Exception:  # the others must not grow for ever because of one
+            log.exception("%s: what is due cannot be removed", stream.path or stream.id)
 
     async def _shorten(self, stream: Stream, now_ns: int, removed: Removed) -> None:
         until = self._due(stream, now_ns)
