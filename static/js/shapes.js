@@ -50,7 +50,8 @@
  *
  * @typedef {DeviceStatus & {channels: Channel[], commands: Command[]}} Device
  *
- * @typedef {[path: string, t: number, value: any, quality: number]} ReadingRow
+ * @typedef {[path: string, t: number, value: any, quality: number, ...band: Band | []]} ReadingRow
+ * @typedef {[min: number | null, max: number | null, count: number, mean: number | null]} Band behind a reading that stands for several, an array: null where none has a good number
  *
  * @typedef {object} Columns one stream of `GET /api/v1/data`; NaN rows mark gaps
  * @property {string} path

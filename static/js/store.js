@@ -51,11 +51,11 @@ export class Stream {
     this.#interval_s += (interval_s - this.#interval_s) * Math.max(SMOOTHING, 1 / this.#intervals);
   }
 
-  /** @param {number} t @param {any} value @param {number} quality */
-  take(t, value, quality) {
+  /** @param {number} t @param {any} value @param {number} quality @param {import('./shapes.js').Band | []} [band] */
+  take(t, value, quality, band = []) {
     const interval = t - (this.reading?.t ?? t);
-    if (interval > 0) this.#measure(interval);
-    this.trace.add(t, typeof value === 'number' ? value : null);
+    if (interval > 0) this.#measure(interval / (band[2] ?? 1));
+    this.trace.add(t, typeof value === 'number' ? value : null, band);
     if (!this.reading || t >= this.reading.t) this.reading = { t, value, quality };
   }
 }
@@ -137,9 +137,9 @@ export class Store extends Emitter {
    */
   take(rows) {
     this.#began ||= Date.now();
-    this.#arrivals.push({ at: Date.now(), count: rows.length });
+    this.#arrivals.push({ at: Date.now(), count: rows.reduce((sum, row) => sum + (row[6] ?? 1), 0) });
     if (this.#arrivals.length > 1000) this.#arrivals.shift();
-    for (const [path, t, value, quality] of rows) this.#touch(path).take(t, value, quality);
+    for (const [path, t, value, quality, ...band] of rows) this.#touch(path).take(t, value, quality, band);
   }
 
   /** Fetches devices, newest readings and traces anew; who asks while that runs gets the same. */

@@ -21,14 +21,16 @@ export class Trace {
    * Adds a reading; null marks a gap.
    * @param {number} t Unix seconds
    * @param {number | null} value
+   * @param {import('./shapes.js').Band | []} [band] of the readings that it stands for
    */
-  add(t, value) {
+  add(t, value, band = []) {
     const bucket = this.#bucketAt(Math.floor(t / BUCKET_S));
     if (value === null || !Number.isFinite(value)) {
       bucket.isOpen = true;
       return;
     }
-    widen(bucket, value, value, value);
+    const [min, max, , mean] = band;
+    widen(bucket, mean ?? value, min ?? value, max ?? value);
     bucket.isOpen = false;
     if (!this.last || t >= this.last.t) this.last = { t, value };
   }

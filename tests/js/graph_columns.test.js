@@ -5,7 +5,7 @@ import { Columns, columnsOf } from '../../static/js/graph/columns.js';
 import { qualityWord, stateWord } from '../../static/js/graph/gap_reasons.js';
 import { gapsOf, rowsOf, sharedGaps, silenceOf } from '../../static/js/graph/gaps.js';
 import { slopeUnit, statistics } from '../../static/js/graph/statistics.js';
-import { appendReading, dropAfter } from '../../static/js/graph/tail.js';
+import { appendReading, dropAfter, pieceOf } from '../../static/js/graph/tail.js';
 
 const column = (/** @type {Array<number | null>} */ values) => Float64Array.from(values, (value) => value ?? NaN);
 
@@ -38,16 +38,16 @@ test('null is a gap, and rows are found by where they are drawn', () => {
 
 test('raw readings go to the end, old ones are left out', () => {
   const columns = raw([1, 2], [10, 20]);
-  assert.equal(appendReading(columns, 2, 99, 0), false);
-  assert.equal(appendReading(columns, 3, 30, 16), true);
-  assert.equal(appendReading(columns, 4, null, 1), true);
+  assert.equal(appendReading(columns, 2, pieceOf(99), 0), false);
+  assert.equal(appendReading(columns, 3, pieceOf(30), 16), true);
+  assert.equal(appendReading(columns, 4, pieceOf(null), 1), true);
   assert.deepEqual(list(columns.mean, columns), [10, 20, 30, NaN]);
   assert.deepEqual([columns.quality?.[2], columns.quality?.[3], columns.newest_s], [16, 1, 4]);
 });
 
 test('columns grow as long as readings come', () => {
   const columns = raw([], []);
-  for (let i = 0; i < 1000; i += 1) appendReading(columns, i, i, 0);
+  for (let i = 0; i < 1000; i += 1) appendReading(columns, i, pieceOf(i), 0);
   assert.equal(columns.length, 1000);
   assert.equal(columns.mean[999], 999);
   assert.equal(columns.min, columns.mean);
@@ -55,24 +55,24 @@ test('columns grow as long as readings come', () => {
 
 test('a silence of more than three periods opens a gap', () => {
   const columns = raw([1, 2], [10, 20]);
-  appendReading(columns, 5, 50, 0, 1);
+  appendReading(columns, 5, pieceOf(50), 0, 1);
   assert.deepEqual(list(columns.mean, columns), [10, 20, 50]);
-  appendReading(columns, 8.5, 80, 0, 1);
+  appendReading(columns, 8.5, pieceOf(80), 0, 1);
   assert.deepEqual(list(columns.mean, columns), [10, 20, 50, NaN, 80]);
   assert.deepEqual(list(columns.t, columns), [1, 2, 5, 6, 8.5]);
 });
 
 test('readings fill the last bucket and begin the next', () => {
   const columns = buckets(6, [0, 6], [1, 4], { min: [0, 3], max: [2, 5], count: [6, 2], std_dev: [0.5, 1] });
-  appendReading(columns, 9, 7, 0);
+  appendReading(columns, 9, pieceOf(7), 0);
   assert.deepEqual(list(columns.mean, columns), [1, 5]);
   assert.deepEqual([columns.min[1], columns.max[1], columns.count?.[1]], [3, 7, 3]);
   assert.ok(Math.abs((columns.std?.[1] ?? 0) - Math.sqrt((9 + 25 + 49) / 3 - 25)) < 1e-12);
-  appendReading(columns, 12.5, 8, 0);
+  appendReading(columns, 12.5, pieceOf(8), 0);
   assert.deepEqual(list(columns.t, columns), [0, 6, 12]);
   assert.deepEqual([columns.mean[2], columns.count?.[2]], [8, 1]);
   assert.equal(columns.x(2), 12.5, 'not ahead of the newest reading');
-  appendReading(columns, 13, null, 1);
+  appendReading(columns, 13, pieceOf(null), 1);
   assert.equal(columns.mean[2], 8);
 });
 
@@ -80,7 +80,7 @@ test('what was never durable is taken back', () => {
   const columns = raw([1, 2, 3], [10, 20, 30]);
   dropAfter(columns, 2);
   assert.deepEqual([columns.length, columns.newest_s], [2, 2]);
-  assert.equal(appendReading(columns, 2.5, 25, 0), true);
+  assert.equal(appendReading(columns, 2.5, pieceOf(25), 0), true);
 });
 
 test('statistics of raw readings are those of the book', () => {
@@ -150,4 +150,30 @@ test('a gap without a cause asks the qualities of the readings, then the state o
   assert.equal(qualityWord({ ...readings, quality: [0x10, 0x10, 0x10] }), null);
   assert.equal(stateWord(/** @type {any} */ ({ v: ['online', 'offline', 'connecting'] })), 'offline');
   assert.equal(stateWord(undefined), null);
+});
+
+test('the band of an array widens the bucket, its mean weighs as many readings as it has', () => {
+  const columns = buckets(1, [10], [4], { min: [3], max: [5], count: [100], std_dev: [0.5] });
+  appendReading(columns, 10.9, pieceOf(9, [-1, 12, 300, 8]), 0);
+  assert.deepEqual([columns.mean[0], columns.min[0], columns.max[0], columns.count?.[0]], [7, -1, 12, 400]);
+  appendReading(columns, 11.1, pieceOf(6, [1, 7, 50, 5]), 0);
+  assert.deepEqual([columns.mean[1], columns.min[1], columns.max[1], columns.count?.[1]], [5, 1, 7, 50]);
+  assert.equal(statistics(columns, 10, 12)?.readings, 450);
+});
+
+test('raw readings have a band as soon as one stands for many', () => {
+  const columns = raw([1, 2], [10, 20]);
+  assert.equal(columns.hasBand, false);
+  appendReading(columns, 3, pieceOf(30, [5, 60, 1000, 25]), 0);
+  assert.equal(columns.hasBand, true);
+  assert.deepEqual([list(columns.mean, columns), list(columns.min, columns), list(columns.max, columns)], [[10, 20, 25], [10, 20, 5], [10, 20, 60]]);
+  assert.equal(statistics(columns, 0, 9)?.readings, 1002);
+  for (let i = 4; i < 999; i += 1) appendReading(columns, i, pieceOf(1), 0);
+  assert.deepEqual([columns.max[2], columns.max[998 - 1]], [60, 1]);
+});
+
+test('an array without a good number is told by its newest sample', () => {
+  const columns = raw([1], [10]);
+  appendReading(columns, 2, pieceOf(99, [null, null, 10, null]), 2);
+  assert.deepEqual(list(columns.mean, columns), [10, 99]);
 });

@@ -120,3 +120,11 @@ test('a server that does not answer is a problem to show, not a crash', async ()
   await store.refresh();
   assert.equal(problems[0]?.message, 'no network');
 });
+
+test('an array counts as many readings as it has', () => {
+  for (let i = 1; i <= 10; i += 1) connection.handlers.readings([['adc/in', NOW + i / 10, 2, 0, 1, 3, 1000, 2]]);
+  assert.ok(Math.abs((store.stream('adc/in').rate_hz ?? 0) - 10_000) < 1);
+  assert.ok(store.rate_hz >= 10_000 / 5);
+  const [[point]] = store.stream('adc/in').trace.stretches(NOW + 1, 1);
+  assert.deepEqual([point.min, point.max], [1, 3]);
+});

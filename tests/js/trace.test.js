@@ -83,3 +83,11 @@ test('over decades equal factors are equal heights', () => {
   const points = [1e-9, 1e-8, 1e-7].map((mean, i) => ({ t: T0 - SPAN_S + (i * SPAN_S) / 2, mean, min: mean, max: mean }));
   assert.equal(sparkShape([points], T0, false, true).line, 'M0.0 24.0L100.0 13.0L200.0 2.0');
 });
+
+test('an array is its mean with minimum and maximum, and ends at its newest sample', () => {
+  const trace = new Trace();
+  trace.add(T0 + 1, 7, [-2, 9, 1000, 3]);
+  trace.add(T0 + 2, 4, [null, null, 10, null]);
+  assert.deepEqual(trace.stretches(T0 + 3, 1), [[{ t: T0 + 2, mean: 3.5, min: -2, max: 9 }]]);
+  assert.deepEqual(trace.last, { t: T0 + 2, value: 4 });
+});

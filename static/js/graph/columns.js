@@ -41,6 +41,20 @@ export class Columns {
     return this.bucket_s === 0;
   }
 
+  /** Whether rows have a minimum and a maximum of their own. */
+  get hasBand() {
+    return this.min !== this.mean;
+  }
+
+  /** Gives raw rows a band: a reading that stands for many comes behind them. */
+  makeBand() {
+    if (this.hasBand) return;
+    this.min = this.mean.slice();
+    this.max = this.mean.slice();
+    this.count = new Float64Array(this.mean.length).fill(1);
+    this.std = new Float64Array(this.mean.length);
+  }
+
   /** Room for one more row, which is then `length - 1`. */
   grow() {
     if (this.length === this.t.length) this.#widen(this.length * 2);
@@ -50,10 +64,11 @@ export class Columns {
 
   /** @param {number} capacity */
   #widen(capacity) {
+    const { hasBand } = this;
     this.t = wider(this.t, capacity);
     this.mean = wider(this.mean, capacity);
-    this.min = this.isRaw ? this.mean : wider(this.min, capacity);
-    this.max = this.isRaw ? this.mean : wider(this.max, capacity);
+    this.min = hasBand ? wider(this.min, capacity) : this.mean;
+    this.max = hasBand ? wider(this.max, capacity) : this.mean;
     this.count = this.count && wider(this.count, capacity);
     this.std = this.std && wider(this.std, capacity);
     if (this.quality) {

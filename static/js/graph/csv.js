@@ -34,7 +34,7 @@ export function csvOf(streams, start_s, end_s) {
 /** @param {Columns} columns @param {string} unit @param {number} start_s @param {number} end_s @returns {Part} */
 function part(columns, unit, start_s, end_s) {
   const end = unit ? ` [${unit}]` : '';
-  const fields = columns.isRaw ? [''] : [' mean', ' min', ' max'];
+  const fields = columns.hasBand ? [' mean', ' min', ' max'] : [''];
   const from = columns.firstFrom(start_s);
   let to = columns.firstFrom(end_s);
   if (to < columns.length && columns.x(to) <= end_s) to += 1;
@@ -44,7 +44,7 @@ function part(columns, unit, start_s, end_s) {
 /** @param {Part} part @param {number} row */
 function values({ columns }, row) {
   const { mean, min, max } = columns;
-  const cells = columns.isRaw ? [mean[row]] : [mean[row], min[row], max[row]];
+  const cells = columns.hasBand ? [mean[row], min[row], max[row]] : [mean[row]];
   return cells.map((value) => (Number.isNaN(value) ? '' : String(value)));
 }
 

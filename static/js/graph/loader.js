@@ -10,7 +10,7 @@ import { fetchData } from '../api.js';
 import { Emitter } from '../emitter.js';
 import { columnsOf } from './columns.js';
 import { fetchDescriptors, knownDescriptors } from './descriptors.js';
-import { appendReading, dropAfter } from './tail.js';
+import { appendReading, dropAfter, pieceOf } from './tail.js';
 
 /** @typedef {import('./columns.js').Columns} Columns */
 /** @typedef {import('./descriptors.js').Descriptor} Descriptor */
@@ -126,12 +126,13 @@ export class Loader extends Emitter {
   /** @param {import('../shapes.js').ReadingRow[]} rows */
   #take(rows) {
     const wanted = this.#wanted;
-    for (const [path, time_s, value, quality] of rows) {
+    for (const [path, time_s, value, quality, ...band] of rows) {
       const columns = this.columns.get(path);
       if (!columns || !wanted) continue;
       const isFar = !wanted.isLive && time_s > wanted.end_s + (wanted.end_s - wanted.start_s) * MARGIN;
       if (isFar) continue; // a fixed range does not grow for ever
-      appendReading(columns, time_s, typeof value === 'number' ? value : null, quality, this.descriptors.get(path)?.period_s);
+      const piece = pieceOf(typeof value === 'number' ? value : null, band);
+      appendReading(columns, time_s, piece, quality, this.descriptors.get(path)?.period_s);
     }
     this.emit('tail', null);
   }

@@ -22,7 +22,7 @@
  */
 export function pathsOf(columns, frame, withBand) {
   const stroke = new Path2D();
-  const fill = withBand && !columns.isRaw ? new Path2D() : null;
+  const fill = withBand && columns.hasBand ? new Path2D() : null;
   const first = Math.max(0, columns.firstFrom(frame.start_s) - 1);
   const end = Math.min(columns.length, columns.firstFrom(frame.end_s) + 1);
   const y = verticalOf(frame);

@@ -32,7 +32,7 @@ function Row({ stream: { label, pen, columns }, time_s, printer, band }) {
   const row = columns.nearest(time_s);
   const value = row < 0 ? NaN : columns.mean[row];
   const isThere = !Number.isNaN(value);
-  const [low, high] = isThere && band && !columns.isRaw ? [printer.value(columns.min[row]), printer.value(columns.max[row])] : ['', ''];
+  const [low, high] = isThere && band && columns.hasBand ? [printer.value(columns.min[row]), printer.value(columns.max[row])] : ['', ''];
   return html`<div class="r"><${Swatch} pen=${pen} /><span class="nm">${label}</span><b>${isThere ? `${printer.value(value)} ${printer.unit}` : 'No value'}</b>${
     low !== high && html`<span class="mm">${low} to ${high}</span>`}</div>`;
 }

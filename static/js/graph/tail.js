@@ -11,22 +11,36 @@
 /** More than this many lost periods in a row is a gap, as the server marks it. */
 export const GAP_PERIODS = 3;
 
+/** @typedef {{mean: number, min: number, max: number, count: number}} Piece one reading, or what many of an array are together; NaN: no value */
+
+/**
+ * What goes into the columns of a live reading.
+ *
+ * @param {number | null} value null: no value, a gap
+ * @param {import('../shapes.js').Band | []} [band]
+ * @returns {Piece}
+ */
+export function pieceOf(value, [min, max, count, mean] = []) {
+  const newest = value ?? NaN;
+  return { mean: mean ?? newest, min: min ?? newest, max: max ?? newest, count: count ?? 1 };
+}
+
 /**
  * Put one live reading at the end. Readings not newer than what is there are left out (false).
  *
  * @param {Columns} columns
  * @param {number} time_s
- * @param {number | null} value null or NaN: no value, a gap
+ * @param {Piece} piece
  * @param {number} quality
  * @param {number} [period_s] the expected distance of readings; a longer silence is a gap
  * @returns {boolean}
  */
-export function appendReading(columns, time_s, value, quality, period_s = Infinity) {
+export function appendReading(columns, time_s, piece, quality, period_s = Infinity) {
   const last = columns.length - 1;
   if (columns.isRaw ? last >= 0 && time_s <= columns.t[last] : last >= 0 && time_s < columns.t[last]) return false;
   openGap(columns, time_s, period_s);
-  if (columns.isRaw) appendRaw(columns, time_s, value ?? NaN, quality);
-  else appendToBucket(columns, time_s, value ?? NaN);
+  if (columns.isRaw) appendRaw(columns, time_s, piece, quality);
+  else appendToBucket(columns, time_s, piece);
   columns.newest_s = time_s;
   return true;
 }
@@ -37,62 +51,67 @@ function openGap(columns, time_s, period_s) {
   if (last < 0 || Number.isNaN(columns.mean[last])) return;
   const step_s = Math.max(period_s, columns.bucket_s);
   if (time_s - (columns.t[last] + columns.bucket_s) <= GAP_PERIODS * step_s) return;
-  addRow(columns, columns.t[last] + (columns.bucket_s || period_s), NaN);
+  addRow(columns, columns.t[last] + (columns.bucket_s || period_s), pieceOf(null));
 }
 
-/** @param {Columns} columns @param {number} t @param {number} value */
-function addRow(columns, t, value) {
+/** @param {Columns} columns @param {number} t @param {Piece} piece */
+function addRow(columns, t, piece) {
   const row = columns.grow();
   columns.t[row] = t;
-  columns.mean[row] = value;
-  columns.min[row] = value;
-  columns.max[row] = value;
-  if (columns.count) columns.count[row] = Number.isNaN(value) ? 0 : 1;
-  if (columns.std) columns.std[row] = Number.isNaN(value) ? NaN : 0;
+  set(columns, row, piece);
+  if (columns.std && Number.isNaN(piece.mean)) columns.std[row] = NaN;
   return row;
 }
 
-/** @param {Columns} columns @param {number} time_s @param {number} value @param {number} quality */
-function appendRaw(columns, time_s, value, quality) {
-  const row = addRow(columns, time_s, value);
+/** @param {Columns} columns @param {number} row @param {Piece} piece */
+function set(columns, row, { mean, min, max, count }) {
+  columns.min[row] = min;
+  columns.max[row] = max;
+  columns.mean[row] = mean; // the last, as raw columns are one and the same
+  if (columns.count) columns.count[row] = Number.isNaN(mean) ? 0 : count;
+  if (columns.std) columns.std[row] = 0;
+}
+
+/** @param {Columns} columns @param {number} time_s @param {Piece} piece @param {number} quality */
+function appendRaw(columns, time_s, piece, quality) {
+  if (piece.count > 1) columns.makeBand();
+  const row = addRow(columns, time_s, piece);
   if (columns.quality) columns.quality[row] = quality;
 }
 
-/** @param {Columns} columns @param {number} time_s @param {number} value */
-function appendToBucket(columns, time_s, value) {
-  const { bucket_s, mean, min, max, count, std } = columns;
+/** @param {Columns} columns @param {number} time_s @param {Piece} piece */
+function appendToBucket(columns, time_s, piece) {
+  const { bucket_s, mean } = columns;
   const last = columns.length - 1;
   // buckets are aligned to 1970; take the grid from the columns, floats of epoch seconds divide badly
   const ahead = last < 0 ? Infinity : Math.floor((time_s - columns.t[last]) / bucket_s + 1e-9);
   if (ahead >= 1) {
-    addRow(columns, last < 0 ? Math.floor(time_s / bucket_s) * bucket_s : columns.t[last] + ahead * bucket_s, value);
+    addRow(columns, last < 0 ? Math.floor(time_s / bucket_s) * bucket_s : columns.t[last] + ahead * bucket_s, piece);
     return;
   }
-  if (Number.isNaN(value)) return;
-  if (Number.isNaN(mean[last])) {
-    mean[last] = min[last] = max[last] = value;
-    if (count) count[last] = 1;
-    if (std) std[last] = 0;
-    return;
-  }
-  merge(columns, last, value, mean, min, max, count, std);
+  if (Number.isNaN(piece.mean)) return;
+  if (Number.isNaN(mean[last])) set(columns, last, piece);
+  else merge(columns, last, piece);
 }
 
 /**
- * Welford's step.
+ * Welford's step, for one or for many: the spread within an array is not told, so it is taken to be that of the bucket.
  *
- * @param {Columns} columns @param {number} row @param {number} value
- * @param {Float64Array} mean @param {Float64Array} min @param {Float64Array} max
- * @param {Float64Array | null} count @param {Float64Array | null} std
+ * @param {Columns} columns @param {number} row @param {Piece} piece
  */
-function merge(columns, row, value, mean, min, max, count, std) {
-  const n = (count ? count[row] || 1 : 1) + 1;
-  const delta = value - mean[row];
-  mean[row] += delta / n;
-  if (std) std[row] = Math.sqrt(((std[row] || 0) ** 2 * (n - 1) + delta * (value - mean[row])) / n);
+function merge({ mean, min, max, count, std }, row, piece) {
+  const before = count ? count[row] || 1 : 1;
+  const n = before + piece.count;
+  const delta = piece.mean - mean[row];
+  mean[row] += (delta * piece.count) / n;
+  if (std) {
+    const variance = (std[row] || 0) ** 2;
+    const within = variance * (before + (piece.count > 1 ? piece.count : 0));
+    std[row] = Math.sqrt((within + (delta * delta * before * piece.count) / n) / n);
+  }
   if (count) count[row] = n;
-  if (value < min[row]) min[row] = value;
-  if (value > max[row]) max[row] = value;
+  if (piece.min < min[row]) min[row] = piece.min;
+  if (piece.max > max[row]) max[row] = piece.max;
 }
 
 /**
