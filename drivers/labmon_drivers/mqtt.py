@@ -107,6 +107,7 @@ class Mqtt(Driver):
         self._broker: Broker | None = None
         self._simulator: TcpSimulatorServer | None = None
         self._is_aborted = False
+        self._fell_silent = False
         self._routes = Routes((), self._words)
         self._first: list[Message] = []
         self._adopt(self._configured)
@@ -224,13 +225,17 @@ class Mqtt(Driver):
         """
         messages, self._first = self._first, []
         heard_s = time.monotonic()
+        if not self._fell_silent:
+            yield {}  # to be let in by the broker is enough: it may be quiet for minutes
         while not self._is_aborted:
             for message in messages:
                 self._notice_end(message)
                 if readings := self._routes.readings(message):
                     heard_s = time.monotonic()
+                    self._fell_silent = False
                     yield Timed(message.arrival_ns, readings)
             if self._silence_s and time.monotonic() - heard_s > self._silence_s:
+                self._fell_silent = True
                 raise InstrumentTimeoutError(f"nothing was published for {self._silence_s:g} s")
             yield None
             messages = self.broker.messages(LISTEN_S)

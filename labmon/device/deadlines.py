@@ -11,10 +11,8 @@ import zlib
 from typing import Final
 
 FIRST_S: Final = 0.5
-BRISK_S: Final = 8.0
-"""The longest wait at first: an instrument that comes back is back within 10 s."""
-PATIENT_S: Final = 30.0
-PATIENT_AFTER_S: Final = 600.0
+LONGEST_S: Final = 8.0
+"""An instrument that comes back is back within 10 s, also in the morning after."""
 JITTER: Final = 0.25
 
 
@@ -50,24 +48,21 @@ class Grid:
 class Backoff:
     """How long to wait before the next attempt: each time twice as long, with jitter.
 
-    The limit is 8 s in the first ten minutes, then 30 s. A device that was up for long, measured by
-    the last wait, begins anew; one that fails again at once goes on where it was.
+    Counted from the beginning of the attempt before, as that may have taken long to fail. A device
+    that was up for long, measured by the last wait, begins anew; one that fails again at once goes
+    on where it was.
     """
 
     def __init__(self, source: random.Random | None = None) -> None:
         self._random = source or random.Random()
         self._wait_s = 0.0
-        self._waited_s = 0.0
 
-    def next_s(self) -> float:
-        """Seconds to wait now."""
-        limit_s = BRISK_S if self._waited_s < PATIENT_AFTER_S else PATIENT_S
-        self._wait_s = min(limit_s, self._wait_s * 2 or FIRST_S)
-        self._waited_s += self._wait_s
-        return self._wait_s * self._random.uniform(1 - JITTER, 1)
+    def next_s(self, took_s: float = 0.0) -> float:
+        """Seconds to wait now, after an attempt that took so long."""
+        self._wait_s = min(LONGEST_S, self._wait_s * 2 or FIRST_S)
+        return max(self._wait_s - took_s, FIRST_S) * self._random.uniform(1 - JITTER, 1)
 
     def was_up(self, seconds: float) -> None:
         """It worked for so long before it failed again."""
-        self._waited_s = 0.0
         if seconds > 4 * self._wait_s:
             self._wait_s = 0.0

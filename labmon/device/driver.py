@@ -128,7 +128,8 @@ class Driver:
         """For instruments that push, instead of `poll()`: yield readings as they come.
 
         Started after each `connect()`. Yield None at least once a second where nothing came, so
-        that commands get their turn; ending means that the connection is lost.
+        that commands get their turn; ending means that the connection is lost. An outage is over
+        with the first readings; yield `{}` where to have a connection is enough.
         """
         raise NotImplementedError
 

@@ -13,7 +13,7 @@ import logging
 import threading
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from labmon.device.deadlines import PATIENT_S, Backoff, Grid
+from labmon.device.deadlines import LONGEST_S, Backoff, Grid
 from labmon.device.outbox import Outbox
 from labmon.device.worker import DriverBugError, HungError
 from labmon.errors import LabmonError
@@ -101,7 +101,7 @@ class Poller:
                     await self._live()
             except Exception:
                 log.exception("%s: labmon's own poller failed; it goes on", self._name)
-            await asyncio.sleep(PATIENT_S)
+            await asyncio.sleep(LONGEST_S)
 
     async def _live(self) -> None:
         """From one attempt to connect to the end of the wait for the next."""
@@ -110,6 +110,7 @@ class Poller:
             self._wake.clear()
             await self._wake.wait()
         self._wants_reconnect = False
+        began_s = self._now_s()
         if self._is_fresh:
             self._is_fresh = False
             self._report.connecting()
@@ -121,7 +122,8 @@ class Poller:
             self._report.failed(error)
         await self._close()
         if self.is_enabled and not self._wants_reconnect:
-            await self._pause(self._now_s() + self._backoff.next_s())
+            now_s = self._now_s()
+            await self._pause(now_s + self._backoff.next_s(now_s - began_s))
 
     async def _session(self) -> None:
         """Connect and read; returns when told to disconnect, raises when it fails."""
@@ -163,19 +165,23 @@ class Poller:
 
     async def _follow(self) -> None:
         outbox = Outbox(self._report.pushed)
+        is_up = False
         try:
-            await self._pull(outbox, only_one=True)
-            self._report.online()
             while self._goes_on:
-                await self._pull(outbox, only_one=False)
+                has_spoken = await self._pull(outbox, only_one=not is_up)
+                # an outage is over when the instrument speaks, not when its port can be opened
+                if not is_up and (has_spoken or self._report.lifecycle.state == "connecting"):
+                    is_up = True
+                    self._report.online()
         finally:
             outbox.close()
 
-    async def _pull(self, outbox: Outbox, *, only_one: bool) -> None:
+    async def _pull(self, outbox: Outbox, *, only_one: bool) -> bool:
         dropped = outbox.dropped
         pull = functools.partial(self._source.pull, outbox, only_one=only_one)
-        await self._run("stream()", pull, self._timeout_s)
+        has_spoken = await self._run("stream()", pull, self._timeout_s)
         self._report.dropped(outbox.dropped - dropped)
+        return has_spoken
 
     async def _sit_out(self, error: HungError) -> None:
         """Wait until the call that hangs has returned; close the transport under one of ours."""

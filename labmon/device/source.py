@@ -86,8 +86,11 @@ class Source:
         batches = self._batches(polled, middle_ns)
         return Answer(batches, start_s, time.monotonic() - start_s)
 
-    def pull(self, outbox: Outbox, *, only_one: bool) -> None:
+    def pull(self, outbox: Outbox, *, only_one: bool) -> bool:
         """Take readings from the stream for a while, at least one or None.
+
+        Returns:
+            whether anything but None came.
 
         Raises:
             OfflineError: the stream ended.
@@ -95,16 +98,18 @@ class Source:
         if self._stream is None:
             self._stream = iter(self._driver.stream())
         end_s = time.monotonic() + PULL_S
+        has_spoken = False
         while True:
             try:
                 polled = next(self._stream)
             except StopIteration:
                 raise OfflineError("its stream ended") from None
             batches = self._batches({} if polled is None else polled, self._report.clock.now_ns())
+            has_spoken = has_spoken or polled is not None
             if batches:
                 outbox.put(batches)
             if only_one or time.monotonic() >= end_s:
-                return
+                return has_spoken
 
     def _batches(self, polled: Polled, time_ns: int) -> list[AnyBatch]:
         if isinstance(polled, Timed):

@@ -421,6 +421,7 @@ def test_a_broker_that_says_nothing_is_given_up():
 def test_abort_ends_a_stream_that_waits(running, monkeypatch, follow):
     monkeypatch.setattr(mqtt, "LISTEN_S", 60.0)
     following = follow(running, channels={"x": TopicChannel(topic="x")})
+    assert next(following.stream) == {}
     assert next(following.stream) is None
     timer = threading.Timer(0.05, following.driver.abort)
     timer.start()

@@ -101,12 +101,24 @@ async def test_a_stream_that_ends_or_fails_is_connected_anew(bench, board, last)
     await bench.until(lambda: device.state == "online")
     board.lines.put({"x": 1})
     board.lines.put(last)
-    await bench.until(lambda: bench.states("board").count("online") == 2)
-    assert board.connects == 2
-    assert bench.states("board") == ["connecting", "online", "offline", "online"]
+    await bench.until(lambda: board.connects == 2 and board.lines.empty())
     board.lines.put({"x": 2})
     await bench.until(lambda: bench.values("board", "x") == [1, 2])
+    await bench.until(lambda: device.state == "online")
+    assert bench.states("board") == ["connecting", "online", "offline", "online"]
     assert bench.of("board/x") == [None, 1, None, 2]
+
+
+async def test_an_outage_lasts_until_the_instrument_speaks(bench, board):
+    device = await bench.started(board, "board")
+    await bench.until(lambda: device.state == "online")
+    for _ in range(3):
+        board.lines.put(InstrumentError("silent for too long"))
+    await bench.until(lambda: device.status()["errors"] == 3)
+    await bench.until(lambda: board.connects == 4)
+    assert bench.states("board") == ["connecting", "online", "offline"]
+    board.lines.put({})
+    await bench.until(lambda: device.state == "online")
 
 
 async def test_stopping_closes_the_stream(bench, board):
@@ -129,6 +141,7 @@ async def test_a_stream_that_hangs_is_stuck(bench, board):
     device = await bench.started(board, "board", timeout_s=0.2)
     await bench.until(lambda: bench.states("board")[:3] == ["connecting", "online", "stuck"])
     del board.stream
+    board.lines.put({"x": 1})
     await bench.until(lambda: device.state == "online")
 
 
