@@ -1,8 +1,9 @@
 """What a graph of a given width needs: raw datapoints where they are few, else merged buckets.
 
 The level is the coarsest one that still has a bucket for each point; neighbours are merged until
-at most twice as many are left. Merged buckets are aligned to 1970, not to the asked range: a graph
-that is moved shows the same buckets, and does not shimmer.
+at most twice as many are left. Of a stream that is quicker than the finest level the raw datapoints
+of a short range are rolled up on the spot. Buckets are aligned to 1970, not to the asked range: a
+graph that is moved shows the same buckets, and does not shimmer.
 """
 
 from __future__ import annotations
@@ -40,13 +41,20 @@ _NEEDS: Final = {
 }
 
 
+COARSE: Final = 8
+"""With fewer buckets than an eighth of the points, the finest level is too coarse for a graph."""
+ROLLED_UP: Final = 300_000
+"""So many raw datapoints are rolled up for one graph: 30 s at 10 kHz."""
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
     """Columns for a graph, ascending.
 
     Attributes:
         granularity: of the level that was read.
-        bucket_ns: length of the buckets after merging; 0: these are raw datapoints.
+        bucket_ns: length of the buckets after merging, or of those that raw datapoints were rolled
+            up to; 0: these are raw datapoints.
         columns: raw: t, v, quality. Buckets: t (their starts), and the fields asked for.
     """
 
@@ -88,6 +96,8 @@ class Graphs:
         if chosen is Granularity.Raw:
             return await self._raw_graph(stream, start_ns, end_ns)
         wanted = _fields(stream, fields)
+        if granularity is None and await self._is_coarse(stream, chosen, start_ns, end_ns, points):
+            return await self._fine_graph(stream, start_ns, end_ns, points, wanted)
         needed = needed_columns(wanted)
         most = 2 * points if granularity is None else None
         chosen, bucket_ns, (first_ns, last_ns) = _frame(stream, chosen, start_ns, end_ns, most)
@@ -107,6 +117,29 @@ class Graphs:
             if (last_ns - first_ns) // granularity.duration_ns >= points:
                 return min(granularity, finest)
         return min(Granularity.Seconds, finest)
+
+    async def _is_coarse(
+        self, stream: Stream, chosen: Granularity, start_ns: int, end_ns: int, points: int
+    ) -> bool:
+        """Whether the finest level shows next to nothing of what the raw datapoints have."""
+        first_ns, last_ns = _clipped(stream, start_ns, end_ns)
+        if chosen is not Granularity.Seconds or not stream.is_numeric:
+            return False
+        if (last_ns - first_ns) // chosen.duration_ns >= points // COARSE:
+            return False
+        return await self._raw.is_few(stream, start_ns, end_ns, ROLLED_UP)
+
+    async def _fine_graph(
+        self, stream: Stream, start_ns: int, end_ns: int, points: int, fields: Iterable[str]
+    ) -> Graph:
+        first_ns, last_ns = _clipped(stream, start_ns, end_ns)
+        bucket_ns = _decimal_ns((last_ns - first_ns) // (2 * points))
+        columns = await self._raw.columns(
+            stream, start_ns // bucket_ns * bucket_ns, -(-end_ns // bucket_ns) * bucket_ns
+        )
+        rows = downsample.roll_up(columns, bucket_ns)
+        found = {"t": rows.t, **{name: column(rows, name) for name in fields}}
+        return Graph(Granularity.Raw, bucket_ns, found)
 
     async def _raw_graph(self, stream: Stream, start_ns: int, end_ns: int) -> Graph:
         columns = await self._raw.columns(stream, start_ns, end_ns)
@@ -156,6 +189,16 @@ def _merged_ns(step_ns: int, first_ns: int, last_ns: int, most: int) -> int:
     while last_ns // (merge * step_ns) - first_ns // (merge * step_ns) >= most:
         merge += 1
     return merge * step_ns
+
+
+def _decimal_ns(least_ns: int) -> int:
+    """The shortest of 1, 2, 5, 10, ... that is longer: they divide a second."""
+    step_ns = 1
+    while True:
+        for factor in (1, 2, 5):
+            if factor * step_ns > least_ns:
+                return factor * step_ns
+        step_ns *= 10
 
 
 def _fields(stream: Stream, fields: Iterable[str] | None) -> tuple[str, ...]:

@@ -131,3 +131,23 @@ async def test_rollups_of_arrays_are_those_of_their_samples(opened):
     found = await streams.aggregate(stream, START_NS, START_NS + 3 * 10**9, ["mean", "count"])
     assert found["count"] == 30_000
     assert found["mean"] == pytest.approx(float(np.concatenate(expected).mean()))
+
+
+async def test_a_short_graph_of_a_fast_stream_is_finer_than_the_finest_level(opened):
+    streams = await opened(seal_datapoints=4096)
+    stream = await make(streams)
+    values = np.random.default_rng(1).normal(size=100_000)
+    for i in range(10):
+        part = slice(10_000 * i, 10_000 * (i + 1))
+        await streams.append_batch(samples(1 + part.start, 10_000, values=values[part]))
+    graph = await streams.get_graph(stream, START_NS, START_NS + 10 * 10**9, 500)
+    assert graph.granularity is Granularity.Raw
+    assert graph.bucket_ns == 10_000_000
+    buckets = values.reshape(1000, 100)
+    assert np.array_equal(graph.columns["t"], START_NS + np.arange(1000) * 10_000_000)
+    assert np.array_equal(graph.columns["min"], buckets.min(axis=1))
+    assert np.array_equal(graph.columns["max"], buckets.max(axis=1))
+    assert graph.columns["mean"] == pytest.approx(buckets.mean(axis=1))
+    short = await streams.get_graph(stream, START_NS, START_NS + 50_000_000, 500)
+    assert short.bucket_ns == 0
+    assert len(short.columns["t"]) == 500
