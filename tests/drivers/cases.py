@@ -22,6 +22,7 @@ from labmon_drivers.leoni import Leoni
 from labmon_drivers.mks import Mks
 from labmon_drivers.modbus import Modbus
 from labmon_drivers.omega import Omega
+from labmon_drivers.omega_cn7800 import OmegaCn7800
 from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
 from labmon_drivers.scpi import Scpi, ScpiChannel
@@ -121,6 +122,7 @@ CASES = {
         "sim://mks",
         {"pressure_1": 2.3e-9, "pressure_2": 4.7e-3, "pressure_3": None},
         tolerance=1e-6,
+        settings={"address": 1},
     ),
     "mks 937A": Case(
         Mks,
@@ -136,6 +138,15 @@ CASES = {
         tolerance=1e-6,
     ),
     "omega": Case(Omega, "sim://omega", {"value": 23.4}, tolerance=1e-6),
+    "omega RS-485": Case(
+        Omega, "sim://omega?address=1", {"value": 23.4}, tolerance=1e-6, settings={"address": 1}
+    ),
+    "omega_cn7800": Case(
+        OmegaCn7800,
+        "sim://omega_cn7800",
+        {"temperature": 23.4},
+        tolerance=1e-6,
+    ),
     "srs": Case(Srs, "sim://srs", {"heater": 12.5, "in_3a": 25.013, "in_3b": None}, tolerance=1e-6),
     "leoni": Case(Leoni, "sim://leoni", {"output": 3.0}),
     "modbus": Case(

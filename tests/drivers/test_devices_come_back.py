@@ -1,116 +1,300 @@
-"""An instrument that is unplugged or falls silent: its device says so once, and comes back."""
+"""Every driver with a port, on every kind of line, through every fault of line and instrument.
+
+One test is one driver and one fault, on all lines at once: each device says once that it is
+offline, comes back by itself, stores no wrong value, and disturbs nobody. The quick run takes a
+sixth of the combinations, so that each driver and each fault is there; the long run takes all.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 import time
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from labmon.config import load
+from labmon.config import DeviceConfig
+from labmon.device import Channel, Driver, LinkDriver
 from labmon.device.device import Device
-from labmon.device.registry import build
+from labmon.device.registry import available, find
+from labmon.device.simulator import make_simulator
 from labmon.reading import Batch
 from labmon.timestamps import Clock
-from labmon_drivers.simulators.gauge import Gauge
+from labmon_drivers.serial_line import LineChannel, SerialLine
+from tests.drivers.cases import CASES, Case
+from tests.drivers.outlet import Outlet
+from tests.drivers.wrong_answers import CHATTER, REFUSALS, STRANGERS
 
-CONFIG = """
-devices:
-  gauge:
-    driver: serial_line
-    port: {port}
-    period_s: 0.05
-    reply_timeout_s: 0.2
-    request: "PR2?\\r\\n"
-    channels: {{foreline: {{unit: mbar}}}}
-  wavemeter: {{driver: simulated_wavemeter, period_s: 0.05}}
-"""
+pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # pyserial
+
+LINES = ("pty", "tcp", "rfc2217")
+PERIOD_S = 0.05
+BACK_S = 10.0
+SAMPLE = 6
+ALL_CASES = CASES | {
+    "serial_line printing": Case(
+        SerialLine,
+        "sim://gauge?interval_s=0.05",
+        {"foreline": 4.7e-3},
+        tolerance=0.2,
+        settings={"channels": {"foreline": LineChannel(unit="mbar")}, "silence_s": 0.4},
+    ),
+}
 
 
-async def until(condition: Callable[[], object], timeout_s: float = 10.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it did not happen in time"
-        await asyncio.sleep(0.01)
+@dataclass
+class Fault:
+    """What happens to an instrument or its line.
+
+    Attributes:
+        begin: makes it happen.
+        end: puts it right again.
+        answers: what stands in place of the answers, by case, or the reason why nothing does.
+    """
+
+    begin: Callable[[Outlet, str], None]
+    end: Callable[[Outlet, str], None] = lambda outlet, name: None
+    answers: Any = field(default_factory=dict)
+    is_over_at_once: bool = False
+
+    def reason_against(self, name: str) -> str:
+        """Why there is no such fault with this driver; empty where there is."""
+        answer = self.answers.get(name, "")
+        return answer if isinstance(answer, str) else ""
 
 
-class Bench:
-    """Devices of a configuration, and everything that they published."""
+def cable(fault: str) -> Fault:
+    def set_to(what: str, outlet: Outlet, _name: str) -> None:
+        outlet.cable.fault = what
 
-    def __init__(self, path):
+    return Fault(partial(set_to, fault), partial(set_to, "none"))
+
+
+def answering(answers: Any) -> Fault:
+    def begin(outlet: Outlet, name: str) -> None:
+        outlet.spoilt.answer = answers[name]
+
+    def end(outlet: Outlet, _name: str) -> None:
+        outlet.spoilt.answer = None
+
+    return Fault(begin, end, answers)
+
+
+FAULTS = {
+    "silence": cable("silence"),
+    "half a line": cable("half"),
+    "garbage": cable("garbage"),
+    "dripping": cable("drip"),
+    "late": cable("late"),
+    "end of file": Fault(lambda outlet, _: outlet.hang_up(), is_over_at_once=True),
+    "unplugged": Fault(lambda outlet, _: outlet.unplug(), lambda outlet, _: outlet.plug_in()),
+    "power cycle": Fault(
+        lambda outlet, _: outlet.switch_off(),
+        lambda outlet, name: outlet.switch_on(CHATTER[name]),
+    ),
+    "refusal": answering(REFUSALS),
+    "another address": answering(STRANGERS),
+}
+
+
+def combinations() -> list[Any]:
+    """(case, fault) of all that there are; those of the quick run are not marked long."""
+    return [
+        pytest.param(name, fault, marks=() if (i + j) % SAMPLE == 0 else pytest.mark.long)
+        for (i, name), (j, fault) in itertools.product(enumerate(ALL_CASES), enumerate(FAULTS))
+        if not FAULTS[fault].reason_against(name)
+    ]
+
+
+class Steady(Driver):
+    """The neighbour."""
+
+    x = Channel()
+
+    def poll(self) -> dict[str, float]:
+        return {"x": 1.0}
+
+
+class Watched:
+    """A device, and everything that it published."""
+
+    def __init__(self, name: str, driver: Driver, period_s: float) -> None:
+        config = DeviceConfig(name=name, driver="x", period_s=period_s, timeout_s=5.0)
         self.batches: list[Batch] = []
-        self.devices = {
-            config.name: Device(
-                config,
-                build(config),
-                clock=Clock(),
-                publish=self.batches.append,
-                changed=lambda _: None,
-            )
-            for config in load(path).devices
-        }
+        self.device = Device(
+            config,
+            driver,
+            clock=Clock(),
+            publish=self.batches.append,
+            changed=lambda _: None,
+        )
 
-    def values(self, path: str) -> list[object]:
-        return [r.value for batch in self.batches for r in batch.readings() if r.path == path]
+    @property
+    def states(self) -> list[Any]:
+        paths = (f"{self.device.name}/_state",)
+        return [batch.values[0] for batch in self.batches if batch.paths == paths]
+
+    @property
+    def polls(self) -> int:
+        return self.device.status()["polls"]
+
+    @property
+    def errors(self) -> int:
+        return self.device.status()["errors"]
+
+    def readings(self) -> list[dict[str, Any]]:
+        """Of each poll, and each gap, the values by channel."""
+        start = len(self.device.name) + 1
+        return [
+            {path[start:]: value for path, value in zip(batch.paths, batch.values, strict=True)}
+            for batch in self.batches
+            if not batch.paths[0].startswith(f"{self.device.name}/_")
+        ]
+
+
+class Lab:
+    """A driver on all lines, and its neighbour."""
+
+    def __init__(self, name: str, folder: Path, period_s: float) -> None:
+        self.name = name
+        self.case = ALL_CASES[name]
+        make = partial(make_simulator, self.case.url)
+        self.outlets = [Outlet(kind, make, folder) for kind in LINES]
+        self.watched = [
+            Watched(outlet.kind, self.case.driver(outlet.port), period_s) for outlet in self.outlets
+        ]
+        self.neighbour = Watched("neighbour", Steady(), PERIOD_S)
+
+    async def start(self) -> None:
+        for each in (*self.watched, self.neighbour):
+            await each.device.start()
+        await self.until(lambda each: each.states[-1:] == ["online"] and each.polls > 2)
+
+    async def stop(self) -> None:
+        await asyncio.gather(*(e.device.stop() for e in (*self.watched, self.neighbour)))
+        for outlet in self.outlets:
+            outlet.close()
+
+    async def until(self, condition: Callable[[Watched], Any], timeout_s: float = BACK_S) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while late := [each for each in self.watched if not condition(each)]:
+            told = {each.device.name: (each.states, each.device.reason) for each in late}
+            assert time.monotonic() < deadline_s, told
+            await asyncio.sleep(0.01)
+
+    def check(self, watched: Watched) -> None:
+        """No wrong value, a gap where it was offline, and all channels again in the end."""
+        readings = watched.readings()
+        for values in readings:
+            if set(values.values()) != {None}:
+                self.case.check(values, complete=False)
+        self.case.check(readings[-1])
+        assert watched.states == ["connecting", "online", "offline", "online"]
+        lost = next(i for i, b in enumerate(watched.batches) if "offline" in b.values)
+        assert any(v is None for v in watched.batches[lost - 1].values)  # the gap
 
 
 @pytest.fixture
-async def start(tmp_path):
-    async with AsyncExitStack() as stack:
-
-        async def start_devices(port: str) -> Bench:
-            path = tmp_path / "config.yaml"
-            path.write_text(CONFIG.format(port=port), encoding="utf-8")
-            table = Bench(path)
-            for device in table.devices.values():
-                await device.start()
-                stack.push_async_callback(device.stop)
-            return table
-
-        yield start_devices
-
-
-def said(caplog, text: str) -> int:
-    return sum(f"gauge is {text}" in record.getMessage() for record in caplog.records)
-
-
-@pytest.fixture(autouse=True)
-def _log(caplog):
-    caplog.set_level("INFO")
-
-
-async def test_unplugged_and_plugged_in_again(start, bench, tmp_path, caplog):
-    name = tmp_path / "gauge"
-    server = bench.serve("pty", Gauge(), link=name)
-    table = await start(str(name))
-    gauge = table.devices["gauge"]
-    await until(
-        lambda: table.values("gauge/foreline").count(None) < len(table.values("gauge/foreline"))
+def adapters(monkeypatch) -> list[Outlet]:
+    """Outlets whose USB adapters the operating system lists."""
+    outlets: list[Outlet] = []
+    monkeypatch.setattr(
+        "serial.tools.list_ports.comports", lambda: [a for each in outlets for a in each.adapters]
     )
-    server.close()
-    await until(lambda: gauge.state == "offline")
-    others = len(table.values("wavemeter/ch1"))
-    await until(lambda: len(table.values("wavemeter/ch1")) > others + 5)
-    bench.serve("pty", Gauge(), link=name)
-    await until(lambda: gauge.state == "online")
-    assert (said(caplog, "offline"), said(caplog, "online again")) == (1, 1)
-    assert None in table.values("gauge/foreline")  # the gap is marked
-    measured = [value for value in table.values("gauge/foreline") if value is not None]
-    assert measured == pytest.approx([4.7e-3] * len(measured), rel=0.2)
+    return outlets
 
 
-@pytest.mark.parametrize("fault", ["silence", "garbage", "half"])
-async def test_a_bad_cable(start, bench, caplog, fault):
-    server, faulty = bench.faulty("tcp", Gauge())
-    table = await start(server.port)
-    gauge = table.devices["gauge"]
-    await until(lambda: gauge.state == "online")
-    faulty.fault = fault
-    await until(lambda: gauge.state == "offline")
-    faulty.fault = "none"
-    await until(lambda: gauge.state == "online")
-    assert (said(caplog, "offline"), said(caplog, "online again")) == (1, 1)
-    measured = [value for value in table.values("gauge/foreline") if value is not None]
-    assert measured == pytest.approx([4.7e-3] * len(measured), rel=0.2)
+@pytest.fixture
+async def make_lab(adapters, tmp_path, caplog):
+    caplog.set_level("INFO")
+    labs: list[Lab] = []
+
+    async def make(name: str, period_s: float = PERIOD_S) -> Lab:
+        (folder := tmp_path / name).mkdir()
+        labs.append(Lab(name, folder, period_s))
+        adapters.extend(labs[-1].outlets)
+        await labs[-1].start()
+        return labs[-1]
+
+    yield make
+    for lab in labs:
+        await lab.stop()
+
+
+@pytest.fixture
+def _short_pauses(monkeypatch):
+    monkeypatch.setattr("labmon.device.deadlines.FIRST_S", 0.1)
+    monkeypatch.setattr("labmon.device.deadlines.LONGEST_S", 0.4)
+
+
+@pytest.mark.usefixtures("_short_pauses")
+@pytest.mark.parametrize(("name", "fault"), combinations())
+async def test_it_says_so_once_and_comes_back_with_the_same_values(make_lab, caplog, name, fault):
+    lab: Lab = await make_lab(name)
+    began_s, polls = time.monotonic(), lab.neighbour.polls
+    for outlet in lab.outlets:
+        FAULTS[fault].begin(outlet, name)
+    failures = 1 if FAULTS[fault].is_over_at_once else 2
+    await lab.until(lambda each: "offline" in each.states and each.errors >= failures)
+    for outlet in lab.outlets:
+        FAULTS[fault].end(outlet, name)
+    await lab.until(lambda each: each.states[-1] == "online")
+    before = {each.device.name: each.polls for each in lab.watched}
+    await lab.until(lambda each: each.polls > before[each.device.name] + 2)
+    for each in lab.watched:
+        lab.check(each)
+    check_log(caplog.records)
+    kept = (lab.neighbour.polls - polls) / ((time.monotonic() - began_s) / PERIOD_S)
+    assert kept > 0.6  # the machine may be busy with other things
+    assert lab.neighbour.states == ["connecting", "online"]
+
+
+def check_log(records: list[logging.LogRecord]) -> None:
+    """One word of the outage, one of its end, and no other complaint."""
+    said = [record.getMessage() for record in records]
+    for line in LINES:
+        assert sum(text.startswith(f"{line} is offline: ") for text in said) == 1
+        assert sum(text.startswith(f"{line} is online again") for text in said) == 1
+    complaints = [r.getMessage() for r in records if r.levelno > logging.INFO]
+    assert len(complaints) == len(LINES), complaints
+
+
+@pytest.mark.long
+async def test_after_a_long_outage_everything_is_back_within_ten_seconds(make_lab):
+    """Whatever the pauses between the attempts have grown to."""
+    labs: list[Lab] = [await make_lab(name, period_s=1.0) for name in CASES]
+    for lab in labs:
+        for outlet in lab.outlets:
+            outlet.switch_off()
+    await asyncio.sleep(40)  # pauses are at their longest after 15 s
+    for lab in labs:
+        assert all(each.states[-1] == "offline" for each in lab.watched)
+        for outlet in lab.outlets:
+            outlet.switch_on(CHATTER[lab.name])
+    async with asyncio.timeout(BACK_S):
+        for lab in labs:
+            await lab.until(lambda each: each.states[-1] == "online")
+    for lab in labs:
+        for each in lab.watched:
+            lab.check(each)
+
+
+def test_every_driver_with_a_port_has_its_cases():
+    shipped = {find(each.name) for each in available() if each.is_usable}
+    tested = {case.make for case in ALL_CASES.values()}
+    assert {each for each in shipped if issubclass(each, LinkDriver)} == tested
+
+
+def test_every_fault_is_tried_with_every_driver_or_has_a_reason():
+    for table in (REFUSALS, STRANGERS):
+        assert set(table) == set(ALL_CASES)
+        assert all(callable(each) or each for each in table.values())
+    quick = [each for each in combinations() if not each.marks]
+    assert {each.values[0] for each in quick} == set(ALL_CASES)
+    assert {each.values[1] for each in quick} == set(FAULTS)
