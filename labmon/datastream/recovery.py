@@ -96,8 +96,9 @@ class Recovery:
             return
         known = min(skip[number], end - first)
         skip[number] -= known
-        stream.extend(entry.samples(first + known, end))
-        self.readings += end - first - known
+        if first + known < end:
+            stream.extend(entry.samples(first + known, end))
+            self.readings += end - first - known
 
     def _enter_readings(self, entry: JournalEntry, rows: slice, skip: dict[int, int]) -> None:
         numbers = entry.streams[rows].tolist()

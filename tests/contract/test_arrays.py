@@ -69,7 +69,7 @@ async def test_committed_arrays_survive_a_kill_and_are_not_doubled(opened, seal_
             batch = samples(1, 250, len(expected))
             expected += batch.values.tolist()
             await streams.append_batch(batch.numbered(seq))
-            await streams.append_batch(poll(seq + 250, 1.0))
+            await streams.append_batch(poll(seq + 250, 7))
             seq += 252
         await streams.commit()
         await opened.kill()
