@@ -8,7 +8,7 @@ any await, so whatever changes memory does it all between two awaits.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from labmon.datastream.aggregate import FIELDS, Aggregate
 from labmon.datastream.appending import Rejection, array_columns, check_source
@@ -20,6 +20,7 @@ from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import Graph
 from labmon.datastream.query import Arrays, answered_granularity, make_range, without_raw
 from labmon.datastream.retained import answering
+from labmon.datastream.several import several
 from labmon.datastream.stream_api import StreamApi
 from labmon.datastream.tail import JournalTail
 from labmon.datastream.times import datapoint_ns, to_ns
@@ -32,9 +33,6 @@ if TYPE_CHECKING:
     from labmon.datastream.lazy import Datapoints
     from labmon.datastream.times import Timestamp
     from labmon.reading import AnyBatch, Value
-
-_NEEDED: Final = frozenset({"stream_id", "value"})
-_KNOWN: Final = _NEEDED | {"timestamp", "quality"}
 
 __all__ = ["Datastream", "Followed", "Graph", "JournalTail", "Rejection", "Revised"]
 
@@ -97,24 +95,8 @@ class Datastream(StreamApi):
         """
         self._engine.check_writable()
         now_ns = datapoint_ns(self._clock())
-        checked: list[tuple[Any, Any, int, int]] = []
-        for datapoint in datapoints:
-            if not _NEEDED <= datapoint.keys() <= _KNOWN:
-                raise ValueError(
-                    f'a datapoint is {{"stream_id", "value", "timestamp", "quality"}}, the last two'
-                    f" optional, not {', '.join(map(repr, datapoint))}"
-                )
-            stream = self._engine.catalogue.get(datapoint["stream_id"])
-            check_source(stream)
-            timestamp = datapoint.get("timestamp")
-            time_ns = now_ns if timestamp is None else datapoint_ns(timestamp)
-            value = datapoint["value"]
-            if type(value) is not float or value != value or not stream.takes_floats:
-                value = stream.check(value)
-            quality = datapoint.get("quality")
-            quality = Quality.OK if quality is None else check_quality(quality)
-            checked.append((stream, value, time_ns, quality))
-        self._engine.appender.several(checked)
+        if given := list(datapoints):
+            self._engine.appender.several(several(self._engine.catalogue, given, now_ns))
 
     async def append_array(
         self,

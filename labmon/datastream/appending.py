@@ -8,7 +8,7 @@ with a reason, and the late ones are flagged.
 from __future__ import annotations
 
 import logging
-from itertools import compress
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from labmon.datastream.exceptions import (
 )
 from labmon.datastream.feed import Feed
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.open_entry import EntryColumns, seq_column
 from labmon.datastream.times import LAST_NS, column_ns
 from labmon.datastream.values import quality_column, weight
 from labmon.reading import Quality
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from labmon.datastream.catalogue import Catalogue
     from labmon.datastream.journal import Journal
+    from labmon.datastream.several import Several
     from labmon.datastream.stream import Stream
     from labmon.reading import AnyBatch, ArrayBatch, Batch, Value
 
@@ -52,11 +54,13 @@ class Shape(NamedTuple):
     """What is known of the paths of a batch, which come again with every poll.
 
     Attributes:
+        version: of the catalogue.
         streams: of each path, None where there is none.
         numbers: of the streams, 0 where there is none.
         feed: takes their polls; None: not all are there and take floats as they come.
     """
 
+    version: int
     streams: tuple[Stream | None, ...]
     numbers: tuple[int, ...]
     feed: Feed | None
@@ -80,7 +84,6 @@ class Appender:
         self._journal = journal
         self._spool_bytes = spool_bytes
         self._shapes: dict[tuple[str, ...], Shape] = {}
-        self._shapes_version = -1
         self._dropping: list[Stream] = []
         self._is_numbered_outside = False
         self.last_seq = 0
@@ -89,10 +92,11 @@ class Appender:
 
     def batch(self, batch: Batch) -> tuple[Rejection, ...]:
         """Take the readings of one poll; returns those that were refused."""
-        shape = self._shape(batch.paths)
-        values, qualities = batch.values, batch.qualities
-        seqs = self._seqs(batch.seq, len(values))
-        time_ns = batch.time_ns
+        shape = self._shapes.get(batch.paths)
+        if shape is None or shape.version != self._catalogue.version:
+            shape = self._find_shape(batch.paths)
+        time_ns, values = batch.time_ns, batch.values
+        first_seq = self._first_seq(batch.seq, len(values))
         if not 0 <= time_ns <= LAST_NS:
             reason = f"{time_ns} ns lies outside the years 1970 to 2262"
             return tuple(Rejection(i, path, reason) for i, path in enumerate(batch.paths))
@@ -100,19 +104,19 @@ class Appender:
             return self._drop(batch, shape)
         feed = shape.feed
         if feed is None or not _FLOATS.issuperset(map(type, values)):
-            return self._careful(batch, shape, seqs)
+            return self._careful(batch, shape, first_seq)
         if not feed.is_whole:
             feed.attach()
         if time_ns < feed.latest_ns:
-            return self._careful(batch, shape, seqs)
-        feed.take(time_ns, values, qualities)
-        self._journal.add(shape.numbers, time_ns, values, qualities, seqs)
+            return self._careful(batch, shape, first_seq)
+        feed.take(batch)
+        self._journal.add_poll(shape.numbers, time_ns, values, batch.qualities, first_seq)
         return ()
 
     def samples(self, batch: ArrayBatch) -> tuple[Rejection, ...]:
         """Take an array of samples through the journal, all of it or nothing."""
-        shape = self._shape(batch.paths)
-        seqs = self._seqs(batch.seq, len(batch))
+        shape = self._find_shape(batch.paths)
+        first_seq = self._first_seq(batch.seq, len(batch))
         if self._is_full():
             return self._drop(batch, shape)
         stream, path = shape.streams[0], batch.paths[0]
@@ -125,64 +129,63 @@ class Appender:
         if columns.t[0] < stream.latest_ns:
             columns = columns.marked(columns.t < stream.latest_ns, Quality.LATE)
         stream.extend(columns)
-        self._journal.add_array(stream.number, columns, seqs)
+        self._journal.add_array(stream.number, columns, first_seq)
         return ()
 
-    def _shape(self, paths: tuple[str, ...]) -> Shape:
-        if self._shapes_version != self._catalogue.version or len(self._shapes) > SHAPES:
-            self._shapes.clear()
-            self._shapes_version = self._catalogue.version
+    def _find_shape(self, paths: tuple[str, ...]) -> Shape:
         shape = self._shapes.get(paths)
-        if shape is None:
-            streams = tuple(self._catalogue.at(path) for path in paths)
-            shape = Shape(
-                streams,
-                tuple(0 if stream is None else stream.number for stream in streams),
-                _feed(streams),
-            )
-            self._shapes[paths] = shape
+        if shape is not None and shape.version == self._catalogue.version:
+            return shape
+        if len(self._shapes) > SHAPES:
+            self._shapes.clear()
+        streams = tuple(self._catalogue.at(path) for path in paths)
+        numbers = tuple(0 if stream is None else stream.number for stream in streams)
+        shape = Shape(self._catalogue.version, streams, numbers, _feed(streams))
+        self._shapes[paths] = shape
         return shape
 
-    def _careful(self, batch: Batch, shape: Shape, seqs: Sequence[int]) -> tuple[Rejection, ...]:
+    def _careful(self, batch: Batch, shape: Shape, first_seq: int) -> tuple[Rejection, ...]:
+        """Enter reading by reading: each is taken or refused, and flagged where it is late."""
         rejections: list[Rejection] = []
-        taken = bytearray(len(batch))
         values: list[Any] = list(batch.values)
         qualities = bytearray(batch.qualities)
-        heavy = 0
         for i, stream in enumerate(shape.streams):
             try:
-                value = _check(stream, batch.paths[i], values[i], batch.time_ns)
+                value = values[i] = _check(stream, batch.paths[i], values[i], batch.time_ns)
             except (DatastreamException, ValueError) as error:
                 rejections.append(Rejection(i, batch.paths[i], str(error)))
                 continue
             assert stream is not None
-            taken[i] = 1
-            values[i] = value
-            heavy += weight(value)
             if batch.time_ns < stream.latest_ns:
                 qualities[i] |= Quality.LATE
             stream.enter(batch.time_ns, value, qualities[i])
-        self._journal.add(
-            tuple(compress(shape.numbers, taken)),
-            batch.time_ns,
-            list(compress(values, taken)),
-            bytes(compress(qualities, taken)),
-            list(compress(seqs, taken)),
-            heavy,
-        )
+        for refused, end in pairwise([-1, *(one.index for one in rejections), len(values)]):
+            taken = slice(refused + 1, end)
+            if taken.start < end:
+                self._journal.add_poll(
+                    shape.numbers[taken],
+                    batch.time_ns,
+                    values[taken],
+                    bytes(qualities[taken]),
+                    first_seq + taken.start if first_seq else 0,
+                    sum(map(weight, values[taken])),
+                )
         return tuple(rejections)
 
-    def _seqs(self, given: int, count: int) -> Sequence[int]:
-        """The numbers of readings: the hub's where it gives any, else our own."""
+    def _first_seq(self, given: int, count: int) -> int:
+        """The number of the first of some readings: the hub's where it gives any, else our own.
+
+        0: the hub gives numbers, and gave none to these.
+        """
         if given:
             self._is_numbered_outside = True
             self.last_seq = max(self.last_seq, given + count - 1)
-            return range(given, given + count)
+            return given
         if self._is_numbered_outside:
-            return (0,) * count
+            return 0
         first = self.last_seq + 1
         self.last_seq += count
-        return range(first, first + count)
+        return first
 
     def _is_full(self) -> bool:
         if self._journal.pending_bytes < self._spool_bytes:
@@ -208,8 +211,9 @@ class Appender:
 
     def _enter(self, stream: Stream, time_ns: int, value: Any, quality: int, seq: int) -> None:
         stream.enter(time_ns, value, quality)
-        number = (stream.number,)
-        self._journal.add(number, time_ns, (value,), bytes((quality,)), (seq,), weight(value))
+        self._journal.add_poll(
+            (stream.number,), time_ns, (value,), bytes((quality,)), seq, weight(value)
+        )
 
     def one(
         self, stream: Stream, value: Any, time_ns: int, quality: int, *, check_timestamp: bool
@@ -230,44 +234,30 @@ class Appender:
             quality |= Quality.LATE
         if self._is_full():
             raise StreamAppendFailed("the store is away and there is no more room to wait in")
-        self._enter(stream, time_ns, value, quality, self._seqs(0, 1)[0])
+        self._enter(stream, time_ns, value, quality, self._first_seq(0, 1))
         return quality
 
-    def several(self, datapoints: Sequence[tuple[Stream, Any, int, int]]) -> None:
-        """Take (stream, value, time, quality) of checked values: all of them, or none.
+    def several(self, several: Several) -> None:
+        """Take checked datapoints of several streams, all of them.
 
         Raises:
-            InvalidTimestamp: one is before its stream's latest.
             StreamAppendFailed: there is no room while the store is away.
         """
-        if not datapoints:
-            return
-        runs: dict[Stream, tuple[list[int], list[Any], list[int]]] = {}
-        for stream, value, time_ns, quality in datapoints:
-            run = runs.get(stream)
-            if run is None:
-                run = runs[stream] = ([], [], [])
-            before_ns = run[0][-1] if run[0] else stream.latest_ns
-            if time_ns < before_ns:
-                raise InvalidTimestamp(f"{time_ns} is before the stream's latest, {before_ns}")
-            run[0].append(time_ns)
-            run[1].append(value)
-            run[2].append(quality)
         if self._is_full():
             raise StreamAppendFailed("the store is away and there is no more room to wait in")
-        taken, values, times, qualities = zip(*datapoints, strict=True)
-        as_bytes = bytes(qualities)
-        for stream, run in runs.items():
-            stream.enter_run(*run)
-        with self._journal.together():
-            self._journal.add_columns(
-                [stream.number for stream in taken],
-                times,
-                values,
-                as_bytes,
-                self._seqs(0, len(times)),
-                sum(map(weight, values)),
-            )
+        count = len(several.t)
+        for stream, columns in several.parts:
+            stream.extend(columns)
+        self._journal.add_columns(
+            EntryColumns(
+                seq_column(self._first_seq(0, count), count),
+                several.streams,
+                several.t,
+                several.values,
+                several.quality,
+            ),
+            several.heavy,
+        )
 
     def array(self, stream: Stream, columns: Columns) -> None:
         """Take columns in the order of time through the journal.
@@ -280,14 +270,8 @@ class Appender:
         if self._is_full():
             raise StreamAppendFailed("the store is away and there is no more room to wait in")
         stream.extend(columns)
-        with self._journal.together():
-            self._journal.add_columns(
-                [stream.number] * len(columns),
-                columns.t.tolist(),
-                columns.python_values(),
-                columns.qualities().tobytes(),
-                self._seqs(0, len(columns)),
-            )
+        first_seq = self._first_seq(0, len(columns))
+        self._journal.add_array(stream.number, columns, first_seq, is_noted=False)
 
 
 def _feed(streams: Sequence[Stream | None]) -> Feed | None:

@@ -108,6 +108,14 @@ class Columns:
         quality[which] |= flag
         return Columns(self.t, self.v, self.valid, quality)
 
+    def last(self) -> tuple[int, Any, int]:
+        """Time, value and quality of the last datapoint."""
+        value = self.v[-1]
+        if self.v.dtype != object:
+            is_null = value != value or (self.valid is not None and not self.valid[-1])
+            value = None if is_null else value.item()
+        return int(self.t[-1]), value, 0 if self.quality is None else int(self.quality[-1])
+
     def between(self, start_ns: int, end_ns: int) -> Columns:
         """The datapoints with `start_ns <= t < end_ns`, sharing memory."""
         first, last = np.searchsorted(self.t, np.array([start_ns, end_ns]))

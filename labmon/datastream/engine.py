@@ -91,7 +91,7 @@ class Engine:
         self.graphs = Graphs(self.raw, self.levels)
         self.aggregates = Aggregates(self.raw, self.levels)
         self.journal = Journal(
-            backend, clock, commit_interval_s, commit_readings, self._next_ordinal
+            backend, clock, commit_interval_s, commit_readings, self._next_ordinals
         )
         self.sealer = Sealer(
             self.catalogue, self.journal, self.blocks, self.levels, seal_datapoints
@@ -108,9 +108,9 @@ class Engine:
         self._care: asyncio.Task[None] | None = None
         self.appender = Appender(self.catalogue, self.journal, spool_bytes)
 
-    def _next_ordinal(self, number: int) -> int:
-        stream = self.catalogue.number(number)
-        return 0 if stream is None else stream.next_ordinal
+    def _next_ordinals(self, numbers: list[int]) -> list[int]:
+        streams = map(self.catalogue.number, numbers)
+        return [0 if stream is None else stream.next_ordinal for stream in streams]
 
     async def start(self) -> None:
         """Open the store, put back what the journal has, and begin a new epoch."""

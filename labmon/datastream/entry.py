@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import orjson
 
 from labmon.datastream.columns import Columns
 from labmon.datastream.vectors import Reader
@@ -198,7 +199,7 @@ def encode_entry(entry: JournalEntry) -> bytes:
         flags |= _HAS_QUALITY
         columns.append(entry.quality.tobytes())
     others = _json(entry.values.others) if entry.values.others else b""
-    note = b"" if entry.note is None else _json(entry.note)
+    note = b"" if entry.note is None else orjson.dumps(entry.note)
     head = (count, entry.epoch, first_seq, runs, len(others), len(note))
     body = b"".join((_HEAD.pack(_MAGIC, VERSION, flags, 0, 0, *head), *columns, others, note))
     return body[:_CRC_AT] + _CRC.pack(_checksum(body)) + body[_CRC_AT + _CRC.size :]

@@ -7,7 +7,7 @@ not the whole truth, so everything that looks at a head goes through `Stream.hea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from labmon.datastream.stream import Stream
+    from labmon.reading import Batch
 
 SETTLE_AT: Final = 256
 """So many polls wait at most."""
@@ -28,19 +29,17 @@ class Feed:
     Attributes:
         is_whole: all of its streams are attached to it; else attach them again before a poll.
         latest_ns: no stream has a later datapoint.
-        times, values, qualities: of the polls that wait.
+        polls: those that wait.
     """
 
-    __slots__ = ("_followers", "_streams", "is_whole", "latest_ns", "qualities", "times", "values")
+    __slots__ = ("_followers", "_streams", "is_whole", "latest_ns", "polls")
 
     def __init__(self, streams: Sequence[Stream]) -> None:
         self._streams = streams
         self._followers = [stream.followers for stream in streams]
         self.is_whole = False
         self.latest_ns = -1
-        self.times: list[int] = []
-        self.values: list[Sequence[Any]] = []
-        self.qualities: list[bytes] = []
+        self.polls: list[Batch] = []
 
     def attach(self) -> None:
         """Become the feed of all its streams."""
@@ -49,13 +48,11 @@ class Feed:
         self.latest_ns = max(stream.latest_ns for stream in self._streams)
         self.is_whole = True
 
-    def take(self, time_ns: int, values: Sequence[Any], qualities: bytes) -> None:
+    def take(self, batch: Batch) -> None:
         """Take a poll that is not before `latest_ns`."""
-        self.times.append(time_ns)
-        self.values.append(values)
-        self.qualities.append(qualities)
-        self.latest_ns = time_ns
-        if len(self.times) >= SETTLE_AT:
+        self.polls.append(batch)
+        self.latest_ns = batch.time_ns
+        if len(self.polls) >= SETTLE_AT:
             self.settle()
         if any(self._followers):
             for followers in self._followers:
@@ -64,19 +61,21 @@ class Feed:
 
     def settle(self) -> None:
         """Give all polls that wait to the heads of the streams."""
-        if not self.times:
+        polls, self.polls = self.polls, []
+        if not polls:
             return
-        t = np.array(self.times, np.int64)
-        values = np.ascontiguousarray(np.array(self.values, np.float64).T)  # None becomes NaN
-        joined = b"".join(self.qualities)
+        t = np.array([poll.time_ns for poll in polls], np.int64)
+        rows = np.array([poll.values for poll in polls], np.float64)  # None becomes NaN
+        values = np.ascontiguousarray(rows.T)
+        joined = b"".join([poll.qualities for poll in polls])
         qualities = None
         if any(joined):
             qualities = np.frombuffer(joined, np.uint8).reshape(len(t), -1).T
-        newest = (self.times[-1], self.values[-1], self.qualities[-1])
-        self.times, self.values, self.qualities = [], [], []
+        newest = polls[-1]
         for place, stream in enumerate(self._streams):
             quality = None
             if qualities is not None and qualities[place].any():
                 quality = np.ascontiguousarray(qualities[place])
             columns = Columns(t, values[place], None, quality)
-            stream.settled(columns, newest[0], newest[1][place], newest[2][place])
+            latest = (newest.time_ns, newest.values[place], newest.qualities[place])
+            stream.settled(columns, *latest)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 FOLD_AT: Final = 256
 """So many datapoints wait as Python objects at most."""
-PARTS: Final = 8
+PARTS: Final = 32
 """So many parts are kept before they are joined."""
 
 
@@ -48,7 +48,7 @@ class Head:
     @property
     def next_ordinal(self) -> int:
         """The ordinal that the next datapoint gets."""
-        return self.first_ordinal + self.length
+        return self.first_ordinal + self._folded + len(self._t)
 
     @property
     def nbytes(self) -> int:
@@ -63,27 +63,21 @@ class Head:
         if len(self._t) >= FOLD_AT:
             self._fold()
 
-    def append_run(self, times: list[int], values: list[Any], qualities: list[int]) -> None:
-        """Take a few datapoints in the order of time, none of them before the newest."""
-        self._t += times
-        self._v += values
-        self._q += qualities
-        if len(self._t) >= FOLD_AT:
-            self._fold()
-
     def extend(self, columns: AnyColumns) -> None:
         """Take many datapoints in the order of time; see `is_in_order` for late ones."""
         self._fold()
-        self._parts.append(columns)
-        self._folded += len(columns)
-        self._sorted = None
+        self._add(columns)
 
     def _fold(self) -> None:
         if not self._t:
             return
-        self._parts.append(Columns.from_values(self._t, self._v, self._q))
-        self._folded += len(self._t)
+        columns = Columns.from_values(self._t, self._v, self._q)
         self._t, self._v, self._q = [], [], []
+        self._add(columns)
+
+    def _add(self, columns: AnyColumns) -> None:
+        self._parts.append(columns)
+        self._folded += len(columns)
         self._sorted = None
         if len(self._parts) > PARTS:
             self._parts = [Columns.concatenate(self._parts)]

@@ -10,9 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import repeat
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -25,35 +23,52 @@ from labmon.datastream.open_entry import OpenEntry
 from labmon.datastream.refused import set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from labmon.datastream.backends.base import Backend
     from labmon.datastream.columns import Columns
+    from labmon.datastream.open_entry import EntryColumns
 
 log = logging.getLogger(__name__)
 
-READING_BYTES: Final = 80
-"""What a number that waits takes in memory, about."""
 ENTRY_READINGS: Final = 16_384
 """An entry is closed at so many, however long the store takes."""
 
 
 @dataclass(slots=True)
 class Waiting:
-    """One change on its way to the store.
-
-    Attributes:
-        done: resolved once it is durable.
-    """
+    """One change on its way to the store; each of `waiters` is told once it is there."""
 
     change: Change
-    done: asyncio.Future[None]
     readings: int = 0
     weight: int = 0
     last_seq: int = 0
     streams: list[int] = field(default_factory=list[int])
+    waiters: list[asyncio.Future[None]] = field(default_factory=list["asyncio.Future[None]"])
+
+    def done(self) -> asyncio.Future[None]:
+        """Wait for it; who is cancelled meanwhile cancels nothing but the waiting."""
+        waiter = asyncio.get_running_loop().create_future()
+        self.waiters.append(waiter)
+        return waiter
+
+    def tell(self, error: Exception | None = None) -> None:
+        """It is durable, or was refused."""
+        for waiter in self.waiters:
+            if waiter.done():
+                continue
+            if error is None:
+                waiter.set_result(None)
+            else:
+                waiter.set_exception(error)
+                waiter.exception()  # it is in the log already, so nobody has to look
+
+    def cancel(self) -> None:
+        """It will never be written."""
+        for waiter in self.waiters:
+            waiter.cancel()
 
 
 class Journal:
@@ -64,7 +79,7 @@ class Journal:
         clock: gives the time of entries.
         interval_s: a reading waits at most so long for others to join its entry.
         readings: so many readings do not wait.
-        ordinal: tells the next ordinal of a stream.
+        ordinals: tells the next ordinal of each of some streams.
     """
 
     def __init__(
@@ -73,19 +88,18 @@ class Journal:
         clock: Callable[[], int],
         interval_s: float,
         readings: int,
-        ordinal: Callable[[int], int],
+        ordinals: Callable[[list[int]], list[int]],
     ) -> None:
         self._backend = backend
         self._epoch = 0
         self._clock = clock
         self._interval_s = interval_s
-        self._readings = readings
-        self._ordinal = ordinal
+        self._readings = min(readings, ENTRY_READINGS)
+        self._ordinals = ordinals
         self._open = OpenEntry()
         self._queue: deque[Waiting] = deque()
         self._queued_bytes = 0
         self._number = 0
-        self._is_held = False
         self._due = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
@@ -105,7 +119,7 @@ class Journal:
     @property
     def pending_readings(self) -> int:
         """Readings that wait to become durable."""
-        return len(self._open) + sum(waiting.readings for waiting in self._queue)
+        return self._open.count + sum(waiting.readings for waiting in self._queue)
 
     def start(self, epoch: int) -> None:
         """Start the task that writes, for an epoch that is durable."""
@@ -129,66 +143,53 @@ class Journal:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         for waiting in self._queue:
-            waiting.done.cancel()
+            waiting.cancel()
 
-    def add(
+    def add_poll(
         self,
         streams: Sequence[int],
         time_ns: int,
         values: Sequence[Any],
         qualities: bytes,
-        seqs: Sequence[int],
-        weight: int = 0,
+        first_seq: int,
+        heavy: int = 0,
     ) -> None:
-        """Take readings of one time, which the heads have already entered."""
-        opened = self._open
-        opened.seqs.append(seqs)
-        opened.streams.append(streams)
-        opened.times.append(time_ns)
-        opened.lengths.append(len(streams))
-        opened.values.extend(values)
-        opened.qualities += qualities
-        self._added(len(streams), len(streams) * READING_BYTES + weight)
+        """Take readings of one time, which the heads have already entered.
 
-    def add_columns(
-        self,
-        streams: Sequence[int],
-        times: Sequence[int],
-        values: Sequence[Any],
-        qualities: bytes,
-        seqs: Sequence[int],
-        weight: int = 0,
+        Args:
+            streams: their numbers.
+            time_ns: of all of them.
+            values: of each.
+            qualities: of each.
+            first_seq: the number of the first one; 0: they have none.
+            heavy: what the values take beyond what numbers do.
+        """
+        self._open.add_poll(streams, time_ns, values, qualities, first_seq, heavy)
+        if self._timer is None or self._open.count >= self._readings:
+            self._added()
+
+    def add_columns(self, columns: EntryColumns, heavy: int) -> None:
+        """Take columns, which the heads have already entered; a crash leaves all or nothing."""
+        self._open.add_columns(columns, heavy)
+        self._added()
+
+    def add_array(
+        self, stream: int, columns: Columns, first_seq: int, *, is_noted: bool = True
     ) -> None:
-        """Take readings that have a time each, which the heads have already entered."""
-        opened = self._open
-        opened.seqs.append(seqs)
-        opened.streams.append(streams)
-        opened.times.extend(times)
-        opened.lengths.extend(repeat(1, len(times)))
-        opened.values.extend(values)
-        opened.qualities += qualities
-        self._added(len(times), len(times) * READING_BYTES + weight)
+        """Take columns of one stream, which its head has entered; a crash leaves all or nothing.
 
-    def add_array(self, stream: int, columns: Columns, seqs: Sequence[int]) -> None:
-        """Take an array of samples of one stream, which its head has already entered."""
-        with self.together():
-            self._open.add_array(stream, columns, seqs)
-            self._added(len(columns), columns.nbytes)
+        Args:
+            stream: its number.
+            columns: in the order of arrival.
+            first_seq: the number of the first one; 0: they have none.
+            is_noted: whether they are one array, and told as one to clients that resume.
+        """
+        self._open.add_array(stream, columns, first_seq, is_noted=is_noted)
+        self._added()
 
-    @contextmanager
-    def together(self) -> Iterator[None]:
-        """What is added within goes into one entry, so that a crash leaves all of it or nothing."""
-        self._is_held = True
-        try:
-            yield
-        finally:
-            self._is_held = False
-
-    def _added(self, count: int, weight: int) -> None:
-        opened = self._open
-        opened.weight += weight
-        waiting = opened.count = opened.count + count
-        if waiting >= ENTRY_READINGS and not self._is_held:
+    def _added(self) -> None:
+        waiting = self._open.count
+        if waiting >= ENTRY_READINGS:
             self.close_entry()
         if waiting >= self._readings:
             self._due.set()
@@ -202,24 +203,21 @@ class Journal:
     def close_entry(self) -> None:
         """Queue the entry that is being filled; what is added later goes into the next one."""
         opened = self._open
-        if not len(opened):
+        if not opened.count:
             return
         self._open = OpenEntry()
         columns = opened.columns()
         # a stream's datapoints in this entry are the last ones of its head
         totals = np.bincount(columns.streams)
         numbers = np.flatnonzero(totals)
-        counts = totals[numbers]
-        ordinals = [
-            self._ordinal(number) - count
-            for number, count in zip(numbers.tolist(), counts.tolist(), strict=True)
-        ]
-        note = {"streams": numbers.tolist(), "ordinals": ordinals, **opened.note()}
+        streams = numbers.tolist()
+        ordinals = np.array(self._ordinals(streams), np.int64) - totals[numbers]
+        note = {"streams": streams, "ordinals": ordinals.tolist(), **opened.note()}
         body = encode_entry(JournalEntry(self._epoch, *columns, note))
         row = self.entry_row(COMMIT_ENTRY, body, columns.seq)
         waiting = self._enqueue(Change(entries=[row]))
-        waiting.streams = note["streams"]
-        waiting.readings = len(opened)
+        waiting.streams = streams
+        waiting.readings = opened.count
         waiting.weight = len(row.body)
         waiting.last_seq = row.last_seq
         self._queued_bytes += waiting.weight
@@ -241,14 +239,12 @@ class Journal:
         where the store will never take it.
         """
         self.close_entry()
-        done = asyncio.shield(self._enqueue(change).done)
-        done.add_done_callback(_heard)
+        done = self._enqueue(change).done()
         self._due.set()
         return done
 
     def _enqueue(self, change: Change) -> Waiting:
-        done = asyncio.get_running_loop().create_future()
-        waiting = Waiting(change, done)
+        waiting = Waiting(change)
         self._queue.append(waiting)
         return waiting
 
@@ -262,7 +258,7 @@ class Journal:
         if self._queue:
             refused = self.delivery.refused
             self._due.set()
-            await asyncio.shield(self._queue[-1].done)
+            await self._queue[-1].done()
             if self.delivery.refused != refused:
                 raise ChangeRefused("the store refused some of what was to be written before")
 
@@ -271,7 +267,7 @@ class Journal:
         self.close_entry()
         if self._queue:
             self._due.set()
-            await asyncio.wait([self._queue[0].done])
+            await asyncio.wait([self._queue[0].done()])
 
     async def _run(self) -> None:
         while True:
@@ -292,9 +288,7 @@ class Journal:
         self._taken(waiting)
         kept = set_aside(self._backend.folder, waiting.change)
         log.critical("%s; it was given up%s", error, f", {kept} has its readings" if kept else "")
-        if not waiting.done.done():
-            waiting.done.set_exception(error)
-            waiting.done.exception()  # whoever waits is told; where nobody does, the log was
+        waiting.tell(error)
 
     def _taken(self, waiting: Waiting) -> None:
         self._queue.popleft()
@@ -307,16 +301,9 @@ class Journal:
         if removed:
             self.entries = deque(row for row in self.entries if row.key not in removed)
         self.entries.extend(row._replace(body=b"") for row in waiting.change.entries)
-        if not waiting.done.done():
-            waiting.done.set_result(None)
+        waiting.tell()
         if waiting.streams:
             self.on_durable(waiting.streams)
-
-
-def _heard(done: asyncio.Future[None]) -> None:
-    """A refusal is in the log already, so nobody needs to wait for it."""
-    if not done.cancelled():
-        done.exception()
 
 
 def _nobody(numbers: list[int]) -> None:

@@ -1,14 +1,14 @@
 """`OpenEntry`: the journal's entry that is being filled, readings in order of arrival.
 
-Polls come as short lists and are made columns together; an array is one already. The trap: both
-kinds alternate, and the order in which they came must stand, so the lists are folded before an
-array goes behind them.
+A poll is kept as it came, in one step for all of its channels, and polls are made columns together;
+an array is columns already. The trap: both kinds alternate, and the order in which they came must
+stand, so the polls are folded before columns go behind them.
 """
 
 from __future__ import annotations
 
-from itertools import chain, pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from itertools import chain
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -20,6 +20,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labmon.datastream.columns import Columns
+
+READING_BYTES: Final = 80
+"""What a number of a poll that waits takes in memory, about."""
+COLUMNS_BYTES: Final = 32
+"""What one takes that waits in columns."""
+
+
+Poll = tuple["Sequence[int]", int, "Sequence[Any]", bytes, int]
+"""Readings of one time: streams, time, values, qualities, and the number of the first; 0: none."""
 
 
 class EntryColumns(NamedTuple):
@@ -35,53 +44,50 @@ class EntryColumns(NamedTuple):
 class OpenEntry:
     """What has been added since the last entry was closed; on the event loop only.
 
-    The journal fills the lists itself, as it does so for every poll.
-
     Attributes:
-        seqs, streams: of each run of readings: its numbers, and the streams of its readings.
-        times, lengths: for so many readings, one time.
-        values, qualities: of each reading.
-        count: how many readings there are, those of arrays too.
+        count: how many readings there are.
         weight: how many bytes they take in memory, about.
     """
 
-    __slots__ = (
-        "_arrays",
-        "_parts",
-        "count",
-        "lengths",
-        "qualities",
-        "seqs",
-        "streams",
-        "times",
-        "values",
-        "weight",
-    )
+    __slots__ = ("_arrays", "_parts", "_polls", "count", "weight")
 
     def __init__(self) -> None:
-        self.seqs: list[Sequence[int]] = []
-        self.streams: list[Sequence[int]] = []
-        self.times: list[int] = []
-        self.lengths: list[int] = []
-        self.values: list[Any] = []
-        self.qualities = bytearray()
         self.count = 0
         self.weight = 0
+        self._polls: list[Poll] = []
         self._parts: list[EntryColumns] = []
         self._arrays: list[tuple[int, int]] = []
 
-    def __len__(self) -> int:
-        """How many readings there are."""
-        return self.count
+    def add_poll(
+        self,
+        streams: Sequence[int],
+        time_ns: int,
+        values: Sequence[Any],
+        qualities: bytes,
+        first_seq: int,
+        heavy: int,
+    ) -> None:
+        """Put readings of one time behind what there is; see `Journal.add_poll`."""
+        self._polls.append((streams, time_ns, values, qualities, first_seq))
+        self.count += len(streams)
+        self.weight += len(streams) * READING_BYTES + heavy
 
-    def add_array(self, stream: int, columns: Columns, seqs: Sequence[int]) -> None:
-        """Put an array of samples of one stream behind what there is; `count` is the caller's."""
+    def add_columns(self, columns: EntryColumns, heavy: int = 0) -> None:
+        """Put columns behind what there is."""
         self._fold()
-        self._arrays.append((self.count, len(columns)))
-        seq = np.fromiter(seqs, np.int64, len(columns))
-        streams = np.full(len(columns), stream, np.uint32)
+        self._parts.append(columns)
+        self.count += len(columns.t)
+        self.weight += len(columns.t) * COLUMNS_BYTES + heavy
+
+    def add_array(self, stream: int, columns: Columns, first_seq: int, *, is_noted: bool) -> None:
+        """Put columns of one stream behind what there is, noted as an array of samples or not."""
+        count = len(columns)
+        if is_noted:
+            self._arrays.append((self.count, count))
+        seqs = seq_column(first_seq, count)
+        streams = np.full(count, stream, np.uint32)
         values = _array_values(columns)
-        self._parts.append(EntryColumns(seq, streams, columns.t, values, columns.quality))
+        self.add_columns(EntryColumns(seqs, streams, columns.t, values, columns.quality))
 
     def note(self) -> dict[str, Any]:
         """What the entry tells of itself: first row and length of each array in it."""
@@ -102,21 +108,22 @@ class OpenEntry:
         )
 
     def _fold(self) -> None:
-        """Make columns of the lists."""
-        if not self.values:
+        """Make columns of the polls."""
+        if not self._polls:
             return
-        count = len(self.values)
+        streams, times, values, qualities, firsts = zip(*self._polls, strict=True)
+        self._polls.clear()
+        lengths = np.fromiter(map(len, streams), np.int64, len(streams))
+        seqs = _seqs(np.array(firsts, np.int64), lengths)
         self._parts.append(
             EntryColumns(
-                _numbers(self.seqs, count),
-                np.fromiter(chain.from_iterable(self.streams), np.uint32, count),
-                np.repeat(np.array(self.times, np.int64), self.lengths),
-                JournalValues.pack(self.values),
-                np.frombuffer(bytes(self.qualities), np.uint8) if any(self.qualities) else None,
+                seqs,
+                np.fromiter(chain.from_iterable(streams), np.uint32, len(seqs)),
+                np.repeat(np.array(times, np.int64), lengths),
+                JournalValues.pack(list(chain.from_iterable(values))),
+                np.frombuffer(b"".join(qualities), np.uint8),
             )
         )
-        self.seqs, self.streams, self.times, self.lengths, self.values = [], [], [], [], []
-        self.qualities = bytearray()
 
 
 def _array_values(columns: Columns) -> JournalValues:
@@ -140,10 +147,15 @@ def _joined_qualities(
     )
 
 
-def _numbers(runs: Sequence[Sequence[int]], count: int) -> NDArray[np.int64]:
-    """The numbers of readings as one column; mostly each run begins where the last one ended."""
-    if all(map(len, runs)) and runs[-1][-1] - runs[0][0] == count - 1:
-        is_range = all(type(run) is range for run in runs)
-        if is_range and all(one[-1] + 1 == next_[0] for one, next_ in pairwise(runs)):
-            return np.arange(runs[0][0], runs[0][0] + count)
-    return np.fromiter(chain.from_iterable(runs), np.int64, count)
+def _seqs(firsts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers of readings in runs that begin with these; 0 for all of a run without numbers."""
+    ends = np.cumsum(lengths)
+    seqs = np.repeat(firsts - ends + lengths, lengths) + np.arange(ends[-1])
+    if not firsts.all():
+        seqs[np.repeat(firsts == 0, lengths)] = 0
+    return seqs
+
+
+def seq_column(first_seq: int, count: int) -> NDArray[np.int64]:
+    """Consecutive numbers of readings; 0 for all where the first one has none."""
+    return np.arange(first_seq, first_seq + count) if first_seq else np.zeros(count, np.int64)

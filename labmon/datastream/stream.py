@@ -164,32 +164,32 @@ class Stream:
     @property
     def head(self) -> Head:
         """What is not sealed; polls that wait in the feed are settled first."""
-        if self._feed is not None and self._feed.times:
+        if self._feed is not None and self._feed.polls:
             self._feed.settle()
         return self._head
 
     @property
     def head_length(self) -> int:
         """How many datapoints are not sealed, those in the feed too."""
-        return self._head.length + (0 if self._feed is None else len(self._feed.times))
+        return self._head.length + (0 if self._feed is None else len(self._feed.polls))
 
     @property
     def next_ordinal(self) -> int:
         """The ordinal that the next datapoint gets."""
-        return self._head.first_ordinal + self.head_length
+        return self._head.next_ordinal + (0 if self._feed is None else len(self._feed.polls))
 
     @property
     def latest_ns(self) -> int:
         """Time of the newest datapoint; -1: there is none."""
-        if self._feed is not None and self._feed.times:
-            return self._feed.times[-1]
+        if self._feed is not None and self._feed.polls:
+            return self._feed.polls[-1].time_ns
         return self._latest_ns
 
     @property
     def earliest_ns(self) -> int:
         """Time of the first datapoint; -1: there is none."""
-        if self._earliest_ns < 0 and self._feed is not None and self._feed.times:
-            return self._feed.times[0]
+        if self._earliest_ns < 0 and self._feed is not None and self._feed.polls:
+            return self._feed.polls[0].time_ns
         return self._earliest_ns
 
     @property
@@ -258,16 +258,6 @@ class Stream:
         if self.followers:
             self._tell_followers()
 
-    def enter_run(self, times: list[int], values: list[Any], qualities: list[int]) -> None:
-        """Take checked datapoints in the order of time, none of them before the newest."""
-        self._detach()
-        if self._latest_ns < 0:
-            self._earliest_ns = times[0]
-        self._latest_ns, self._latest_value = times[-1], values[-1]
-        self._latest_quality = qualities[-1]
-        self._head.append_run(times, values, qualities)
-        self._tell_followers()
-
     def _tell_followers(self) -> None:
         for follower in self.followers:
             follower.arrived()
@@ -277,14 +267,12 @@ class Stream:
         if not len(columns):
             return
         self._detach()
-        first_ns, last = int(columns.t[0]), columns[len(columns) - 1 :]
+        first_ns, last = int(columns.t[0]), columns.last()
         if first_ns < self._latest_ns:
             self._head.is_in_order = False
         self._head.extend(columns)
-        if last.t[0] >= self._latest_ns:
-            self._latest_ns = int(last.t[0])
-            self._latest_value = last.python_values()[0]
-            self._latest_quality = int(last.qualities()[0])
+        if last[0] >= self._latest_ns:
+            self._latest_ns, self._latest_value, self._latest_quality = last
         self._earliest_ns = first_ns if self._earliest_ns < 0 else min(self._earliest_ns, first_ns)
         self._tell_followers()
 
@@ -320,10 +308,10 @@ class Stream:
 
     def newest(self) -> Latest | None:
         """The newest datapoint, NaN told as None."""
-        feed, place = self._feed, self._place
-        if feed is not None and feed.times:
-            value = self.answer(feed.values[-1][place])
-            return Latest(feed.times[-1], value, feed.qualities[-1][place])
+        if self._feed is not None and self._feed.polls:
+            poll = self._feed.polls[-1]
+            value = self.answer(poll.values[self._place])
+            return Latest(poll.time_ns, value, poll.qualities[self._place])
         if self._latest_ns < 0:
             return None
         return Latest(self._latest_ns, self.answer(self._latest_value), self._latest_quality)
