@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any, Self
 
 from labmon.datastream.backends import open_backend
+from labmon.datastream.condition import Condition, condition
 from labmon.datastream.descriptor import describe
 from labmon.datastream.engine import FLUSH_S, Engine
 from labmon.datastream.exceptions import StoreFull
@@ -140,6 +141,11 @@ class OpenStore:
         """Why the store did not take the last write; None: it did."""
         error = self._engine.journal.delivery.error
         return None if error is None else str(error)
+
+    @property
+    def condition(self) -> Condition:
+        """How the store is: counters, and what people should know."""
+        return condition(self._engine)
 
     @property
     def refused_changes(self) -> int:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from labmon.config import Config
+    from labmon.datastream.condition import Condition
     from labmon.web.application import LabmonApplication
     from labmon.web.loop_lag import LoopLag
 
@@ -115,6 +116,9 @@ def _server(application: LabmonApplication) -> Iterator[str]:
     yield _one(
         "labmon_store_healthy", "gauge", "1 while the store takes readings.", store.is_healthy
     )
+    waiting = recorder.waiting_bytes + store.pending_bytes
+    yield _one("labmon_spool_bytes", "gauge", "What waits for the store, in memory.", waiting)
+    yield from _condition(store.condition)
     yield _one("labmon_durable_seq", "gauge", "Newest durable reading.", store.durable_seq)
     yield _one("labmon_streams", "gauge", "Streams.", len(store.paths()))
     yield from _files(services.config)
@@ -129,6 +133,22 @@ def _server(application: LabmonApplication) -> Iterator[str]:
         yield _one("labmon_connections", "gauge", "Open connections.", http.connections)
         text = "Connections turned away because there were too many."
         yield _one("labmon_refused_connections_total", "counter", text, http.refused)
+
+
+def _condition(found: Condition) -> Iterator[str]:
+    """Whether the store is as it should be."""
+    aside = found.set_aside
+    for name, kind, text, value in (
+        ("warnings", "gauge", "What people should know of the store.", len(found.warnings)),
+        ("failures_total", "counter", "Attempts to write that failed.", found.failures),
+        ("refused_changes_total", "counter", "Changes it never takes.", found.refused_changes),
+        ("damaged_blocks", "gauge", "Blocks found damaged.", found.damaged_blocks),
+        ("set_aside_files", "gauge", "Damaged databases set aside.", len(aside.files)),
+        ("salvage_files", "gauge", "Those still being copied from.", len(aside.waiting)),
+        ("salvaged_blocks_total", "counter", "Blocks copied from them.", aside.copied),
+        ("lost_blocks", "gauge", "Blocks that they have no longer.", aside.lost),
+    ):
+        yield _one(f"labmon_store_{name}", kind, text, value)
 
 
 def _files(config: Config) -> Iterator[str]:

@@ -1,20 +1,21 @@
 // @ts-check
-/** The banner that says what is wrong with the connection: since when, and what happens next. It stands between filters and cards. */
+/** The banner that says what is wrong with the connection, or else with the store. It stands between filters and cards. */
 
 import { formatAge, formatClock } from './ages.js';
 import { Icon } from './icons.js';
 import { useStatus, useTick } from './shell.js';
+import { StoreBanner } from './store_banner.js';
 import { html, useEffect, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 
-/** @param {{app: App}} props */
-export function ConnectionBanner({ app }) {
+/** @param {{app: App, isStatus?: boolean}} props isStatus: it stands on the Status page */
+export function ConnectionBanner({ app, isStatus = false }) {
   const status = useStatus(app);
   const problem = useProblem(app);
   useTick(app);
   if (status.phase === 'live' && problem) return html`<${ProblemBanner} app=${app} problem=${problem} />`;
-  if (status.phase !== 'lost' || status.lostAt === null) return null;
+  if (status.phase !== 'lost' || status.lostAt === null) return html`<${StoreBanner} isHere=${isStatus} />`;
   const now = app.store.now();
   const wait = status.retryAt === null ? 0 : Math.ceil(status.retryAt - now);
   const next = wait > 0 ? `Trying again in ${wait} s` : 'Trying now';

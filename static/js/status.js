@@ -34,7 +34,7 @@ export default function StatusPage({ app }) {
   ] : [];
   const bad = cards.flatMap(({ facts }) => facts.filter(({ isBad }) => isBad));
   const off = devices.filter(({ state }) => state === 'offline' || state === 'stuck');
-  return html`<main class="up" id="main"><${ConnectionBanner} app=${app} />
+  return html`<main class="up" id="main"><${ConnectionBanner} app=${app} isStatus />
     <div><h1>Status</h1><p class="mute">${isLost ? 'Not known while there is no connection' : look && summary(bad, off)}</p></div>
     <div class="upc">${cards.map(({ name, facts }) => html`<section class="card" key=${name} aria-label=${name}><header><h2>${name}</h2></header>
       <dl>${facts.map((fact) => html`<${FactRow} key=${fact.name} fact=${fact} />`)}</dl></section>`)}</div>
@@ -118,8 +118,18 @@ function storeFacts({ now, before }) {
     { name: 'Waiting to be recorded', ...count(now, 'labmon_recorder_waiting_readings') },
     { name: 'Lost', ...count(null, '', lost), note: lost ? 'the store was away too long' : '', isBad: lost > 0 },
     { name: 'Streams', ...count(now, 'labmon_streams') },
+    damageFact(now),
     ...(size === null ? [] : [{ name: 'Size on disk', ...bytes(size), note: `${bytesText(free)} free`, isBad: free !== null && free < FEW_BYTES }]),
   ];
+}
+
+/** What was found damaged; the banner says it in sentences. @param {Telemetry} now @returns {Fact} */
+function damageFact(now) {
+  const of = (/** @type {string} */ name) => now.value(`labmon_store_${name}`) ?? 0;
+  const [blocks, files, left] = [of('damaged_blocks') + of('lost_blocks'), of('set_aside_files'), of('salvage_files')];
+  const many = (/** @type {number} */ number, /** @type {string} */ word) => `${countText(number)} ${word}${number === 1 ? '' : 's'}`;
+  const parts = [blocks > 0 && many(blocks, 'block'), files > 0 && `${many(files, 'file')} set aside`].filter(Boolean);
+  return { name: 'Damage', value: parts.join(', ') || 'none', note: left ? 'what they still have is being copied' : '', isBad: parts.length > 0 };
 }
 
 /** @param {Look} look @returns {Fact[]} */

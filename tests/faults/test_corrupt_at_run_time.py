@@ -5,7 +5,7 @@ import pytest
 from labmon import datastream
 from labmon.datastream.upkeep import trim
 from tests.faults.damaging import SEQS, append, fill, found_in, overwrite
-from tests.faults.load import Live, Pusher, Watch, readiness
+from tests.faults.load import Live, Pusher, Watch, metric, readiness
 from tests.faults.numbered import judge, time_ns
 
 CONFIG = """\
@@ -98,7 +98,12 @@ def test_a_server_goes_on_while_its_database_is_overwritten(server_process, tmp_
         acked, seen = len(second.acked), len(live.values)
         until(lambda: len(second.acked) > acked + 100, what="acknowledgements")
         until(lambda: len(live.values) > seen + 10, what="the live view")
-        assert readiness(server)["ready"]
+        until(lambda: not metric(server, "labmon_store_salvage_files"), 30, "the salvage")
+        said = readiness(server)
+        assert (said["ready"], said["degraded"]) == (True, True)
+        assert any("was set aside" in warning for warning in said["warnings"])
+        assert metric(server, "labmon_store_set_aside_files") == 1
+        assert metric(server, "labmon_store_warnings") >= 1
     watch.check()
     assert sum("was set aside" in line for line in server.lines) == 1
     server.end()

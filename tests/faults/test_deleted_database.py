@@ -55,7 +55,7 @@ async def test_nothing_is_lost_whatever_becomes_of_the_file(tmp_path, caplog, lo
         await streams.commit()
         assert streams.is_healthy
         assert path.exists()
-        assert any("put back" in each for each in streams.damage)
+        assert any("put back" in each for each in streams.condition.warnings)
         streams._engine.blocks.clear()
         whole(await found_in(streams), SEQS + AFTER)
         lose(path)  # and again, with nothing to be written

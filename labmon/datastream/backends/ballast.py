@@ -54,8 +54,8 @@ class Ballast:
         part = self._path.with_name(f"{self._path.name}.part")
         try:
             with part.open("wb") as file:
-                for _ in range(0, self._size, len(_CHUNK)):
-                    file.write(_CHUNK[: self._size])
+                for written in range(0, self._size, len(_CHUNK)):
+                    file.write(_CHUNK[: self._size - written])
             part.replace(self._path)
         except OSError:
             part.unlink(missing_ok=True)

@@ -68,6 +68,7 @@ class SqliteBackend(SqliteReads):
         self._set_aside = SetAside()
         self._ballast = Ballast(path.with_name(path.name + ".ballast"))
         self._damage: list[str] = []
+        self._notices: list[str] = []
         self._turn = asyncio.Lock()
         self._sync_timer: asyncio.TimerHandle | None = None
         self._syncing: asyncio.Future[None] | None = None
@@ -97,8 +98,9 @@ class SqliteBackend(SqliteReads):
     def notices(self) -> list[str]:
         """What people should know of the store as it is now, beside what is damaged."""
         if not self._ballast.is_given_up:
-            return []
-        return [f"the disk of {self._path} is nearly full: labmon has given up its own reserve"]
+            return self._notices
+        full = f"the disk of {self._path} is nearly full: labmon has given up its own reserve"
+        return [full, *self._notices]
 
     @property
     def set_aside(self) -> SetAside:
@@ -300,7 +302,7 @@ class SqliteBackend(SqliteReads):
             said = f"{error}; it was put back"
             if moved is not None:
                 said += f", and what stood there is now {moved.name}: stop labmon to use it"
-            self._damage.append(said)
+            self._notices.append(said)
             log.error("%s", said)
             self._close_reader()
             self._lock.release()  # it may be that of a file without a name, too
