@@ -66,6 +66,14 @@ PRESETS: Final = {"turbo": TURBO, "gauge": GAUGE, "none": {}}
 ERROR: Final = 303
 SOFTWARE: Final = 312
 NAME: Final = 349
+GAUGES: Final = {
+    "A1": "CPT 100",
+    "A2": "RPT 100",
+    "A3": "PPT 100",
+    "A4": "HPT 100",
+    "A5": "MPT 100",
+}
+"""What the digital transmitters call themselves."""
 PUMPING_STATION: Final = 10
 
 
@@ -115,7 +123,8 @@ class PfeifferRs485(LinkDriver):
     def identify(self) -> str:
         """Its name and software, as it tells them."""
         try:
-            return f"Pfeiffer {self.ask(NAME).strip()}, software {self.ask(SOFTWARE).strip()}"
+            name = self.ask(NAME).strip()
+            return f"Pfeiffer {GAUGES.get(name, name)}, software {self.ask(SOFTWARE).strip()}"
         except _UnknownParameterError:
             return ""
 

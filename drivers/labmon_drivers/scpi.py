@@ -104,9 +104,15 @@ class Scpi(LinkDriver):
         return values
 
     def ask(self, query: str) -> Answer:
-        """The answer to a query; it may be longer than a line, and hold blocks of any bytes."""
+        """The answer to a query; it may be longer than a line, and hold blocks of any bytes.
+
+        An empty line is none: some instruments send one after each command.
+        """
         request = query.encode("latin-1") + self.settings.sent_end
-        return self.link.exchange(request, Answers(self.settings.received_end).feed)
+        answers = Answers(self.settings.received_end)
+        return self.link.exchange(
+            request, lambda data: [each for each in answers.feed(data) if each.cells != ("",)]
+        )
 
     def send(self, line: str) -> None:
         """Send a command and ask whether it was understood.

@@ -75,7 +75,7 @@ def test_an_answer_of_another_mks_is_refused(monkeypatch):
     driver = Mks("sim://mks?address=5", address=7)
     driver.connect()
     monkeypatch.setattr(driver, "_address", 5)
-    assert driver.ask("U?") == "MBAR"
+    assert driver.ask("U?") == "mBAR"
     monkeypatch.setattr(driver.link, "read_line", lambda **_: b"@006ACKMBAR")
     with pytest.raises(InstrumentError, match="address 5"):
         driver.ask("U?")

@@ -85,7 +85,7 @@ def test_a_pump_and_a_gauge_share_a_line(bench, kind):
         assert gauge.poll() == {"pressure": Value(2.31e-9), "error": Value("")}
     assert (pump.identify(), gauge.identify()) == (
         "Pfeiffer TC 110, software 010300",
-        "Pfeiffer RPT010, software 010100",
+        "Pfeiffer RPT 100, software 010100",
     )
 
 

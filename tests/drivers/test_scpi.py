@@ -128,6 +128,18 @@ def test_errors_from_before_us_are_not_ours(bench):
         wrong.connect()
 
 
+def test_an_empty_line_after_a_command_is_no_answer(bench):
+    class Polite(SimulatedSupply):
+        def feed(self, data: bytes) -> bytes:
+            return b"\r\n" + super().feed(data)
+
+    driver = bench.use(Scpi(bench.serve("tcp", Polite(noise=0.0)).port, VOLTAGE, idn_query=""))
+    driver.connect()
+    for _ in range(3):
+        driver.send("VOLT 7")
+        assert driver.poll()["voltage"] == Value(7.0)
+
+
 def test_slow_channels_are_asked_seldom_and_shared_queries_once(monkeypatch, bench):
     now = [100.0]
     monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: now[0]))
@@ -184,7 +196,8 @@ def test_there_are_examples():
 
 def test_a_mistake_in_a_channel_is_found_with_its_place(tmp_path):
     path = tmp_path / "config.yaml"
-    text = EXAMPLES[0].read_text(encoding="utf-8").replace("digits: 6", "digits: many")
+    example = next(each for each in EXAMPLES if each.stem == "keysight_34461a")
+    text = example.read_text(encoding="utf-8").replace("digits: 6", "digits: many")
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match="channels"):
         build(load(path).devices[0])

@@ -19,6 +19,7 @@ MAX_ERRORS: Final = 20
 
 _NUMBER: Final = re.compile(rf"({NUMBER})\s*(?![eE][+-]?\d*\s*$)[A-Za-z%]*", re.ASCII)
 _ERROR: Final = re.compile(r"([+-]?\d{1,6})(?:\s*,\s*(.*))?", re.ASCII)
+_WORD: Final = re.compile(r"^[A-Z]+")
 _VALUE: Final = re.compile(r"\{value(?::([^{}]*))?\}")
 
 
@@ -51,6 +52,18 @@ def parse_error(text: str) -> str:
     if int(match[1]) == 0:
         return ""
     return f"{int(match[1])} {(match[2] or '').strip().strip(chr(34))}".strip()
+
+
+def short_form(header: str) -> str:
+    """A command's words in their short form: `:SENSe:CORRection:WAV?` is `SENS:CORR:WAV?`."""
+    return ":".join(_WORD.sub(_shortened, word) for word in header.lstrip(":").upper().split(":"))
+
+
+def _shortened(match: re.Match[str]) -> str:
+    word = match[0]
+    if len(word) <= 4:
+        return word
+    return word[:3] if word[3] in "AEIOU" else word[:4]
 
 
 def filled(template: str, value: Any) -> str:

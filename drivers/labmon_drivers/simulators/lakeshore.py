@@ -54,20 +54,30 @@ class LakeShore:
     def feed(self, data: bytes) -> bytes:
         """Answer the queries, carry out the commands."""
         lines = [line.decode("latin-1").strip().upper() for line in self._lines.feed(data)]
-        return b"".join(
-            self._do(line).encode() + b"\r\n" if "?" in line else self._set(line) for line in lines
-        )
+        return b"".join(self._carry_out(line) for line in lines)
 
     def tick(self, now_s: float) -> bytes:
         """It says nothing by itself."""
         del now_s
         return b""
 
+    def _carry_out(self, line: str) -> bytes:
+        """Several may stand in a line, as may their answers: `KRDG? A;*ESR?`."""
+        answers = []
+        for each in (part.strip(" :") for part in line.split(";")):
+            if "?" in each:
+                answers.append(self._do(each))
+            elif each:
+                self._set(each)
+        return ";".join(answers).encode() + b"\r\n" if answers else b""
+
     def _do(self, line: str) -> str:
         query, _, argument = line.partition("?")
         argument = argument.strip()
         if query == "*IDN":
             return f"LSCI,MODEL{self.model},LSA22AB/#######,1.3"
+        if query == "*OPC":
+            return "1"
         if query == "*ESR":
             status, self.event_status = self.event_status, 0
             return str(status)
@@ -88,7 +98,7 @@ class LakeShore:
             self.event_status |= COMMAND_ERROR
             return ""
 
-    def _set(self, line: str) -> bytes:
+    def _set(self, line: str) -> None:
         command, _, argument = line.partition(" ")
         output, comma, value = argument.partition(",")
         if not comma:
@@ -96,6 +106,8 @@ class LakeShore:
         try:
             if command == "SETP" and output in self.setpoints and 0 <= float(value) <= 400:
                 self.setpoints[output] = float(value)
+            elif command == "*CLS":
+                self.event_status = 0
             elif command == "RANGE" and output in self.ranges and 0 <= int(value) <= 3:
                 self.ranges[output] = int(value)
             else:
@@ -103,7 +115,6 @@ class LakeShore:
                 self.event_status |= EXECUTION_ERROR if known else COMMAND_ERROR
         except ValueError:
             self.event_status |= COMMAND_ERROR
-        return b""
 
     def _temperature(self, name: str, query: str) -> float:
         if name not in self.inputs or self.status[name] & 1:

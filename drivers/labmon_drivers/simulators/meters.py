@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 from labmon_drivers.protocols.lines import LineSplitter
+from labmon_drivers.protocols.scpi import short_form
 
 
 class ScpiMeter:
@@ -30,6 +31,7 @@ class ScpiMeter:
     def do(self, line: str) -> str | None:
         """Carry out one line; None where it has no answer."""
         header, _, argument = line.upper().partition(" ")
+        header = short_form(header)
         if header == "SYST:ERR?":
             return self.errors.pop(0) if self.errors else '+0,"No error"'
         if header in self.answers:
@@ -65,7 +67,7 @@ class Multimeter(ScpiMeter):
 
     def do(self, line: str) -> str | None:
         """Measure, or anything else."""
-        if line.upper() == "READ?":
+        if short_form(line) == "READ?":
             return f"{self.value + self._random.gauss(0, self._noise):+.8E}"
         return super().do(line)
 
@@ -95,6 +97,9 @@ class PowerMeter(ScpiMeter):
     def do(self, line: str) -> str | None:
         """Refuse a wavelength outside of the sensor's range."""
         header, _, argument = line.upper().partition(" ")
+        header = short_form(header)
+        if header == "SENS:CORR:WAV?" and argument in {"MIN", "MAX"}:
+            return {"MIN": "400", "MAX": "1100"}[argument]
         if header == "SENS:CORR:WAV" and not 400 <= float(argument) <= 1100:
             self.errors = [*self.errors, '-222,"Data out of range"']
             return None

@@ -7,6 +7,7 @@ from typing import Final
 
 from labmon_drivers.protocols.lines import LineSplitter
 
+INPUTS: Final = 6
 _REQUEST: Final = re.compile(r"@(\d{3})([A-Z]+)(\d?)([?!])(.*)")
 
 
@@ -16,7 +17,7 @@ class Mks:
     Args:
         address: to which it listens, besides 254.
         readings: of its gauges, in the unit, or words; with commas between.
-        unit: `TORR`, `MBAR` or `PASCAL`.
+        unit: `Torr`, `mBAR` or `Pascal`.
     """
 
     def __init__(
@@ -24,7 +25,7 @@ class Mks:
         model: str = "937B",
         address: int = 1,
         readings: str = "2.3E-09,4.7E-03,ATM",
-        unit: str = "MBAR",
+        unit: str = "mBAR",
     ) -> None:
         self.readings = readings.split(",")
         self.unit = unit
@@ -55,6 +56,9 @@ class Mks:
 
     def _do(self, match: re.Match[str]) -> str:
         name, number, action, value = match[2], int(match[3] or 0), match[4], match[5]
+        if name == "PRZ" and action == "?":
+            gauges = [*self.readings, *["NOGAUGE"] * INPUTS][:INPUTS]
+            return "ACK" + " ".join(gauges)
         if name == "U" and action == "?":
             return f"ACK{self.unit}"
         if not 1 <= number <= len(self.readings):

@@ -15,6 +15,7 @@ import struct
 from typing import Final
 
 from labmon_drivers.protocols.lines import LineSplitter
+from labmon_drivers.protocols.scpi import short_form
 
 IDENTITY: Final = "LABMON,SIMULATED SUPPLY,12345,1.0"
 LIMITS: Final = {"VOLT": 30.0, "CURR": 3.0}
@@ -59,6 +60,7 @@ class Scpi:
 
     def _do(self, text: str) -> bytes:
         header, _, argument = text.partition(" ")
+        header = short_form(header)
         if header == "TRAC?":
             block = struct.pack(f">{TRACE_POINTS}f", *self._trace())
             return f"#{len(str(len(block)))}{len(block)}".encode() + block
