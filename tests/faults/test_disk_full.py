@@ -22,18 +22,16 @@ def server(server_process):
 
 @pytest.fixture
 def disk(server):
-    disk = Tmpfs(server.data, "16m")
+    disk = Tmpfs(server.data, "32m")
     yield disk
     server.close()
     disk.close()
 
 
-def fill(disk):
+def fill(disk, name):
     """Take the rest of the disk, so that it does not take hours to fill."""
-    ballast = disk.where / "ballast"
-    with ballast.open("wb") as file:
+    with (disk.where / name).open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, max(4096, disk.free_bytes - KEPT_FREE))
-    return ballast
 
 
 def test_a_full_disk_loses_nothing_acknowledged_and_heals_by_itself(server, disk, tmp_path, until):
@@ -44,7 +42,15 @@ def test_a_full_disk_loses_nothing_acknowledged_and_heals_by_itself(server, disk
         Watch(server) as watch,
     ):
         until(lambda: len(pusher.acked) > 200 and live.values, what="the load")
-        fill(disk)
+        reserve = server.data / "labmon.db.ballast"
+        until(reserve.exists, 15, "the reserve")
+        fill(disk, "somebody-elses")
+        until(lambda: not reserve.exists(), 30, "the reserve being given up")
+        until(lambda: readiness(server)["degraded"], what="that being said")
+        assert any("nearly full" in warning for warning in readiness(server)["warnings"])
+        acked = len(pusher.acked)
+        until(lambda: len(pusher.acked) > acked, what="recording going on in what was freed")
+        fill(disk, "the-rest")
         until(lambda: not readiness(server)["ready"], 30, "the full disk being noticed")
         acked, seen = len(pusher.acked), len(live.values)
         assert "full" in readiness(server)["reasons"][0]
@@ -53,6 +59,8 @@ def test_a_full_disk_loses_nothing_acknowledged_and_heals_by_itself(server, disk
         status, answer = pusher.answers[0]
         assert (status, answer["error"]["code"]) == (503, "storage_full")
         assert len(pusher.acked) == acked, "something was acknowledged on a full disk"
+        before = len(pusher.answers)
+        until(lambda: len(pusher.answers) > before + 20, 5, "refusals at once, not after a wait")
         until(lambda: len(live.values) > seen + 50, what="the live view going on")
         until(lambda: readiness(server)["dropped_readings"], 20, "the end of the spool")
         assert metric(server, "labmon_dropped_readings_total") > 0
@@ -60,10 +68,15 @@ def test_a_full_disk_loses_nothing_acknowledged_and_heals_by_itself(server, disk
         disk.resize("64m")
         until(lambda: readiness(server)["ready"], 30, "the recovery")
         until(lambda: len(pusher.acked) > acked + 200, what="acknowledgements again")
+        until(reserve.exists, 15, "a new reserve")
+        assert readiness(server)["ready"]
         assert memory_mib(server) < 300
     watch.check()
+    assert sum("gives up its own reserve" in line for line in server.lines) == 1
     said = [line for line in server.lines if "the store takes" in line]
     assert [("no data" in line) for line in said] == [True, False], "each said once"
+    said = [line for line in server.lines if "dropped" in line]
+    assert len(said) == 2, "the beginning and the end of what is dropped, each said once"
     code, took_s = server.end()
     assert (code, took_s < 5.0) == (0, True)
     server.start()
