@@ -73,6 +73,7 @@ class Levels:
         end_ns = -(-end_ns // step_ns) * step_ns
         while True:
             version = stream.version
+            start_ns = max(start_ns, floor_ns(stream, granularity))
             sealed = await self.sealed(stream, granularity, start_ns, end_ns, fields)
             if stream.version != version:
                 continue
@@ -92,10 +93,12 @@ class Levels:
         end_ns: int,
         fields: Collection[str] | None = None,
     ) -> Rollups:
-        """The buckets of sealed datapoints in a range whose ends are bucket starts."""
+        """The buckets of sealed datapoints in a range whose ends are bucket starts.
+
+        Also of those that retention no longer shows, as far as they are there.
+        """
         step_ns = granularity.duration_ns
-        first_ns = granularity.round_timestamp(stream.state.first_ns)
-        start_ns = max(start_ns, first_ns, floor_ns(stream, granularity))
+        start_ns = max(start_ns, granularity.round_timestamp(stream.state.first_ns))
         end_ns = min(end_ns, granularity.round_timestamp(stream.state.last_ns) + step_ns)
         if stream.state.last_ns < 0 or start_ns >= end_ns:
             return empty(stream)

@@ -14,9 +14,12 @@ from labmon.datastream.backends.base import CARRY_ENTRY, EntryRow
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.exceptions import DamagedBlock
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.receipts import noted_receipts
+from labmon.datastream.retained import DAY_NS
 from labmon.datastream.seal_state import Latest, LevelState, SealState
 from labmon.datastream.stream import Stream
 from labmon.reading import Quality
+from labmon.timestamps import MAX_NS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +27,7 @@ if TYPE_CHECKING:
     from labmon.datastream.backends.base import Backend, Contents
     from labmon.datastream.catalogue import Catalogue
     from labmon.datastream.entry import JournalEntry
+    from labmon.datastream.receipts import Receipts
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +41,9 @@ class Recovery:
         has_gaps: whether ordinals are missing, so that heads and journal no longer count alike.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, receipts: Receipts) -> None:
         self._catalogue = catalogue
+        self._receipts = receipts
         self.damaged: list[EntryRow] = []
         self.reasons: list[str] = []
         self.has_gaps = False
@@ -80,6 +85,8 @@ class Recovery:
                 self.has_gaps = True
                 continue
             self._enter(entry)
+            for receipt in noted_receipts(entry.note):
+                self._receipts.add(receipt)
 
     def _enter(self, entry: JournalEntry) -> None:
         skip = self._skips(entry)
@@ -133,6 +140,7 @@ class Recovery:
 async def found_state(backend: Backend, number: int) -> SealState:
     """How far a stream is sealed, as its blocks tell; of the newest datapoint only the time."""
     state = SealState()
+    spans: dict[Granularity, tuple[int, int]] = {}
     for granularity in Granularity.values:
         outlines = await backend.read_outlines(number, granularity.key)
         if not outlines:
@@ -142,8 +150,39 @@ async def found_state(backend: Backend, number: int) -> SealState:
             state.first_ns = min(outline.from_ns for outline in outlines)
             state.last_ns = max(outline.to_ns for outline in outlines)
             state.latest = Latest(state.last_ns, None, Quality.FAULT)
+            state.removed = state.through - sum(outline.length for outline in outlines)
         else:
             last = outlines[-1]
             until_ns = max(outline.to_ns for outline in outlines)
             state.levels[granularity.key] = LevelState(until_ns, last.key.ordinal + last.length)
+        ends_ns = min(outline.to_ns for outline in outlines)
+        is_raw = granularity is Granularity.Raw
+        spans[granularity] = (
+            min(outline.from_ns for outline in outlines),
+            ends_ns if is_raw else ends_ns - 1,
+        )
+    if Granularity.Raw in spans:
+        _find_floors(state, spans)
     return state
+
+
+def _find_floors(state: SealState, spans: dict[Granularity, tuple[int, int]]) -> None:
+    """Where rollups begin days before what they are made of, that was removed by retention.
+
+    Args:
+        state: of the stream.
+        spans: of what is stored: when the first block begins, and the last time in the one that
+            ends first. What was removed lies before the midnight before that.
+    """
+    floor_ns = MAX_NS
+    for granularity in Granularity.values:
+        # what is not stored is computed from what is finer
+        begins_ns, ends_ns = spans.get(granularity, (MAX_NS, floor_ns))
+        coarser = [begin for one, (begin, _) in spans.items() if one < granularity]
+        if min(coarser, default=MAX_NS) // DAY_NS >= begins_ns // DAY_NS:
+            break
+        floor_ns = min(floor_ns, ends_ns - ends_ns % DAY_NS)
+        state.floors[granularity.key] = floor_ns
+    if state.floors:
+        state.first_ns = min(begins_ns for begins_ns, _ in spans.values())
+        state.fixed = state.through

@@ -6,7 +6,9 @@ import pytest
 from labmon import datastream
 from labmon.datastream import Granularity, Retention
 from labmon.datastream.backends.memory import MemoryBackend
+from labmon.datastream.exceptions import InvalidTimestamp
 from labmon.datastream.retained import DAY_NS
+from labmon.reading import Batch
 
 SECOND_NS = 1_000_000_000
 BEGIN_NS = 19_700 * DAY_NS  # a midnight
@@ -145,3 +147,206 @@ async def test_blocks_that_lie_before_the_limit_are_gone_from_the_store(lab):
     left = await lab.backend.read_outlines(1, "r")
     assert min(outline.to_ns for outline in left) >= lab.floors[Granularity.Raw]
     assert await lab.backend.size_bytes() < before * 0.6
+
+
+async def test_what_was_removed_is_found_out_from_the_blocks_where_the_state_is_damaged(
+    lab, caplog
+):
+    await lab.open(TEN_DAYS)
+    await lab.record(60)
+    await lab.enforce()
+    floors = lab.floors
+    await lab.streams.close()
+    lab.backend._states[1] = b"nonsense"
+    lab.streams = None
+    await lab.open()
+    assert set(lab.floors) == set(floors)
+    assert all(floors[key] <= lab.floors[key] < floors[key] + 8 * DAY_NS for key in floors)
+    for granularity in (Granularity.Hours, Granularity.Days):
+        floor_ns = lab.floors.get(granularity, 0)
+        found = await lab.streams.get_arrays(lab.id, granularity, floor_ns, 2**62)
+        starts, means = lab.means(granularity.duration_ns, floor_ns)
+        np.testing.assert_array_equal(found["t"], starts)
+        np.testing.assert_allclose(found["mean"], means)
+    caplog.clear()
+
+
+# Time
+
+
+async def test_a_clock_that_jumps_ahead_for_a_day_removes_nothing_more(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(12)
+    await lab.enforce()
+    before = lab.floors
+    lab.time.now_ns += 365 * DAY_NS
+    await lab.record(0.5)  # devices believe the clock, too
+    await lab.enforce(100)
+    lab.time.now_ns -= 365 * DAY_NS
+    await lab.enforce(100)
+    (floor_ns,) = {*lab.floors.values()}
+    # within half a day of uptime a store grows older by a day at most
+    assert floor_ns - next(iter(before.values())) <= DAY_NS
+    await lab.check()
+
+
+async def test_a_clock_that_is_wrong_at_the_start_removes_nothing_either(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(12)
+    await lab.enforce()
+    before = lab.floors
+    lab.time.now_ns += 365 * DAY_NS
+    lab.time.uptime = 17.0  # the machine has just started
+    await lab.open(TEN_DAYS)
+    await lab.record(0.5)
+    await lab.enforce(100)
+    assert all(ns - before[key] <= DAY_NS for key, ns in lab.floors.items())
+    await lab.check()
+
+
+async def test_a_clock_that_fell_back_does_not_make_the_store_young_again(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(40)
+    await lab.enforce()
+    before = lab.floors
+    lab.time.now_ns -= 19_000 * DAY_NS
+    await lab.enforce()
+    assert lab.floors == before
+    lab.time.now_ns += 19_000 * DAY_NS
+    await lab.record(1)
+    await lab.enforce()
+    assert lab.floors[Granularity.Raw] == before[Granularity.Raw] + DAY_NS
+
+
+async def test_one_run_removes_a_week_of_a_stream_at_most(lab):
+    await lab.open()
+    await lab.record(60)
+    await lab.open(TEN_DAYS)
+    await lab.enforce(runs=1)
+    assert lab.floors[Granularity.Raw] == BEGIN_NS + 7 * DAY_NS
+    await lab.enforce(runs=1)
+    assert lab.floors[Granularity.Raw] == BEGIN_NS + 14 * DAY_NS
+
+
+async def test_the_last_day_of_a_stream_stays(lab):
+    await lab.open(Retention({"raw": "1d", "days": "1d"}))
+    await lab.record(3)
+    other = await lab.streams.ensure_stream({"path": "c"}, {}, ALL, Granularity.Raw)
+    for _ in range(30):
+        lab.time.days(1)
+        await lab.streams.append(other, 1.0)
+    await lab.enforce()
+    assert lab.streams.latest(lab.id)[0] == lab.t[-1]
+    assert lab.stream.count == PER_DAY
+    await lab.check()
+
+
+# What is asked
+
+
+async def test_a_range_that_begins_before_the_limit_is_answered_by_the_finest_level_left(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(60)
+    await lab.enforce()
+    hours_from_ns = lab.floors[Granularity.Hours]
+    starts, means = lab.means(3600 * SECOND_NS, hours_from_ns)
+    told = await lab.streams.get_data(lab.id, "raw", start=hours_from_ns)
+    assert told.granularity is Granularity.Hours
+    points = await told.fetch()
+    assert await told.count() == len(points) == len(starts)
+    np.testing.assert_allclose([point["v"]["m"] for point in points], means)
+    arrays = await lab.streams.get_arrays(lab.id, "minutes", hours_from_ns, 2**62)
+    assert arrays.granularity is Granularity.Hours
+    np.testing.assert_allclose(arrays["mean"], means)
+    assert set(arrays) == {"t", "mean", "sum", "min", "max", "std_dev", "count"}
+    raw = await lab.streams.get_arrays(lab.id, "raw", hours_from_ns, 2**62, ["v"])
+    assert set(raw) == set(arrays)
+    whole = await lab.streams.get_data(lab.id, "raw", start=0)
+    assert whole.granularity is Granularity.Days
+    assert await whole.count() == 60
+    newest = await lab.streams.get_data(lab.id, "raw", start=lab.floors[Granularity.Raw])
+    assert newest.granularity is Granularity.Raw
+
+
+async def test_a_graph_takes_the_level_that_is_left(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(60)
+    await lab.enforce()
+    start_ns = BEGIN_NS + 35 * DAY_NS
+    for granularity in (None, "raw", "minutes"):
+        graph = await lab.streams.get_graph(
+            lab.id, start_ns, start_ns + 3600 * 5 * SECOND_NS, 1000, ["mean"], granularity
+        )
+        assert (graph.granularity, graph.bucket_ns) == (Granularity.Hours, 3600 * SECOND_NS)
+        assert len(graph.columns["t"]) == 5
+
+
+async def test_aggregates_take_whole_buckets_where_no_datapoints_are_left(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(60)
+    await lab.enforce()
+    hour_ns = 3600 * SECOND_NS
+    start_ns, end_ns = BEGIN_NS + 35 * DAY_NS + hour_ns // 2, BEGIN_NS + 55 * DAY_NS + 77
+    found = await lab.streams.aggregate(lab.id, start_ns, end_ns, ["mean", "count"])
+    assert (found.start_ns, found.end_ns) == (start_ns - hour_ns // 2, end_ns)
+    is_inside = (lab.t >= found.start_ns) & (lab.t < found.end_ns)
+    assert found["count"] == is_inside.sum()
+    np.testing.assert_allclose(found["mean"], lab.v[is_inside].mean())
+    exact = await lab.streams.aggregate(lab.id, end_ns - DAY_NS, end_ns)
+    assert (exact.start_ns, exact.end_ns) == (end_ns - DAY_NS, end_ns)
+
+
+async def test_a_descriptor_says_what_was_removed(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(60)
+    await lab.enforce()
+    told = lab.streams.describe(lab.id)
+    assert told["removed_until"]["Raw"] == lab.floors[Granularity.Raw]
+    assert told["earliest_datapoint"] == BEGIN_NS
+    assert told["count"] == 11 * PER_DAY
+
+
+async def test_what_nothing_tells_of_any_more_has_never_been(lab):
+    await lab.open(Retention({"raw": "5d", "hours": "10d", "days": "20d"}))
+    await lab.record(60)
+    await lab.enforce()
+    assert lab.streams.describe(lab.id)["earliest_datapoint"] == BEGIN_NS + 39 * DAY_NS
+    found = await lab.streams.get_data(lab.id, "raw", start=0)
+    assert await found.count() == 21
+    assert (await lab.streams.aggregate(lab.id, 0, 2**62))["count"] == 21 * PER_DAY
+    await lab.check()
+
+
+async def test_words_are_kept_as_long_as_the_coarsest_level(lab):
+    await lab.open(Retention({"raw": "2d", "days": "20d"}), Retention({"raw": "forever"}, "c"))
+    words = await lab.streams.ensure_stream({"path": "w"}, {}, [], "raw", value_type="nominal")
+    times = []
+    for day in range(50):
+        lab.time.days(1)
+        times.append(lab.time.now_ns)
+        await lab.streams.append(words, f"day {day}")
+    await lab.enforce()
+    found = await lab.streams.get_arrays(words, "raw", 0, 2**62)
+    assert found["t"].tolist() == times[-21:]
+    assert lab.streams.describe(words)["earliest_datapoint"] == times[-21]
+
+
+# What comes late
+
+
+async def test_late_datapoints_of_a_time_that_was_removed_are_refused(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(60)
+    await lab.enforce()
+    floor_ns = lab.floors[Granularity.Raw]
+    with pytest.raises(InvalidTimestamp, match="retention has removed the datapoints of a/b"):
+        await lab.streams.append(lab.id, 1.0, floor_ns - 1, check_timestamp=False)
+    batch = Batch("x", floor_ns - 1, ("a/b",), (1.0,), b"\0")
+    (refused,) = await lab.streams.append_batch(batch)
+    assert refused.path == "a/b"
+    assert "is too long ago" in refused.reason
+    await lab.streams.append(lab.id, 1.0, floor_ns, check_timestamp=False)
+    lab.t, lab.v = np.append(lab.t, floor_ns), np.append(lab.v, 1.0)
+    order = np.argsort(lab.t, kind="stable")
+    lab.t, lab.v = lab.t[order], lab.v[order]
+    await lab.check()
