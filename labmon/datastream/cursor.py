@@ -25,11 +25,27 @@ class Position:
         time_ns: of the newest datapoint that was told.
         count: how many datapoints of this time were told, or `ALL`.
         ordinal: what arrived before is told, or lies after `time_ns`.
+        roots: of a derived stream: how far each stream at its bottom had arrived, and was looked
+            at, by its number.
+        dirty_ns: of a derived stream: from here on it was known to be worked out anew.
     """
 
     time_ns: int
     count: int
     ordinal: int
+    roots: dict[int, int] = field(default_factory=dict[int, int])
+    dirty_ns: int | None = None
+
+    def fields(self) -> list[Any]:
+        """As plain data."""
+        fields = [self.time_ns, self.count, self.ordinal]
+        return [*fields, [*self.roots.items()], self.dirty_ns] if self.roots else fields
+
+    @classmethod
+    def of_fields(cls, time_ns: int, count: int, ordinal: int, *rest: Any) -> Position:
+        """From plain data."""
+        roots, dirty_ns = rest if rest else ((), None)
+        return cls(time_ns, count, ordinal, dict(roots), dirty_ns)
 
 
 @dataclass(slots=True)
@@ -51,7 +67,7 @@ class Cursor:
         data: list[Any] = [
             self.node,
             self.floor_ns,
-            [(n, p.time_ns, p.count, p.ordinal) for n, p in self.positions.items()],
+            [[number, *position.fields()] for number, position in self.positions.items()],
         ]
         return base64.urlsafe_b64encode(orjson.dumps(data)).decode()
 
@@ -64,7 +80,7 @@ class Cursor:
         """
         try:
             of_node, floor_ns, rows = orjson.loads(base64.urlsafe_b64decode(text.encode()))
-            positions = {number: Position(*rest) for number, *rest in rows}
+            positions = {number: Position.of_fields(*rest) for number, *rest in rows}
         except (binascii.Error, TypeError, ValueError):
             raise ValueError(f"{text[:60]!r} is no cursor") from None
         if of_node != node:

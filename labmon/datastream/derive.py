@@ -173,6 +173,19 @@ class Deriver:
         numbers = [] if derived is None else [*derived.gone, *(m.number for m in derived.marks)]
         return [mark_name(stream.number, number) for number in numbers]
 
+    def floor_ns(self, stream: Stream) -> int:
+        """Nothing before is derived."""
+        derived = self._derived.get(stream.number)
+        return 0 if derived is None else derived.floor_ns
+
+    def looked_at(self, stream: Stream) -> tuple[dict[int, int], int | None]:
+        """Of each root of a derived stream how far it was looked at, and what that made dirty."""
+        derived = self._derived.get(stream.number)
+        if derived is None:
+            return {}, None
+        derived.look()
+        return dict(derived.seen), derived.earliest_dirty_ns()
+
     def needs(self, stream: Stream) -> Iterator[tuple[Granularity, int]]:
         """At which granularity, and from which time on, derived streams still need a stream."""
         for derived in self._derived.values():

@@ -119,6 +119,11 @@ class Derived:
         """Say that what was derived from a time on is no longer right."""
         self.dirty_ns = time_ns if self.dirty_ns is None else min(self.dirty_ns, time_ns)
 
+    def earliest_dirty_ns(self) -> int | None:
+        """From where on this stream, or what it is derived from, is not right; None: all is."""
+        found = [self.dirty_ns, *(parent.earliest_dirty_ns() for parent in self.parents)]
+        return min((dirty_ns for dirty_ns in found if dirty_ns is not None), default=None)
+
     def see_all(self) -> None:
         """Take everything that has arrived as looked at."""
         self.seen = {root.number: root.head.next_ordinal for root in self.roots}

@@ -15,7 +15,7 @@ import numpy as np
 
 from labmon.datastream.columns import Columns
 from labmon.datastream.cursor import ALL, Cursor, Position
-from labmon.reading import Quality
+from labmon.datastream.follow_missed import missed_late, reworked_from
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -75,6 +75,7 @@ class Follower:
         self._cursor = cursor
         self._arrived = asyncio.Event()
         self._next: dict[int, int] = {}
+        self._owed: dict[int, int] = {}
         self._kept: dict[int, list[Columns]] = {}
         self._kept_readings = 0
         self._revised: list[Revised] = []
@@ -105,6 +106,7 @@ class Follower:
         self._kept_readings = 0
         for stream in self._streams:
             self._next[stream.number] = stream.head.next_ordinal
+            self._owed.pop(stream.number, None)
             stream.followers.add(self)
 
     def _unregister(self) -> None:
@@ -137,21 +139,26 @@ class Follower:
     def rewound(self, stream: Stream, time_ns: int) -> None:
         """Called when a derived stream is worked out anew from a time on."""
         position = self._position(stream)
-        if position.time_ns < time_ns:
-            return
-        self._revised.append(Revised(stream.id, time_ns, position.time_ns + 1))
-        position.time_ns, position.count = time_ns - 1, ALL
         position.ordinal = self._next[stream.number] = stream.head.next_ordinal
         self._kept_readings -= sum(map(len, self._kept[stream.number]))
         self._kept[stream.number] = []
+        if position.time_ns >= time_ns:
+            self._go_back(stream, time_ns)
         self._arrived.set()
+
+    def _go_back(self, stream: Stream, time_ns: int) -> None:
+        """Tell that a stream has changed from a time on, and it from there on once more."""
+        position = self._position(stream)
+        self._revised.append(Revised(stream.id, time_ns, position.time_ns + 1))
+        position.time_ns, position.count = time_ns - 1, ALL
+        self._owed.pop(stream.number, None)
 
     # History
 
     async def _history(self) -> AsyncIterator[Followed]:
         until_ns = max((stream.latest_ns for stream in self._streams), default=-1) + 1
-        registered = dict(self._next)
-        revised = await self._missed_late()
+        await self._look_back()
+        revised, self._revised = tuple(self._revised), []
         start_ns = min(
             (self._position(stream).time_ns for stream in self._streams), default=until_ns
         )
@@ -159,15 +166,37 @@ class Follower:
         for first_ns, last_ns in zip([max(0, start_ns), *cuts[:-1]], cuts, strict=True):
             columns: dict[str, Columns] = {}
             for stream in self._streams:
-                found = await self._between(stream, first_ns, last_ns, registered)
+                found = await self._between(stream, first_ns, last_ns)
                 if len(found):
                     columns[stream.id] = found
-                    self._advance(stream, found, registered[stream.number])
+                    self._advance(stream, found, self._next[stream.number])
             if columns or revised:
-                yield Followed(columns, last_ns, revised, self._cursor.encode())
+                yield Followed(columns, last_ns, revised, self._cursor_now())
                 revised = ()
         for stream in self._streams:
-            self._position(stream).ordinal = registered[stream.number]
+            self._position(stream).ordinal = self._next[stream.number]
+
+    async def _look_back(self) -> None:
+        """Find what has changed, before we registered, of what was told."""
+        for stream in self._streams:
+            position = self._position(stream)
+            if stream.config.derived_from is None:
+                span = await missed_late(self._engine, stream, position, self._cursor.floor_ns)
+                if span is not None:
+                    self._revised.append(Revised(stream.id, *span))
+                continue
+            from_ns = await reworked_from(self._engine, stream, position)
+            if from_ns is not None:
+                self._go_back(stream, max(from_ns, self._cursor.floor_ns + 1))
+            await self._find_owed(stream, position)
+
+    async def _find_owed(self, stream: Stream, position: Position) -> None:
+        """After a crash a derived stream may be behind what was told of it: it comes again."""
+        if stream.latest_ns > position.time_ns:
+            return
+        there = await self._engine.raw.count(stream, position.time_ns, position.time_ns + 1)
+        there -= int((self._waiting(stream).t == position.time_ns).sum())
+        self._owed[stream.number] = ALL if position.count == ALL else position.count - there
 
     async def _cuts(self, start_ns: int, until_ns: int) -> list[int]:
         found: set[int] = set()
@@ -176,34 +205,19 @@ class Follower:
         cuts = [cut for cut in sorted(found) if start_ns < cut < until_ns]
         return cuts[:: len(self._streams)]
 
-    async def _between(
-        self, stream: Stream, start_ns: int, end_ns: int, registered: dict[int, int]
-    ) -> Columns:
+    async def _between(self, stream: Stream, start_ns: int, end_ns: int) -> Columns:
         """The untold datapoints of a range that were there when we registered."""
         position = self._position(stream)
         start_ns = max(start_ns, position.time_ns)
         if start_ns >= end_ns:
             return Columns.empty()
         found, ordinal = await self._engine.raw.snapshot(stream, start_ns, end_ns)
-        newer = self._waiting(stream)[: ordinal - registered[stream.number]]
+        newer = self._waiting(stream)[: max(0, ordinal - self._next[stream.number])]
         newer_t = newer.t[(newer.t >= start_ns) & (newer.t < end_ns)]
         found = _without_last(found, newer_t)
         at, after = np.searchsorted(found.t, [position.time_ns, position.time_ns + 1]).tolist()
         told = after if position.count == ALL else min(after, at + position.count)
         return found[told:]
-
-    async def _missed_late(self) -> tuple[Revised, ...]:
-        """Spans of late datapoints that came, before we registered, to what was told."""
-        revised: list[Revised] = []
-        for stream in self._streams:
-            position = self._position(stream)
-            if position.ordinal <= 0 or position.ordinal >= self._next[stream.number]:
-                continue
-            t = await self._engine.raw.late_since(stream, position.ordinal)
-            t = t[(t <= position.time_ns) & (t > self._cursor.floor_ns)]
-            if len(t):
-                revised.append(Revised(stream.id, int(t.min()), int(t.max()) + 1))
-        return tuple(revised)
 
     # Live
 
@@ -215,10 +229,12 @@ class Follower:
             self._next[stream.number] += len(fresh)
             self._kept[stream.number] = []
             fresh = fresh.take(fresh.t > self._cursor.floor_ns) if len(fresh) else fresh
+            if stream.number in self._owed:
+                fresh = self._without_owed(stream, fresh)
             if not len(fresh):
                 continue
             columns[stream.id] = fresh
-            is_late = (fresh.qualities() & Quality.LATE) > 0
+            is_late = self._is_late(stream, fresh.t)
             if is_late.any():
                 t = fresh.t[is_late]
                 revised.append(Revised(stream.id, int(t.min()), int(t.max()) + 1))
@@ -227,7 +243,32 @@ class Follower:
         self._kept_readings = 0
         if not columns and not revised:
             return None
-        return Followed(columns, None, tuple(revised), self._cursor.encode())
+        return Followed(columns, None, tuple(revised), self._cursor_now())
+
+    def _is_late(self, stream: Stream, t: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Which of the datapoints that arrived lie before one that is told: the flag is not it.
+
+        A datapoint may be flagged that was late elsewhere, where it was recorded or derived from.
+        """
+        return t < np.maximum.accumulate(np.append(self._position(stream).time_ns, t))[:-1]
+
+    def _without_owed(self, stream: Stream, fresh: Columns) -> Columns:
+        position, owed = self._position(stream), self._owed[stream.number]
+        at, after = np.searchsorted(fresh.t, [position.time_ns, position.time_ns + 1]).tolist()
+        told = after if owed == ALL else min(after, at + max(0, owed))
+        if owed != ALL:
+            self._owed[stream.number] = owed - (told - at)
+        if told < len(fresh):
+            del self._owed[stream.number]
+        return fresh[told:]
+
+    def _cursor_now(self) -> str:
+        """The cursor as text, with how far derived streams are worked out."""
+        for stream in self._streams:
+            if stream.config.derived_from is not None:
+                position = self._position(stream)
+                position.roots, position.dirty_ns = self._engine.deriver.looked_at(stream)
+        return self._cursor.encode()
 
     def _position(self, stream: Stream) -> Position:
         return self._cursor.positions.setdefault(
