@@ -13,29 +13,28 @@ from labmon.device import Channel, Driver
 from labmon.device.device import Device
 from labmon.timestamps import Clock
 
-BURST = 50_000
-
 
 class Firehose(Driver):
-    """Pushes 50,000 readings without a pause when it is opened."""
+    """Pushes so many readings without a pause when it is opened."""
 
     x = Channel()
 
-    def __init__(self) -> None:
+    def __init__(self, readings: int) -> None:
+        self.readings = readings
         self.open = threading.Event()
 
     def stream(self):
         while not self.open.wait(0.05):
             yield None
-        yield from ({"x": i} for i in range(BURST))
+        yield from ({"x": i} for i in range(self.readings))
         while True:
             self.open.clear()
             self.open.wait(0.05)
             yield None
 
 
-@pytest.fixture
-async def taken():
+@pytest.fixture(params=[50_000, pytest.param(500_000, marks=pytest.mark.long)])
+async def taken(request):
     """Everything that a device published, in order, beside its state and health."""
     values: list[int] = []
 
@@ -47,28 +46,28 @@ async def taken():
         if device.state == "online":
             online.set()
 
-    driver, online = Firehose(), asyncio.Event()
+    driver, online = Firehose(request.param), asyncio.Event()
     config = DeviceConfig(name="hose", driver="x")
     device = Device(config, driver, clock=Clock(), publish=publish, changed=changed)
     await device.start()
     await asyncio.wait_for(online.wait(), 10)
     driver.open.set()
-    yield device, values
+    yield device, values, request.param
     await device.stop()
     assert not device.is_stuck
 
 
 async def test_a_burst_is_taken_in_order_or_counted_while_the_loop_answers(taken):
-    device, values = taken
+    device, values, pushed = taken
     loop = asyncio.get_running_loop()
     lags_s: list[float] = []
-    async with asyncio.timeout(20):
-        while len(values) + device.status()["dropped"] < BURST:
+    async with asyncio.timeout(60):
+        while len(values) + device.status()["dropped"] < pushed:
             before_s = loop.time()
             await asyncio.sleep(0.005)
             lags_s.append(loop.time() - before_s - 0.005)
     assert all(b > a for a, b in itertools.pairwise(values))
-    assert values[-1] == BURST - 1
-    assert len(values) + device.status()["dropped"] == BURST
+    assert values[-1] == pushed - 1
+    assert len(values) + device.status()["dropped"] == pushed
     assert sorted(lags_s)[int(0.9 * len(lags_s))] < 0.1
     assert device.state == "online"
