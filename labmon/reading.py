@@ -128,6 +128,21 @@ class Reading(NamedTuple):
     quality: int
 
 
+class Receipt(NamedTuple):
+    """What tells a push from outside again if it is repeated, on each batch that is made of it.
+
+    Attributes:
+        key: of the push, chosen by who pushed.
+        digest: of its body.
+        first, end: places in the body of the readings that the batch has.
+    """
+
+    key: str
+    digest: str
+    first: int
+    end: int
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """The readings of one poll of one device: one time stamp, columns of values and qualities.
@@ -140,6 +155,7 @@ class Batch:
         values: one for each path; None means no value (a gap, or see the quality).
         qualities: one byte for each path.
         seq: number of the first reading, given by the hub; reading i has `seq + i`. 0: not yet.
+        receipt: which part of a push it is; becomes durable with the readings.
     """
 
     source: str
@@ -148,6 +164,7 @@ class Batch:
     values: tuple[Value, ...]
     qualities: bytes
     seq: int = 0
+    receipt: Receipt | None = None
 
     def __post_init__(self) -> None:
         """Refuse columns of different length."""

@@ -266,6 +266,7 @@ def _recordable(batch: AnyBatch, blocked: set[str]) -> Iterator[AnyBatch]:
                     batch.values[start:end],
                     batch.qualities[start:end],
                     batch.seq + start,
+                    batch.receipt,
                 )
             start = end + 1
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
 
     from labmon.datastream.lazy import Datapoints
+    from labmon.datastream.receipts import Received
     from labmon.datastream.times import Timestamp
     from labmon.reading import AnyBatch, Value
 
@@ -144,6 +145,13 @@ class Datastream(StreamApi):
         if isinstance(batch, ArrayBatch):
             return self._engine.appender.samples(batch)
         return self._engine.appender.batch(batch)
+
+    def received(self, key: str) -> Received | None:
+        """What was taken of a push whose batches have receipts with this key, also before a crash.
+
+        It is known for as long as the journal keeps it, 5 minutes at least.
+        """
+        return self._engine.journal.receipts.find(key)
 
     async def commit(self) -> None:
         """Wait until everything that was appended before is durable."""
@@ -295,6 +303,10 @@ class Datastream(StreamApi):
         cursor, and across restarts. What is told need not be durable yet; a cursor that is kept
         with `set_checkpoint` never runs ahead of what is.
 
+        Changes to what was told come as `revised`, also to one who was away. Late datapoints are
+        told as they arrive; one who was away reads the span again. A derived stream is told once
+        more from the start of the span on, so a copy is kept by dropping the span first.
+
         Args:
             streams: ids, or a tag query, or None for all streams that there are now.
             after: a time: later datapoints only; or the cursor of a `Followed`.
@@ -302,6 +314,9 @@ class Datastream(StreamApi):
         Raises:
             StreamNotFound: one is none.
             ValueError: `after` is neither a time nor a cursor of this store.
+
+        Yields:
+            `Followed`.
         """
         catalogue = self._engine.catalogue
         if streams is None or isinstance(streams, Mapping):

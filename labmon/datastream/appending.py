@@ -102,6 +102,8 @@ class Appender:
             return tuple(Rejection(i, path, reason) for i, path in enumerate(batch.paths))
         if self._is_full():
             return self._drop(batch, shape)
+        if batch.receipt is not None:
+            self._journal.add_receipt(batch.receipt)
         feed = shape.feed
         if feed is None or not _FLOATS.issuperset(map(type, values)):
             return self._careful(batch, shape, first_seq)

@@ -100,7 +100,7 @@ class Engine:
         self.deriver = Deriver(self)
         self.sealer.checkpoint = self.deriver.checkpoint
         self.retainer = Retainer(self, retention, uptime_s)
-        self.recovery = Recovery(self.catalogue)
+        self.recovery = Recovery(self.catalogue, self.journal.receipts)
         self.started_ns = 0
         self._is_closed = False
         self._imports: set[tuple[Stream, int]] = set()

@@ -20,6 +20,7 @@ from labmon.datastream.delivery import Delivery
 from labmon.datastream.entry import JournalEntry, encode_entry
 from labmon.datastream.exceptions import ChangeRefused, StoreError
 from labmon.datastream.open_entry import OpenEntry
+from labmon.datastream.receipts import Receipts
 from labmon.datastream.refused import set_aside
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from labmon.datastream.backends.base import Backend
     from labmon.datastream.columns import Columns
     from labmon.datastream.open_entry import EntryColumns
+    from labmon.reading import Receipt
 
 log = logging.getLogger(__name__)
 
@@ -108,6 +110,8 @@ class Journal:
         self.on_durable: Callable[[list[int]], None] = _nobody
         """Called with the numbers of the streams of which datapoints have become durable."""
         self.delivery = Delivery(backend)
+        self.receipts = Receipts()
+        """What was taken of pushes, those of earlier starts too, as far as the journal tells."""
         self.entries: deque[EntryRow] = deque()
         """What stands in the journal, bodies left out; in the order of the keys."""
 
@@ -167,6 +171,11 @@ class Journal:
         self._open.add_poll(streams, time_ns, values, qualities, first_seq, heavy)
         if self._timer is None or self._open.count >= self._readings:
             self._added()
+
+    def add_receipt(self, receipt: Receipt) -> None:
+        """Note that the readings added next are these of a push; at once, without an await."""
+        self._open.add_receipt(receipt)
+        self.receipts.add(receipt)
 
     def add_columns(self, columns: EntryColumns, heavy: int) -> None:
         """Take columns, which the heads have already entered; a crash leaves all or nothing."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from labmon.datastream.entry import INT, JournalValues
+from labmon.datastream.receipts import Receipts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labmon.datastream.columns import Columns
+    from labmon.reading import Receipt
 
 READING_BYTES: Final = 80
 """What a number of a poll that waits takes in memory, about."""
@@ -49,7 +51,7 @@ class OpenEntry:
         weight: how many bytes they take in memory, about.
     """
 
-    __slots__ = ("_arrays", "_parts", "_polls", "count", "weight")
+    __slots__ = ("_arrays", "_parts", "_polls", "_receipts", "count", "weight")
 
     def __init__(self) -> None:
         self.count = 0
@@ -57,6 +59,7 @@ class OpenEntry:
         self._polls: list[Poll] = []
         self._parts: list[EntryColumns] = []
         self._arrays: list[tuple[int, int]] = []
+        self._receipts = Receipts()
 
     def add_poll(
         self,
@@ -89,9 +92,18 @@ class OpenEntry:
         values = _array_values(columns)
         self.add_columns(EntryColumns(seqs, streams, columns.t, values, columns.quality))
 
+    def add_receipt(self, receipt: Receipt) -> None:
+        """Note which readings of a push are put behind what there is."""
+        self._receipts.add(receipt)
+
     def note(self) -> dict[str, Any]:
-        """What the entry tells of itself: first row and length of each array in it."""
-        return {"arrays": self._arrays} if self._arrays else {}
+        """What the entry tells of itself: where arrays lie in it, and what it has of pushes."""
+        note: dict[str, Any] = {}
+        if self._arrays:
+            note["arrays"] = self._arrays
+        if self._receipts:
+            note["receipts"] = self._receipts.noted()
+        return note
 
     def columns(self) -> EntryColumns:
         """Everything, in order of arrival."""

@@ -1,9 +1,10 @@
 """`POST append`: readings from outside, live at once and answered when they are durable.
 
 They go through the hub like any device's. An `Idempotency-Key` makes a retry safe: what the first
-request published is not published again. The trap: the first may still be under way, or published
-and not yet durable; the retry waits for it. And a store that is away for long makes the recorder
-drop readings: what may be among them is never acknowledged.
+request published is not published again, also where the server was killed in between, because each
+batch carries a receipt that becomes durable with it. The trap: the first may still be under way, or
+published and not yet durable; the retry waits for it. And a store that is away for long makes the
+recorder drop readings: what may be among them is never acknowledged, and a retry adds it.
 """
 
 from __future__ import annotations
@@ -91,15 +92,14 @@ class AppendHandler(ApiHandler):
             raise TooLargeError(f"{len(body)} readings, at most {limit} at once: send several")
         in_ns = wire.body_format(self.request.headers["Content-Type"]) == "msgpack"
 
-        def start() -> Coroutine[Any, Any, Published]:
-            return publish(self.services, body, in_ns=in_ns)
-
         if key is None:
-            published = await start()
+            published = await publish(self.services, body, None, in_ns=in_ns)
         else:
             key = f"{self.caller.who} {key}"
-            digest = hashlib.sha256(self.body_bytes).digest()
-            published = await self.application.retries.run(key, digest, start)
+            told = pushed.Key(key, hashlib.sha256(self.body_bytes).hexdigest()[:32])
+            published = await self.application.retries.run(
+                told, lambda: publish(self.services, body, told, in_ns=in_ns)
+            )
         await _durable(self.services)
         if self.services.recorder.dropped_readings != published.dropped:
             self.application.retries.forget(key)
@@ -110,11 +110,16 @@ class AppendHandler(ApiHandler):
         self.reply(published.answer, published.status)
 
 
-async def publish(services: Services, body: Sequence[Any], *, in_ns: bool) -> Published:
+async def publish(
+    services: Services, body: Sequence[Any], key: pushed.Key | None, *, in_ns: bool
+) -> Published:
     """Give the good readings to the hub; they are not yet durable.
+
+    Those that an earlier request with the same key brought into the store are there already.
 
     Raises:
         BadRequestError: there is no good one.
+        ProblemError: 422, the key was used for another body.
         StorageFullError: there is no room on the disk, or none to wait in while the store is away.
     """
     if services.datastream.is_full:
@@ -127,7 +132,7 @@ async def publish(services: Services, body: Sequence[Any], *, in_ns: bool) -> Pu
     good, rejected = await _sorted_out(services, body, in_ns=in_ns)
     good, refused = await _fitting(services, good)
     rejected += refused
-    for number, batch in enumerate(pushed.batches(good)):
+    for number, batch in enumerate(pushed.batches(_missing(services, good, key), key)):
         services.hub.publish(batch)
         if number % SLICE == SLICE - 1:
             await asyncio.sleep(0)
@@ -139,6 +144,20 @@ async def publish(services: Services, body: Sequence[Any], *, in_ns: bool) -> Pu
         )
     answer = {"accepted": len(good), "rejected": rejected}
     return Published(207 if rejected else 200, answer, dropped)
+
+
+def _missing(services: Services, readings: list[Pushed], key: pushed.Key | None) -> list[Pushed]:
+    """The readings without those that were taken under the same key before."""
+    received = None if key is None else services.datastream.received(key.text)
+    if key is None or received is None:
+        return readings
+    if received.digest != key.digest:
+        raise _other_body()
+    return [reading for reading in readings if not received.has(reading.place)]
+
+
+def _other_body() -> ProblemError:
+    return ProblemError(422, "this Idempotency-Key was used for another body")
 
 
 async def _sorted_out(
@@ -237,7 +256,7 @@ def _rejection(index: int, item: Any, reason: str) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    digest: bytes
+    digest: str
     task: asyncio.Task[Published]
 
 
@@ -249,26 +268,27 @@ class Retries:
         self._remembered: OrderedDict[str, _Remembered] = OrderedDict()
 
     async def run(
-        self, key: str, digest: bytes, start: Callable[[], Coroutine[Any, Any, Published]]
+        self, key: pushed.Key, start: Callable[[], Coroutine[Any, Any, Published]]
     ) -> Published:
         """The answer of the first request with this key; failures are not kept.
 
         Raises:
             ProblemError: 422, the key was used for another body.
         """
-        known = self._remembered.get(key)
+        text, digest = key
+        known = self._remembered.get(text)
         if known is None:
             known = _Remembered(digest, asyncio.create_task(start(), name="append"))
-            self._remembered[key] = known
-            known.task.add_done_callback(lambda task: self._ended(key, task))
+            self._remembered[text] = known
+            known.task.add_done_callback(lambda task: self._ended(text, task))
             while len(self._remembered) > self._limit:
                 self._remembered.popitem(last=False)
         elif known.digest != digest:
-            raise ProblemError(422, "this Idempotency-Key was used for another body")
+            raise _other_body()
         return await asyncio.shield(known.task)
 
     def forget(self, key: str | None) -> None:
-        """Publish again what comes with this key."""
+        """Look again which readings are there when they come with this key."""
         if key is not None:
             self._remembered.pop(key, None)
 

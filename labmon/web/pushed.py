@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from labmon import timestamps
 from labmon.paths import check_name
-from labmon.reading import Batch, Quality, Value, quality_from_words
+from labmon.reading import Batch, Quality, Receipt, Value, quality_from_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -86,27 +86,39 @@ def read(index: int, item: Any, now_ns: int, ahead_ns: int, *, in_ns: bool) -> P
     return Pushed(index, path, time_ns, value, quality)
 
 
-def batches(readings: Iterable[Pushed]) -> Iterator[Batch]:
-    """Batches in the order of the readings: of one time each, and no path twice."""
+class Key(NamedTuple):
+    """What tells a repeated push: who says so, under which name, and a digest of the body."""
+
+    text: str
+    digest: str
+
+
+def batches(readings: Iterable[Pushed], key: Key | None = None) -> Iterator[Batch]:
+    """Batches in the order of the readings: of one time each, no path twice, no place left out."""
     run: list[Pushed] = []
     paths: set[str] = set()
     for reading in readings:
-        if run and (reading.time_ns != run[0].time_ns or reading.path in paths):
-            yield _batch(run)
+        if run and (
+            reading.time_ns != run[0].time_ns
+            or reading.path in paths
+            or reading.place != run[-1].place + 1
+        ):
+            yield _batch(run, key)
             run, paths = [], set()
         run.append(reading)
         paths.add(reading.path)
     if run:
-        yield _batch(run)
+        yield _batch(run, key)
 
 
-def _batch(run: list[Pushed]) -> Batch:
+def _batch(run: list[Pushed], key: Key | None) -> Batch:
     return Batch(
         "append",
         run[0].time_ns,
         tuple(reading.path for reading in run),
         tuple(reading.value for reading in run),
         bytes(reading.quality for reading in run),
+        receipt=None if key is None else Receipt(*key, run[0].place, run[-1].place + 1),
     )
 
 
