@@ -1,8 +1,8 @@
 /* Makes the n-th system call on a store's files fail, or the process die in the middle of it.
  *
  * Preloaded in front of libc. Armed by `fail_calls` (through ctypes) or, from outside, by a control
- * file that FAIL_CALLS_CONTROL names: "PREFIX KINDS ERRNO"; while it is there, every such call on
- * files under PREFIX fails. The trap: only calls on those files count, or no count would repeat.
+ * file that FAIL_CALLS_CONTROL names: "PREFIX KINDS ERRNO MILLISECONDS"; while it is there, every such
+ * call on files under PREFIX takes so much longer, and fails unless ERRNO is 0. The trap: only calls on those files count, or no count would repeat.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -20,7 +20,7 @@ enum { WRITE = 1, SYNC = 2, OPEN = 4, TRUNCATE = 8, READ = 16, OPEN_TO_WRITE = 3
 static char prefix[4096];
 static int kinds, error;
 static volatile long from, to, seen, failed;
-static int dies;
+static int dies, delay_ms;
 
 /* Calls `first` to `first + count - 1` of these kinds fail with this error; 0: the process dies. */
 void fail_calls(const char *where, int which, long first, long count, int with) {
@@ -46,7 +46,7 @@ static void look_at_control(void) {
     if (fd >= 0) syscall(SYS_close, fd);
     errno = saved;
     text[length > 0 ? length : 0] = 0;
-    if (sscanf(text, "%4095s %d %d", prefix, &kinds, &error) != 3) kinds = 0;
+    if (sscanf(text, "%4095s %d %d %d", prefix, &kinds, &error, &delay_ms) != 4) kinds = 0;
     from = 0;
     to = 1L << 60;
 }
@@ -56,6 +56,8 @@ static int fails(int kind, const char *path) {
     if (!(kinds & kind) || strncmp(path, prefix, strlen(prefix))) return 0;
     long number = __sync_fetch_and_add(&seen, 1);
     if (number < from || number >= to) return 0;
+    if (delay_ms) usleep(1000 * delay_ms);
+    if (delay_ms && !error) return 0;
     __sync_fetch_and_add(&failed, 1);
     if (!dies) errno = error;
     return 1;

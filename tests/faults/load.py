@@ -10,6 +10,7 @@ import http.client
 import itertools
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -213,6 +214,19 @@ def metric(server: ServerProcess, name: str) -> float:
     finally:
         connection.close()
     return next(float(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} "))
+
+
+def lag_p99_s(server: ServerProcess) -> float:
+    """I5: the bound below which the event loop's lag stays in 99 of 100 cases, since the start."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    try:
+        connection.request("GET", "/metrics")
+        text = connection.getresponse().read().decode()
+    finally:
+        connection.close()
+    found = re.findall(r'^labmon_loop_lag_seconds_bucket\{le="(.+)"\} (\d+)', text, re.MULTILINE)
+    total = int(found[-1][1])
+    return next(float(bound) for bound, count in found if int(count) >= 0.99 * total)
 
 
 def readiness(server: ServerProcess) -> dict:

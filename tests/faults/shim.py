@@ -33,16 +33,24 @@ def compiled(folder: Path) -> Path:
 
 
 class FailingDisk:
-    """Makes all calls of some kinds on files under a folder fail, from outside and for a while."""
+    """Makes all calls of some kinds on files under a folder fail, or slow, from outside."""
 
     def __init__(self, library: Path, control: Path, folder: Path) -> None:
         self._control, self._folder = control, folder
         self.environment = {"LD_PRELOAD": str(library), "FAIL_CALLS_CONTROL": str(control)}
 
     def fail(self, kinds: int, error: int) -> None:
-        """From now on; whoever reads the control file sees all of it, or nothing."""
+        """Fail with an error, from now on."""
+        self._set(kinds, error, 0)
+
+    def slow(self, kinds: int, milliseconds: int) -> None:
+        """Take so much longer, from now on."""
+        self._set(kinds, 0, milliseconds)
+
+    def _set(self, kinds: int, error: int, milliseconds: int) -> None:
+        """Whoever reads the control file sees all of it, or nothing."""
         new = self._control.with_suffix(".new")
-        new.write_text(f"{self._folder}{os.sep} {kinds} {error}")
+        new.write_text(f"{self._folder}{os.sep} {kinds} {error} {milliseconds}")
         new.replace(self._control)
 
     def heal(self) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import free_port, until
-from tests.faults.load import Live, Pusher, Watch, memory_mib, metric, readiness
+from tests.faults.load import Live, Pusher, Watch, lag_p99_s, memory_mib, metric, readiness
+from tests.faults.slow_proxy import SlowProxy
 
 CONFIG = """\
-store: {url}/labmon
+store: {url}/labmon?directConnection=true
 devices:
   many: {{driver: "tests.faults.odd_drivers:Many", period_s: 0.05}}
 """
@@ -24,14 +25,14 @@ class Database:
 
     def __init__(self, folder):
         self._folder = folder
-        self._port = free_port()
-        self.url = f"mongodb://127.0.0.1:{self._port}"
+        self.port = free_port()
+        self.url = f"mongodb://127.0.0.1:{self.port}"
         self._process = None
 
     def start(self):
         self._process = subprocess.Popen(
             [
-                *(Path(sys.executable).with_name("secantusd-py"), "--port", str(self._port)),
+                *(Path(sys.executable).with_name("secantusd-py"), "--port", str(self.port)),
                 *("--storage-path", self._folder / "data", "--sync-on-commit"),
                 *("--log-level", "ERROR"),
             ],
@@ -44,7 +45,7 @@ class Database:
     def _answers(self):
         assert self._process is not None
         assert self._process.poll() is None, "the MongoDB server ended"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self._port), 1):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
             return True
         return False
 
@@ -90,7 +91,7 @@ def trouble(pusher, live, server, break_it, mend_it, stays_s=0.0):
         assert metric(server, "labmon_store_pending_bytes") > 0
     finally:
         mend_it()
-    until(lambda: readiness(server)["ready"], 45, "the recovery")
+    until(lambda: readiness(server)["ready"], 30, "the recovery")
     acked = len(pusher.acked)
     until(lambda: len(pusher.acked) > acked + 40, 30, "acknowledgements again")
     assert memory_mib(server) < 300
@@ -135,4 +136,44 @@ def test_a_killed_database_that_comes_back_has_lost_and_doubled_nothing(server, 
     watch.check()
     server.end()
     server.start()
+    pusher.verify()
+
+
+@pytest.fixture
+def proxy(database):
+    proxy = SlowProxy(database.port)
+    yield proxy
+    proxy.close()
+
+
+def test_a_slow_database_slows_recording_down_and_nothing_else(
+    server_process, database, proxy, tmp_path, request
+):
+    """200 ms each way, then longer than any operation may take, so that writes land unheard.
+
+    `directConnection`: else the database says where it really is, and the proxy is passed by.
+    """
+    server = server_process(CONFIG.format(url=f"mongodb://127.0.0.1:{proxy.port}"))
+    request.addfinalizer(server.close)  # before the proxy goes
+    server.start()
+    with (
+        Pusher(server, tmp_path / "acks") as pusher,
+        Live(server, "many/c0") as live,
+        Watch(server) as watch,
+    ):
+        until(lambda: len(pusher.acked) > 40 and live.values, 30, "the load")
+        proxy.delay_s = 0.2
+        acked, seen = len(pusher.acked), len(live.values)
+        until(lambda: len(live.values) > seen + 40, what="the live view at its rate")
+        until(lambda: len(pusher.acked) > acked + 60, 30, "acknowledgements, slowly")
+        assert readiness(server)["ready"]
+        trouble(
+            *(pusher, live, server),
+            lambda: setattr(proxy, "delay_s", 6.0),
+            lambda: setattr(proxy, "delay_s", 0.0),
+        )
+        assert lag_p99_s(server) <= 0.1
+    watch.check()
+    server.end()
+    server.start(timeout_s=60)
     pusher.verify()

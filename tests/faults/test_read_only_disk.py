@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ from labmon import datastream
 from labmon.datastream.backends.sqlite import SqliteBackend
 from tests.conftest import ROOT
 from tests.faults.disks import Ext4, closing
-from tests.faults.load import Live, Pusher, Watch, readiness
+from tests.faults.load import Live, Pusher, Watch, lag_p99_s, readiness
 from tests.faults.shim import OPEN_TO_WRITE, SYNC, TRUNCATE, WRITE, FailingDisk, compiled
 
 CONFIG = """\
@@ -57,6 +58,31 @@ def test_a_disk_that_refuses_for_a_while_loses_nothing_acknowledged(
     pusher.verify()
 
 
+def test_a_slow_disk_slows_acknowledgements_down_and_nothing_else(
+    server_process, failing, tmp_path, until
+):
+    server = server_process(CONFIG, environment=failing.environment)
+    server.start()
+    with (
+        Pusher(server, tmp_path / "acks") as pusher,
+        Live(server, "many/c0") as live,
+        Watch(server) as watch,
+    ):
+        until(lambda: len(pusher.acked) > 60 and live.values, what="the load")
+        failing.slow(SYNC, 500)
+        acked, seen = len(pusher.acked), len(live.values)
+        until(lambda: len(live.values) > seen + 60, 6, "the live view at its rate")
+        until(lambda: len(pusher.acked) > acked + 60, 30, "acknowledgements, slowly")
+        assert readiness(server)["ready"]
+        assert readiness(server)["dropped_readings"] == 0
+        assert lag_p99_s(server) <= 0.1
+        failing.heal()
+    watch.check()
+    server.end()
+    server.start()
+    pusher.verify()
+
+
 def test_a_disk_that_is_gone_is_survived_until_the_server_is_stopped(
     server_process, tmp_path, until
 ):
@@ -78,6 +104,7 @@ def test_a_disk_that_is_gone_is_survived_until_the_server_is_stopped(
         code, took_s = server.end()
         assert (code, took_s < 5.0) == (0, True), server.output
         assert "the store takes no data" in server.output
+        assert re.search(r"until the end: \d+ readings are lost", server.output), server.output
         disk.restore_power()
         server.start()
         pusher.verify()
