@@ -31,7 +31,7 @@ from labmon_drivers.srs import Srs
 from labmon_drivers.thorlabs import Thorlabs
 from labmon_drivers.toptica import Toptica
 
-FAST = {"reply_timeout_s": 0.3, "write_timeout_s": 0.5}
+FAST = {"reply_timeout_s": 0.4, "write_timeout_s": 0.5}
 
 
 @dataclass
