@@ -114,7 +114,8 @@ class RecordingConfig(_Section):
         default=64.0,
         gt=0,
         le=65536,
-        description="Memory for readings that wait for a store that is away.",
+        description="Memory for readings that wait for a store that is away; when it is full, the"
+        " oldest are dropped.",
     )
     durability: Literal["full", "relaxed"] = Field(
         default="full",
