@@ -160,7 +160,17 @@ def drivers(name: str | None) -> None:
         required = driver.settings.get("required", ())
         for key, schema in driver.settings.get("properties", {}).items():
             tree.add(Text(_setting(key, schema, key in required)))
+        for line in _trial(driver.trial, is_whole=name is not None):
+            tree.add(Text(line))
         _print(tree)
+
+
+def _trial(trial: str, *, is_whole: bool) -> list[str]:
+    """How to try a driver without hardware: the whole configuration, or the line that matters."""
+    if is_whole and trial:
+        return [f"without hardware:\n{trial.rstrip()}"]
+    simulated = [line.strip() for line in trial.splitlines() if "sim://" in line]
+    return [f"without hardware: {simulated[0]}"] if simulated else []
 
 
 def _setting(name: str, schema: dict[str, Any], is_required: bool) -> str:

@@ -28,14 +28,23 @@ class ChannelSettings(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
-    unit: str = ""
-    label: str = ""
-    description: str = ""
-    digits: Annotated[int, Field(ge=0, le=15)] = 2
-    scientific: bool = False
-    accuracy: float | None = None
-    limits: tuple[float | None, float | None] = (None, None)
-    kind: Literal["numeric", "nominal"] = "numeric"
+    unit: str = Field(default="", description="What stands behind the value.")
+    label: str = Field(default="", description="What stands on the tile; else its name.")
+    description: str = Field(default="", description="One sentence for the tooltip.")
+    digits: Annotated[int, Field(ge=0, le=15)] = Field(
+        default=2, description="After the point; of the mantissa where `scientific`."
+    )
+    scientific: bool = Field(default=False, description="Written as 2.31e-9.")
+    accuracy: float | None = Field(
+        default=None, description="In `unit`; printed digits below it are shown pale."
+    )
+    limits: tuple[float | None, float | None] = Field(
+        default=(None, None),
+        description="What it can be, and what may be asked for; `null` is open.",
+    )
+    kind: Literal["numeric", "nominal"] = Field(
+        default="numeric", description="`nominal`: words or lists in place of numbers."
+    )
     scale: float = Field(default=1.0, description="What the number is multiplied with.")
     offset: float = Field(default=0.0, description="What is added after that.")
 

@@ -46,7 +46,7 @@ class RegisterChannel(ChannelSettings):
     function: Literal[1, 2, 3, 4] = Field(
         default=3, description="1 coils, 2 discrete inputs, 3 holding, 4 input registers."
     )
-    type: Type = "uint16"
+    type: Type = Field(default="uint16", description="What its registers make together.")
     word_order: WordOrder | None = Field(default=None, description="If not the device's.")
     bit: Annotated[int, Field(ge=0, le=15)] | None = Field(
         default=None, description="Of the register, the lowest is 0; for bool."
@@ -55,9 +55,13 @@ class RegisterChannel(ChannelSettings):
         default_factory=list, description="Raw values that mean that there is none."
     )
     words: dict[int, str] = Field(default_factory=dict, description="What numbers mean.")
-    every_s: Annotated[float, Field(ge=0)] = 0.0
-    writable: bool = False
-    write_function: Literal[5, 6, 15, 16] | None = None
+    every_s: Annotated[float, Field(ge=0)] = Field(
+        default=0.0, description="Least time between two readings; 0: with each poll."
+    )
+    writable: bool = Field(default=False, description="Whether it can be set.")
+    write_function: Literal[5, 6, 15, 16] | None = Field(
+        default=None, description="5 and 15 for coils, 6 and 16 for registers, if not the usual."
+    )
     confirm: str = Field(default="", description="A question that the browser asks before.")
 
     @model_validator(mode="after")

@@ -29,7 +29,9 @@ class AnswerSettings(ChannelSettings):
     """A value within the answer to a query."""
 
     query: str = Field(default="", description="What is asked; the same query is sent once a poll.")
-    column: Annotated[int, Field(ge=1)] = 1
+    column: Annotated[int, Field(ge=1)] = Field(
+        default=1, description="Which of the values between commas, from 1."
+    )
     pattern: str = Field(default="", description="A regular expression with one group, the value.")
     block: BlockType | None = Field(
         default=None, description="What is in the block (`#nLLL...`) that stands at `column`."
@@ -124,7 +126,9 @@ class ScpiParameter(AnswerSettings):
     """A quantity that can be set and is read back."""
 
     write: str = Field(description="The command, with {value} or {value:.3f} in it.")
-    type: Literal["number", "integer", "boolean", "text"] = "number"
+    type: Literal["number", "integer", "boolean", "text"] = Field(
+        default="number", description="Of its value."
+    )
     choices: list[str] = Field(default_factory=list, description="All that may be set.")
     true_word: str = Field(default="1", description="How the instrument writes true.")
     false_word: str = Field(default="0", description="How the instrument writes false.")
@@ -139,6 +143,6 @@ class ScpiCommand(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
-    send: list[str]
-    description: str = ""
-    confirm: str = ""
+    send: list[str] = Field(description="Lines, in their order.")
+    description: str = Field(default="", description="What it does, in a sentence.")
+    confirm: str = Field(default="", description="A question that the browser asks before.")

@@ -40,9 +40,11 @@ class TopicChannel(ChannelSettings):
     topic: str = Field(default="", description="Where it is published.")
     pointer: str = Field(default="", description="Where in the JSON: /BME280/Temperature.")
     retained: bool = Field(default=False, description="Take what the broker kept from before.")
-    type: Literal["number", "boolean", "text"] = "number"
-    true_word: str = "ON"
-    false_word: str = "OFF"
+    type: Literal["number", "boolean", "text"] = Field(
+        default="number", description="Of its value."
+    )
+    true_word: str = Field(default="ON", description="How true is published.")
+    false_word: str = Field(default="OFF", description="How false is published.")
     set_topic: str = Field(default="", description="Where it is set.")
     set_payload: str = Field(default="{value}", description="What is published to set it.")
     confirm: str = Field(default="", description="A question that the browser asks before.")

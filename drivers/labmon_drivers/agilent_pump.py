@@ -1,6 +1,46 @@
 """`agilent_pump`: ion pump controllers 4UHV and IPCMini, turbo pumps TwisTorr and TV, by Agilent.
 
-The trap: without high voltage there is no current, and the pressure is no measurement.
+They speak the window protocol. The trap: without high voltage there is no ion current, and the
+pressure is no measurement.
+
+## Wiring
+
+RS-232 or RS-485 (`address`), 9600 baud, no parity; set the controller's front panel to *serial*
+(the mode in which it takes commands). The IPCMini also over USB, which is a serial port.
+
+## Configuration
+
+```yaml
+devices:
+  ion_pumps:
+    driver: agilent_pump
+    title: Ion pumps
+    port: /dev/ttyUSB0
+    instrument: 4uhv
+    pumps: [1, 2]
+    period_s: 5
+```
+
+## Quirks
+
+- The pressure is asked for together with its unit, and converted: who turns the unit at the front
+  panel changes nothing here.
+- A pump that is off has no pressure (*no signal*); its current and voltage are still told.
+- Models differ in what they know; who has no model or serial number is not asked for it again.
+
+## Without hardware
+
+```yaml
+devices:
+  ion_pump:
+    driver: agilent_pump
+    port: sim://agilent_pump
+```
+
+## Manual
+
+Agilent, "4UHV Ion Pump Controller", "IPCMini Ion Pump Controller" and "TwisTorr 304 FS", chapters
+on the RS-232/RS-485 window protocol. Tested against its simulator; not yet with a pump.
 """
 
 from __future__ import annotations

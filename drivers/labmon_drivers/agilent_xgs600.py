@@ -1,8 +1,43 @@
 r"""`agilent_xgs600`: gauge controller XGS-600 by Agilent (Varian).
 
-`#000F\r` is answered with `>1.5E-09,OPEN,4.2E-03\r`, or with `?FF\r`. Manual: Agilent XGS-600
-instruction manual, 6999089060. The trap: the number of values depends on the boards in it, and
-words stand where no gauge measures.
+`#000F\r` is answered with `>1.5E-09,OPEN,4.2E-03\r`, or with `?FF\r`. The trap: the number of
+values depends on the boards in it, and words stand where no gauge measures.
+
+## Wiring
+
+RS-232, 9600 baud as delivered, no parity; or RS-485 with an `address`.
+
+## Configuration
+
+```yaml
+devices:
+  gauges:
+    driver: agilent_xgs600
+    title: Gauges
+    port: /dev/ttyUSB0
+    labels: [Main chamber, Load lock, Foreline]
+    unit: mbar
+```
+
+## Quirks
+
+- The boards are asked for when connecting; a board that is unknown here is an error, as nobody
+  could say to which gauge a value belongs.
+- `OPEN`, `NOCBL` and `OFF` are *no signal*.
+
+## Without hardware
+
+```yaml
+devices:
+  gauges:
+    driver: agilent_xgs600
+    port: sim://agilent_xgs600
+```
+
+## Manual
+
+Agilent, "XGS-600 Gauge Controller Instruction Manual", 6999089060. Tested against its simulator;
+not yet with a controller.
 """
 
 from __future__ import annotations

@@ -1,8 +1,75 @@
 """`epics`: records of EPICS servers (IOCs), over Channel Access.
 
-Needs the extra `epics`. Manual: EPICS "Channel Access Reference Manual", docs.epics-controls.org.
-The trap: a record says something only when it changes; as long as it is connected its last value
-holds, and is repeated, so that silence and loss can be told apart.
+Needs the extra `epics`: `pip install labmon-server[epics]`. The trap: a record says something
+only when it changes; as long as it is connected its last value holds, and is repeated, so that
+silence and loss can be told apart.
+
+## Wiring
+
+None. Servers are searched by datagrams in the local network; those behind a router, or on ports of
+their own, are named in `addresses`.
+
+## Configuration
+
+```yaml
+devices:
+  furnace:
+    driver: epics
+    title: Furnace
+    prefix: "LAB3:FURNACE:"
+    addresses: [192.168.1.30]
+    channels:
+      temperature: {record: TEMP, label: Temperature}
+      target: {record: TEMP:SP, writable: true, limits: [0, 250]}
+      mode: {record: MODE, type: text}
+      third_detector: {record: DETECTORS, element: 2, unit: V}
+```
+
+A `record` may be a field too: `TEMP.HIHI`.
+
+## Channels
+
+Those of the configuration; unit and digits are the record's own where they are left out. The
+severity of the record's alarm becomes the quality: *minor* and *major* are *limit*, the value
+stays; *invalid* is a *fault* without a value. A record whose server is lost has one reading
+without a value (*no signal*), and comes back by itself. With all of them lost the device is
+offline.
+
+## Commands
+
+`set_NAME` for each channel that is `writable`. It returns when the record was processed. What lies
+outside of the record's own limits, or is none of its words, is refused before it is sent, and so
+is what Channel Access does not allow from here.
+
+## Quirks
+
+- A record says something only when it changes. Its last value is recorded again every `repeat_s`
+  while the connection stands; a server that hangs is noticed after half a minute.
+- The time of a reading is the record's own. That of the first one after connecting, and of one
+  whose clock is not set or lies more than a minute off, is when it arrived.
+- Records that are not found at first are searched on; the device is online as soon as one is found.
+
+## Without hardware
+
+A furnace with the records TEMP, TARGET, MODE and NOTE, served by caproto in this process; other
+programs do not find it. caproto's own examples are servers for everybody, such as
+`python -m caproto.ioc_examples.simple --list-pvs`.
+
+```yaml
+devices:
+  furnace:
+    driver: epics
+    addresses: [sim://epics]
+    channels:
+      temperature: {record: TEMP}
+      target: {record: TARGET, writable: true}
+      mode: {record: MODE, type: text, writable: true}
+```
+
+## Manual
+
+EPICS, "Channel Access Reference Manual", docs.epics-controls.org. Tested with a server by
+caproto; not yet with one of EPICS Base.
 """
 
 from __future__ import annotations
@@ -55,7 +122,7 @@ class RecordChannel(ChannelSettings):
         default="number", description="text: words of an enumeration, or a string."
     )
     element: Annotated[int, Field(ge=0)] = Field(default=0, description="Of an array.")
-    writable: bool = False
+    writable: bool = Field(default=False, description="Whether it can be set.")
     confirm: str = Field(default="", description="A question that the browser asks before.")
 
     def described(self, facts: Facts) -> Channel:

@@ -2,6 +2,45 @@
 
 The trap: a pump without high voltage draws no current, and the pressure that the controller then
 shows is no measurement.
+
+## Wiring
+
+RS-232 or RS-485, 9600 baud as delivered (115200 with some), no parity; or the controller's own
+network socket, port 23, with `protocol: ethernet`, which has no checksums.
+
+## Configuration
+
+```yaml
+devices:
+  ion_pump:
+    driver: gamma
+    title: Ion pump
+    port: tcp://192.168.1.31
+    protocol: ethernet
+    unit: mbar
+    period_s: 2
+```
+
+## Quirks
+
+- It wants 120 ms of rest between two commands (`gap_s`).
+- The unit is written behind the pressure, or asked for when connecting; pressures are converted.
+- A pump whose voltage is off has no pressure (*no signal*).
+- Some firmware writes wrong checksums: `check_replies: false` takes them.
+
+## Without hardware
+
+```yaml
+devices:
+  ion_pump:
+    driver: gamma
+    port: sim://gamma
+```
+
+## Manual
+
+Gamma Vacuum, "Digitel SPCe User Manual" and "Digitel MPCe User Manual", chapters on serial
+commands. Tested against its simulator; not yet with a controller.
 """
 
 from __future__ import annotations

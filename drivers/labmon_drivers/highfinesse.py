@@ -1,10 +1,96 @@
-"""`highfinesse`: wavelength meters WS6, WS7 and WS8 by HighFinesse, through the maker's library.
+"""`highfinesse`: wavelength meters WS6, WS7, WS8 and their kin, by HighFinesse.
 
-The library (`wlmData.dll`, `libwlmData.so`) talks to the maker's program on this machine, or over
-the network if its `wlmData.ini` says so. Manual: HighFinesse "Wavelength Meter", chapter on
-`wlmData.dll`. The trap: the first two results after the exposure was changed, or another input
-selected, are of the time before; they are dropped. Others use the wavemeter too: labmon never stops
-the measurement, and leaves every setting as it is that nobody asked it to change.
+With or without a fibre switch, through the maker's library. The trap: the first two results after
+the exposure was changed, or another input selected, are of the time before; they are dropped.
+Others use the wavemeter too: labmon never stops the measurement, and leaves every setting as it
+is that nobody asked it to change.
+
+## Wiring
+
+The wavemeter hangs on a USB port of a computer on which the maker's program runs. labmon talks to
+that program through the maker's library, `wlmData.dll` on Windows and `libwlmData.so` on Linux
+(x86-64), which comes with it.
+
+- *labmon on the same computer*: nothing to set up; the library finds the program.
+- *labmon on another computer*: install the maker's network version of the library there, and put
+  the address of the wavemeter's computer into its `wlmData.ini`. The library looks for that file
+  beside itself and in the folder from which labmon is started.
+
+The library knows one receiver of events in a process: one labmon server has one wavemeter.
+
+## Configuration
+
+```yaml
+devices:
+  wavemeter:
+    driver: highfinesse
+    title: Wavemeter
+    library: /usr/lib/libwlmData.so     # wlmData.dll is found by itself
+    lasers:
+      ch1: {label: Rb cooling}
+      ch2: {label: Rb repump, auto_exposure: true}
+      ch4: {label: Sr blue}
+    inputs: [1, 2, 4]                   # else all that the instrument has
+    power: true
+    dac_ports: [1]
+    dac_limits_mv: [0, 4000]
+```
+
+With `events: true` the time of a reading is that of the interferometer, from the wavemeter's own
+stamp. The maker's library has events for the first eight inputs; use `events: false` for more.
+
+## Channels
+
+No light is *no signal*, too little *under range*, too much *over range*; a pattern that cannot be
+evaluated (several modes, a pulse too short) is a *fault*. An input that is not measured any more
+gets one reading without a value. About 3500 is the full scale of an amplitude. `auto_exposure/ch1`
+says `off`, `searching`, `good`, `no light`, `at limit` or `by the wavemeter`, `operation` says
+`measuring`, `stopped` or `adjusting`.
+
+An instrument with two cameras has `exposure2/ch1` and `amplitude2/ch1` too; `power`, `linewidth`
+and `dac_ports` add channels of their names, `regulation`, `deviation/port1` (mV) and
+`course/port1`.
+
+## Commands
+
+There is none that stops the measurement. `set_auto_exposure` with `on` keeps the brightest pixel at
+40% to 60% of full scale, with `once` it searches and stops. Below 5% it takes the laser to be off,
+and leaves the exposure alone.
+
+`set_deviation_signal` is for a regulation of one's own: only within `dac_limits_mv`, and not
+while the wavemeter itself regulates. The course of its own regulation may be moved at any time.
+
+## Quirks
+
+- Results lag behind the settings: the first two after the exposure was changed, or another input
+  selected, were measured before. They are dropped, also where somebody else made the change. In
+  switch mode the instrument itself sees to that, and nothing is dropped.
+- Error -1 is *no signal* where something was asked, and *wavemeter missing* where something was
+  set; the driver keeps the two tables apart.
+- Other programs use the same wavemeter, the maker's own lock among them. When labmon connects,
+  disconnects or ends, it changes no setting, stops no measurement and takes no input out of the
+  switch. What a command changes, it changes for everybody.
+- The course is written with a decimal comma, whatever the computer's language; labmon takes and
+  gives points.
+- A call of the library that hangs cannot be ended from outside: the device is then *stuck*, and
+  goes on when the call returns.
+
+## Without hardware
+
+`sim://ws8`, `sim://ws7` and `sim://ws6` are libraries in Python with the same functions, and the
+lasers of `simulated_wavemeter`; `sim://ws8?second` is another one of its kind.
+
+```yaml
+devices:
+  wavemeter:
+    driver: highfinesse
+    library: sim://ws8
+```
+
+## Manual
+
+HighFinesse, "Wavelength Meter", chapter on `wlmData.dll`, and the header `wlmData.h` beside it.
+Tested against a library with the same functions, made for its tests; not yet with an instrument.
 """
 
 from __future__ import annotations
@@ -13,7 +99,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from labmon.device import (
     Driver,
@@ -51,8 +137,8 @@ class InputSettings(BaseModel):
 
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
-    label: str = ""
-    auto_exposure: bool = False
+    label: str = Field(default="", description="What stands on its tile.")
+    auto_exposure: bool = Field(default=False, description="labmon regulates its exposure.")
 
 
 class HighFinesse(WavemeterCommands):

@@ -2,6 +2,39 @@
 
 Rates need two looks: the first poll after a connect leaves them out. The trap: containers, macOS
 and Windows lack some of what psutil can tell; such channels do not exist there.
+
+## Configuration
+
+```yaml
+devices:
+  server:
+    driver: host
+    title: This computer
+    period_s: 5
+    path: /var/lib
+```
+
+## Channels
+
+Beside these, `temperature_CHIP` for each chip with a thermometer: its hottest spot.
+
+## Quirks
+
+- A disk whose path is gone is a *fault* of its two channels; the others go on.
+
+## Without hardware
+
+It is its own hardware.
+
+```yaml
+devices:
+  server:
+    driver: host
+```
+
+## Manual
+
+psutil.readthedocs.io.
 """
 
 from __future__ import annotations

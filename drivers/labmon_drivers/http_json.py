@@ -2,6 +2,50 @@
 
 Shelly plugs, ESP boards with a web server, a laboratory's own gateways. The trap: a web server that
 hangs keeps the connection open and says nothing; every read has a time limit and so has the whole.
+
+## Wiring
+
+The network. The whole document is fetched with each poll; no proxy is used, no redirection
+followed.
+
+## Configuration
+
+```yaml
+devices:
+  meter:
+    driver: http_json
+    title: Energy meter
+    url: http://192.168.1.50/status
+    headers: {Authorization: "Bearer SECRET"}
+    period_s: 5
+    channels:
+      power: {key: emeters.0.power, unit: W, digits: 1}
+      temperature: {key: temperature.tC, unit: °C, digits: 1}
+      relay: {kind: nominal}
+```
+
+## Quirks
+
+- Places in the document are written with points, elements of lists by their number from 0.
+- A channel that the answer does not have is left out; an answer with none of them is an error.
+  `null` is no value.
+- Answers may have 1 MiB.
+
+## Without hardware
+
+```yaml
+devices:
+  meter:
+    driver: http_json
+    url: sim://http_json
+    channels:
+      power: {key: emeters.0.power, unit: W, digits: 1}
+      relay: {kind: nominal}
+```
+
+## Manual
+
+That of the instrument; for Shelly shelly-api-docs.shelly.cloud.
 """
 
 from __future__ import annotations

@@ -1,7 +1,49 @@
 """`keithley`: multimeters 2000, 2001, 2010, 2110, DMM6500, and others that speak SCPI.
 
-The meter is set up after each connect, so that it measures the same after a power cut. Manual:
-Keithley 2000-900-01, chapter 5. The trap: an overflow is answered with 9.9E37, which is no voltage.
+The meter is set up after each connect, so that it measures the same after a power cut. The trap: an
+overflow is answered with 9.9E37, which is no voltage.
+
+## Wiring
+
+RS-232 (9600 baud, no handshake, as the meter is set), USB (`/dev/usbtmc0`), LAN (port 5025), GPIB
+by VISA (`GPIB0::16::INSTR`).
+
+## Configuration
+
+```yaml
+devices:
+  dmm:
+    driver: keithley
+    title: Multimeter
+    port: /dev/ttyUSB0
+    function: voltage_dc
+    nplc: 10
+    period_s: 1
+```
+
+## Channels
+
+One, of the name of its `function`.
+
+## Quirks
+
+- 9.9E37 is *over range*, 9.91E37 (not a number) *no signal*.
+- One measurement with `nplc: 10` takes 0.2 s, and as long again for its automatic zero.
+- `reset: false` leaves everything else as somebody set it.
+
+## Without hardware
+
+```yaml
+devices:
+  dmm:
+    driver: keithley
+    port: sim://keithley
+```
+
+## Manual
+
+Keithley, "Model 2000 Multimeter User's Manual", 2000-900-01, chapter 5. Agrees with pymeasure
+against its simulator; not yet tested with a meter.
 """
 
 from __future__ import annotations

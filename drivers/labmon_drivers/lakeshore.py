@@ -1,7 +1,49 @@
 """`lakeshore`: temperature monitors and controllers by Lake Shore: 218, 331, 335, 336, 340, 350.
 
-Manuals: Lake Shore Model 218, 331, 336 and 350 User's Manual, chapter Computer Interface Operation.
 The trap: the controller says nothing when it refuses a command; `*ESR?` is asked after each.
+
+## Wiring
+
+- 218: RS-232, 9600 baud, 7 bits, even parity. 331 and 340: 9600 baud, 7 bits, odd parity.
+- 335, 336, 350: USB (a serial port of 57600 baud, 7 bits, odd parity), or LAN, port 7777.
+
+## Configuration
+
+```yaml
+devices:
+  cryostat:
+    driver: lakeshore
+    title: Cryostat
+    model: "336"
+    port: tcp://192.168.1.32
+    inputs: [A, B]
+    labels: [Sample, Shield]
+    highest: 320
+    period_s: 1
+```
+
+The speed and parity of the line follow from the `model`, unless they are said.
+
+## Quirks
+
+- The status of a reading decides: an input that is off, broken or out of range has no value.
+- It wants 50 ms between two messages (`gap_s`).
+- Names of inputs are the instrument's own (335, 336, 350) where `labels` says nothing.
+
+## Without hardware
+
+```yaml
+devices:
+  cryostat:
+    driver: lakeshore
+    port: sim://lakeshore
+```
+
+## Manual
+
+Lake Shore, "Model 218", "Model 331", "Model 336" and "Model 350 User's Manual", chapter "Computer
+Interface Operation". Agrees with Lake Shore's own Python package against its simulator; not yet
+tested with an instrument.
 """
 
 from __future__ import annotations

@@ -1,7 +1,40 @@
-r"""`leoni`: fibre switches eol 1xN by Leoni, over TCP 10001 or serial.
+"""`leoni`: fibre switches eol 1xN by Leoni, over TCP 10001 or serial.
 
 `type?` is answered with `eol 1x16`, `ch3` switches, `ch?` says where it is. The trap: after a
 switch it is deaf for about 75 ms, and a question then is lost.
+
+## Wiring
+
+LAN, port 10001; or RS-232 and USB, 57600 baud.
+
+## Configuration
+
+```yaml
+devices:
+  fibre_switch:
+    driver: leoni
+    title: Fibre switch
+    port: tcp://192.168.1.33
+    period_s: 1
+```
+
+## Quirks
+
+- Where it is asked with each poll: somebody may turn it at its front panel.
+- More outputs than it has cannot be asked for; how many it has it says when connecting.
+
+## Without hardware
+
+```yaml
+devices:
+  fibre_switch:
+    driver: leoni
+    port: sim://leoni
+```
+
+## Manual
+
+Leoni, "eol fiber optical switch, user manual". Tested against its simulator; not yet with a switch.
 """
 
 from __future__ import annotations

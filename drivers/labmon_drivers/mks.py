@@ -1,8 +1,47 @@
 """`mks`: vacuum gauge controllers 937A, 937B and 946 by MKS.
 
 937B and 946: `@254PR1?;FF` is answered with `@001ACK2.3E-09;FF`, or `@001NAK150;FF`. 937A: `P1` is
-answered with the pressure. Manuals: MKS 937B operation manual 100016467; 937A 102793. The trap: in
-place of a pressure stand words such as `OFF`, `ATM` and `LO<E-11`.
+answered with the pressure. The trap: in place of a pressure stand words such as `OFF`, `ATM` and
+`LO<E-11`.
+
+## Wiring
+
+RS-232 or RS-485, 9600 baud as delivered, no parity; or behind a converter.
+
+## Configuration
+
+```yaml
+devices:
+  gauges:
+    driver: mks
+    title: Gauges
+    model: 937B
+    port: /dev/ttyUSB0
+    address: 1
+    gauges: [1, 3, 5]
+    labels: [Main chamber, Load lock, Foreline]
+```
+
+## Quirks
+
+- `address: 254` is answered by every controller on the line: name the own one where there are two.
+- Words: `OFF`, `WAIT`, no gauge are *no signal*; `ATM` and `>` *over range*; `LO<` *under range*;
+  `MISCONN` and `LOWEMIS` a *fault*.
+- A 937A does not tell its unit: say which one its front panel shows.
+
+## Without hardware
+
+```yaml
+devices:
+  gauges:
+    driver: mks
+    port: sim://mks
+```
+
+## Manual
+
+MKS, "Series 937B Operation and Maintenance Manual", 100016467; "Series 937A", 102793. Agrees with
+pymeasure against its simulator; not yet tested with a controller.
 """
 
 from __future__ import annotations

@@ -1,8 +1,90 @@
 """`modbus`: whatever speaks Modbus over TCP or a serial line; registers from the configuration.
 
-Controllers of heaters and chillers, energy meters, valves, PLCs.
-Specification: modbus.org, "MODBUS Application Protocol V1.1b3". Needs the extra `modbus`. The trap:
-many manuals count registers from 1 (or 40001), while 0 is the first that travels; `counts_from`.
+Controllers of heaters and chillers, energy meters, valves, PLCs. Needs the extra `modbus`: `pip
+install labmon-server[modbus]`. The trap: many manuals count registers from 1 (or 40001), while 0
+is the first that travels; `counts_from`.
+
+## Wiring
+
+- *Modbus TCP*: `port: tcp://ADDRESS`, port 502 where none is said.
+- *Modbus RTU* (RS-485, RS-232): `port: /dev/ttyUSB0`, `usb://SERIALNUMBER`, `COM3`. As delivered
+  most run at 19200 or 9600 baud with even parity; the driver's defaults are 19200 and `even`.
+- *Modbus RTU behind a serial-to-network converter*: `port: tcp://ADDRESS:4001` with
+  `framing: rtu`, or `rfc2217://ADDRESS:4001`.
+
+Several units on one line are several devices with the same `port`; name the same `bus` for them.
+
+## Configuration
+
+```yaml
+devices:
+  oven:
+    driver: modbus
+    title: Bake-out oven
+    port: /dev/ttyUSB0
+    baud_rate: 9600
+    unit: 3
+    bus: rs485
+    word_order: CDAB
+    channels:
+      temperature: {address: 0x1000, type: int16, scale: 0.1, unit: °C, no_signal: [32767]}
+      target: {address: 0x1001, type: int16, scale: 0.1, unit: °C, limits: [0, 250], writable: true}
+      power: {address: 16, type: float32, unit: W, digits: 0}
+      state: {address: 4, function: 4, words: {0: "off", 1: heating, 2: error}, every_s: 5}
+      heater: {address: 0, function: 1, type: bool, writable: true, confirm: "Switch the heater?"}
+
+  meter:
+    driver: modbus
+    port: tcp://192.168.1.40
+    counts_from: 1                # its manual calls the first register 1
+    channels:
+      power: {address: 53, function: 4, type: float32, unit: W, digits: 0}
+```
+
+## Channels
+
+Those of the configuration. What is `writable` has two: `target` is what the instrument says,
+`target_setpoint` what was asked for.
+
+## Commands
+
+`set_NAME` and `get_NAME` for each `writable` channel. A value outside of `limits`, or one that
+does not fit into its registers, is refused before anything is sent. A bit of a register is set by
+reading the register, and writing it with this bit changed.
+
+## Quirks
+
+- *Everything is shifted by one*: the manual counts from 1, or from 40001 (holding registers) or
+  30001 (input registers). Leave the leading digit away and say `counts_from: 1`.
+- *Nonsense values*: the wrong `word_order`, or `type`. Of four registers the order of the words is
+  reversed likewise.
+- Neighbouring registers are asked for at once, at most 125. Instruments that refuse one of them
+  refuse all; the refusal says which address was asked for.
+- On a serial line nothing numbers the questions: an answer counts only if unit, function and
+  length are right. Between two frames the line is silent for 3.5 characters; `gap_s` makes it more.
+- A refusal (an *exception* in the words of Modbus) takes the device offline with its reason, and
+  it is tried again.
+
+## Without hardware
+
+```yaml
+devices:
+  oven:
+    driver: modbus
+    port: sim://modbus
+    channels:
+      temperature: {address: 0, type: int16, scale: 0.1, unit: °C, digits: 1}
+      target: {address: 2, type: int16, scale: 0.1, unit: °C, limits: [0, 250], writable: true}
+      power: {address: 10, type: float32, unit: W}
+```
+
+Its registers: holding 0 and 1 temperatures, 2 and 3 setpoints in 0.1 °C, 10 to 11 power in W
+(float32), 12 to 13 energy in Wh (uint32); input 0 state; coils 0 and 1 zones on.
+
+## Manual
+
+modbus.org, "MODBUS Application Protocol Specification V1.1b3" and "MODBUS over Serial Line V1.02".
+Tested with pymodbus's server over TCP and RTU, and with lewis.
 """
 
 from __future__ import annotations

@@ -1,7 +1,88 @@
 """`mqtt`: what others publish through an MQTT broker: Tasmota, ESPHome, or any topic.
 
-Needs the extra `mqtt`. Manuals: tasmota.github.io/docs/MQTT, esphome.io/components/mqtt. The trap:
-a broker is no instrument; whether the instrument lives says its last will (`status_topic`).
+Needs the extra `mqtt`: `pip install labmon-server[mqtt]`. The trap: a broker is no instrument;
+whether the instrument lives says its last will (`status_topic`).
+
+## Wiring
+
+Instruments and labmon all connect to a broker, such as mosquitto. Nothing is to be set up for
+labmon but a login, where the broker wants one.
+
+## Configuration
+
+```yaml
+devices:
+  chiller_plug:                 # a plug with Tasmota's firmware: it is asked what it has
+    driver: mqtt
+    broker: mqtt://192.168.1.5
+    tasmota: tasmota_A1B2C3     # its topic
+    relays: 1
+    tele_period_s: 10           # else it publishes every five minutes
+
+  dew_point:                    # a node with ESPHome's firmware: its announcements are read
+    driver: mqtt
+    broker: mqtts://broker.lab
+    username: labmon
+    password: secret
+    esphome: dew-point-1
+
+  cryostat:                     # any topics
+    driver: mqtt
+    broker: 192.168.1.5
+    status_topic: cryostat/status
+    silence_s: 60
+    channels:
+      stage: {topic: cryostat/state, pointer: /temperatures/1, unit: K, digits: 3}
+      mode: {topic: cryostat/mode, type: text, retained: true}
+      target:
+        topic: cryostat/target
+        set_topic: cryostat/target/set
+        set_payload: '{"kelvin": {value:.2f}}'
+        unit: K
+        limits: [4, 300]
+```
+
+## Channels
+
+Those of the configuration; or for Tasmota `sensor/quantity` such as `bme280/temperature` or
+`energy/power`, and `power` (`power1`, ...) for the relays; for ESPHome the names it announces
+(`discovery: true`, as it comes). Numbers, switches and contacts are taken. What can be set has
+`NAME_setpoint` beside it.
+
+## Commands
+
+`set_NAME` for each channel with `set_topic`, and for the relays of a device with Tasmota. It
+succeeds once the broker has the message; what the instrument makes of it is seen in its channel.
+
+## Quirks
+
+- The time of a reading is when its message arrived. Tasmota's own time has no zone and is not used.
+- What a broker keeps (*retained*) may be from last year. It is passed over, unless `retained` is
+  set, but for the state of the instrument.
+- With Tasmota's `STATUS 8` values come when labmon connects, not only with the next `TelePeriod`.
+- The last will is published by the broker one and a half `keepalive` after the instrument vanished.
+  The device goes offline then, and comes back when the instrument says that it is there.
+- A value that is no number is a *fault*; `nan`, `unknown` and `unavailable` are *no signal*.
+- Battery-powered devices sleep and do not answer: name their `channels`.
+
+## Without hardware
+
+Brokers with one device each: `sim://tasmota`, and `sim://esphome` with `esphome: node`.
+`labmon simulate tasmota --tcp 1883` serves one to other programs.
+
+```yaml
+devices:
+  plug:
+    driver: mqtt
+    broker: sim://tasmota
+    tasmota: plug
+    relays: 1
+```
+
+## Manual
+
+tasmota.github.io/docs/MQTT, esphome.io/components/mqtt. Tested with mosquitto 2.0, in the clear and
+encrypted, and with programs that publish as Tasmota and ESPHome do.
 """
 
 from __future__ import annotations

@@ -1,9 +1,42 @@
 r"""`omega`: panel meters and controllers of Omega's iSeries (CNi, DPi).
 
 `*X01\r` asks for the value and is answered with `X01023.4\r`, the request's code repeated first
-where echo is on; with an address on RS-485 `*01X01\r` and `01X01023.4\r`. Manual: Omega M3397
-"iSeries Communication". The trap: an error is answered with `?43`, an overflow with `?+999999`.
-(The CN7800 speaks Modbus: `omega_cn7800`.)
+where echo is on; with an address on RS-485 `*01X01\r` and `01X01023.4\r`. The trap: an error is
+answered with `?43`, an overflow with `?+999999`.
+
+## Wiring
+
+RS-232, or RS-485 with an `address`; 9600 baud, 7 bits, odd parity as delivered. The CN7800 speaks
+Modbus: [`omega_cn7800`](omega_cn7800.md).
+
+## Configuration
+
+```yaml
+devices:
+  oven:
+    driver: omega
+    title: Oven
+    port: /dev/ttyUSB0
+    channel: {label: Oven, unit: °C, digits: 1}
+```
+
+## Quirks
+
+- `channel` says what the display shows: the meter does not tell its unit.
+- Echo may be on or off.
+
+## Without hardware
+
+```yaml
+devices:
+  oven:
+    driver: omega
+    port: sim://omega
+```
+
+## Manual
+
+Omega, M3397 "iSeries Communication". Tested against its simulator; not yet with a meter.
 """
 
 from __future__ import annotations

@@ -1,8 +1,43 @@
 """`omega_cn7800`: temperature controllers CN7800 by Omega, over Modbus RTU.
 
-Holding register 0x1000 is the temperature, 0x1001 the setpoint, both in tenths of a degree. Manual:
-Omega M4439 "CN7800 Series", chapter on communication. Needs the extra `modbus`. The trap: without a
-sensor it still sends a number, from a range of its own.
+Needs the extra `modbus`: `pip install labmon-server[modbus]`. The trap: without a sensor it still
+sends a number, from a range of its own.
+
+## Wiring
+
+RS-485, 9600 baud, even parity as delivered; or behind a converter that passes the bytes on.
+
+## Configuration
+
+```yaml
+devices:
+  oven:
+    driver: omega_cn7800
+    title: Oven
+    port: usb://A50285BI
+    highest: 180
+    period_s: 2
+```
+
+## Quirks
+
+- Holding register 0x1000 is the temperature, 0x1001 the setpoint, both in tenths of a degree; in
+  place of a temperature 0x8002 to 0x8006 mean that there is none.
+- Writing must be allowed at the front panel.
+
+## Without hardware
+
+```yaml
+devices:
+  oven:
+    driver: omega_cn7800
+    port: sim://omega_cn7800
+```
+
+## Manual
+
+Omega, M4439 "CN7800 Series", chapter on communication. Tested against its simulator; not yet with a
+controller.
 """
 
 from __future__ import annotations

@@ -1,7 +1,46 @@
 """`pfeiffer`: vacuum gauge controllers TPG 261/262, TPG 361/362/366 and MaxiGauge TPG 256 A.
 
-Over RS-232, USB, or TCP port 8000 (36x). Pressures are converted to one unit, whatever the front
-panel shows. The trap: who changes the unit there changes what the numbers mean, so each poll asks.
+Pressures are converted to one unit, whatever the front panel shows. The trap: who changes the unit
+there changes what the numbers mean, so each poll asks.
+
+## Wiring
+
+RS-232, 9600 baud as delivered (19200 and 38400 can be set), no parity; the 36x also over USB, a
+serial port, and LAN, port 8000.
+
+## Configuration
+
+```yaml
+devices:
+  gauges:
+    driver: pfeiffer
+    title: Gauges
+    port: tcp://192.168.1.34
+    gauges: [1, 2]
+    labels: [Main chamber, Foreline]
+    unit: mbar
+```
+
+## Quirks
+
+- After power-up the controller prints a line a second until it hears something; it is silenced.
+- The status decides, not the number beside it: *under range*, *over range*, *fault* for a sensor
+  error, *no signal* for a gauge that is off or not there.
+- A poll during which the unit was changed gives nothing: nobody knows which unit its numbers had.
+
+## Without hardware
+
+```yaml
+devices:
+  gauges:
+    driver: pfeiffer
+    port: sim://pfeiffer
+```
+
+## Manual
+
+Pfeiffer Vacuum, operating instructions and communication protocols of "TPG 261/262", "TPG
+361/362/366" and "MaxiGauge TPG 256 A". Tested against its simulator; not yet with a controller.
 """
 
 from __future__ import annotations

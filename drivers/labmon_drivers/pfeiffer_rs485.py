@@ -1,7 +1,56 @@
 """`pfeiffer_rs485`: turbo pumps, gauges and controllers by Pfeiffer that speak telegrams.
 
-Several share one RS-485 line: give each device its `address`, the same `port` and the same `bus`.
 The trap: on a shared line the answer of another address may come late; it is refused, not recorded.
+
+## Wiring
+
+RS-485, 9600 baud, no parity. Several share one line: give each device its `address`, the same
+`port` and the same `bus`.
+
+## Configuration
+
+```yaml
+devices:
+  turbo:
+    driver: pfeiffer_rs485
+    title: Turbo pump
+    port: /dev/ttyUSB0
+    bus: pumps
+    address: 1
+  gauge:
+    driver: pfeiffer_rs485
+    title: Gauge
+    port: /dev/ttyUSB0
+    bus: pumps
+    address: 2
+    instrument: gauge
+    parameters:
+      correction: {number: 742, type: u_real, digits: 2}
+```
+
+## Channels
+
+Those that the `instrument` has, `error`, and `parameters`; what this model does not know is found
+out after connecting and left out. For a turbo pump:
+
+## Quirks
+
+- While it reports an error (`Err...`) its numbers are kept, as *fault*; a warning is told only.
+
+## Without hardware
+
+```yaml
+devices:
+  turbo:
+    driver: pfeiffer_rs485
+    port: sim://pfeiffer_rs485
+```
+
+## Manual
+
+Pfeiffer Vacuum, "Pfeiffer Vacuum Protocol for RS-485", and the operating instructions of the
+drive unit ("TC 110") or gauge. Agrees with the package pfeiffer-vacuum-protocol against its
+simulator; not yet tested with a pump.
 """
 
 from __future__ import annotations

@@ -2,6 +2,70 @@
 
 Which query gives which channel, what is set by which command, what is sent after connecting. The
 trap: most instruments are silent when they refuse a command; `error_query` asks them after each.
+
+## Wiring
+
+Whatever the instrument has: LAN (port 5025 where none is said), USB (`/dev/usbtmc0`), a serial
+port, GPIB by VISA (`GPIB0::8::INSTR`). The terminator of lines is `terminator`.
+
+## Configuration
+
+```yaml
+devices:
+  supply:
+    driver: scpi
+    port: tcp://192.168.1.22:5555
+    error_query: "SYST:ERR?"
+    start: ["*CLS"]
+    channels:
+      voltage: {query: "MEAS:ALL? CH1", column: 1, unit: V, digits: 3}
+      current: {query: "MEAS:ALL? CH1", column: 2, unit: A, digits: 3}
+      mode: {query: "OUTP:MODE? CH1", kind: nominal, every_s: 5}
+      trace: {query: "TRAC? CH1", block: float32, take: max, unit: V}
+    parameters:
+      target: {query: "SOUR1:VOLT?", write: "SOUR1:VOLT {value:.3f}", unit: V, limits: [0, 32]}
+    actions:
+      reset: {send: ["*RST"], confirm: "Back to the factory's settings?"}
+```
+
+More in [examples](../../examples/README.md).
+
+## Channels
+
+Those of the configuration, and two for each of `parameters`: its readback, and `NAME_setpoint`.
+
+## Commands
+
+`set_NAME` and `get_NAME` for each of `parameters`, and each of `actions` by its name.
+
+## Quirks
+
+- 9.9E37 is *over range*, -9.9E37 *under range*, 9.91E37 *no signal*.
+- A query that several channels share is sent once a poll.
+- A definite-length block (`#3200...`) may hold any byte. One of unknown length (`#0`) ends at the
+  first line end: over a network or serial line nothing else says where it ends. Answers may have
+  1 MiB.
+- An empty line is no answer.
+
+## Without hardware
+
+```yaml
+devices:
+  supply:
+    driver: scpi
+    port: sim://scpi
+    error_query: "SYST:ERR?"
+    channels:
+      voltage: {query: "MEAS:VOLT?", unit: V, digits: 3}
+      ripple: {query: "TRAC?", block: float32, take: max, unit: V, digits: 3}
+    parameters:
+      target: {query: "VOLT?", write: "VOLT {value:.3f}", unit: V, limits: [0, 30]}
+```
+
+## Manual
+
+SCPI Consortium, "SCPI-1999"; IEEE 488.2; and that of the instrument. Tested with its simulator,
+with simulators of lewis, and through VISA.
 """
 
 from __future__ import annotations

@@ -1,8 +1,57 @@
-"""`serial_line`: boards and instruments that answer, or print, lines of text.
+r"""`serial_line`: boards and instruments that answer, or print, lines of text.
 
 An Arduino that prints `temperature=21.4 humidity=40`, a gauge that answers `PR?`, a board that
 sends CSV or JSON: the configuration says which. The trap: many boards reset when their port is
 opened, and the first line heard is seldom whole.
+
+## Wiring
+
+A serial port or a socket; 115200 baud where nothing else is said.
+
+## Configuration
+
+```yaml
+devices:
+  room:                       # an Arduino that prints: temperature=21.38 humidity=41.2
+    driver: serial_line
+    port: /dev/ttyACM0
+    settle_s: 2               # the board resets when its port is opened
+    channels:
+      temperature: {label: Temperature, unit: °C}
+      humidity: {label: Humidity, unit: "%", digits: 1}
+
+  chamber:                    # a gauge that answers PR? with: 0,2.31E-09
+    driver: serial_line
+    port: tcp://192.168.1.20:4001
+    request: "PR?\r\n"
+    pattern: '^(?P<state>\d),(?P<pressure>[\d.E+-]+)$'
+    status_words: {0: ok, 1: under_range, 2: over_range, 3: fault, 5: no_signal}
+    channels:
+      pressure: {unit: mbar, scientific: true, status: state}
+```
+
+## Quirks
+
+- A line is used as a whole or not at all: two lines that ran together, or one with a damaged piece,
+  give no value.
+- A board that prints by itself is followed: every line is recorded when it comes.
+
+## Without hardware
+
+```yaml
+devices:
+  chamber:
+    driver: serial_line
+    port: sim://gauge
+    request: "PR?\r\n"
+    channels:
+      chamber: {unit: mbar, scientific: true, status: chamber_status}
+    status_words: {ok: ok, under: under_range, over: over_range, off: no_signal}
+```
+
+## Manual
+
+That of the board.
 """
 
 from __future__ import annotations

@@ -3,6 +3,26 @@
 Shows what a fast instrument looks like: each poll gives what was sampled since the last one. The
 trap: samples are timed by their number and not by the clock of the computer, as a quartz does it,
 so that there is neither a gap nor an overlap between two polls.
+
+## Configuration
+
+```yaml
+devices:
+  adc:
+    driver: simulated_adc
+    title: Digitiser
+    period_s: 0.1
+```
+
+## Without hardware
+
+It has none.
+
+```yaml
+devices:
+  adc:
+    driver: simulated_adc
+```
 """
 
 from __future__ import annotations

@@ -2,6 +2,30 @@
 
 Eight lasers drift, make noise and hop between modes as real ones do, the same for the same seed.
 The trap: what it shows depends on time alone, so a slow poll sees the same lasers as a fast one.
+
+## Configuration
+
+```yaml
+devices:
+  wavemeter:
+    driver: simulated_wavemeter
+    title: Wavemeter
+    period_s: 0.1
+    lasers:
+      ch1: {label: My laser, frequency_thz: 384.2304844, noise_mhz: 0.5}
+      ch7: {has_light: true}
+```
+
+## Without hardware
+
+It has none. For the driver of real wavemeters, and what it does with a simulated library, see
+[`highfinesse`](highfinesse.md).
+
+```yaml
+devices:
+  wavemeter:
+    driver: simulated_wavemeter
+```
 """
 
 from __future__ import annotations

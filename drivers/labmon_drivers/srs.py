@@ -1,7 +1,49 @@
 """`srs`: temperature controllers PTC10 and CTC100 by Stanford Research Systems.
 
-Over TCP port 23, RS-232 or USB. Manual: SRS PTC10 operation manual, "Remote programming". The trap:
-its network socket serves a single client; a second one is refused until the first is gone.
+The trap: its network socket serves a single client; a second one is refused until the first is
+gone.
+
+## Wiring
+
+LAN (port 23), RS-232 (9600 baud, no parity), or USB, which is a serial port.
+
+## Configuration
+
+```yaml
+devices:
+  baseplate:
+    driver: srs
+    title: Base plate
+    port: tcp://192.168.1.35
+    unit: °C
+    outputs:
+      Heater: {unit: W, label: Heater, digits: 2}
+```
+
+## Channels
+
+One for each output that the controller names, in lower case: `In 3A` is `in_3a`. Of the simulator:
+
+## Quirks
+
+- `NaN` is *no signal*: a sensor that is missing or out of range.
+- Only outputs in `outputs` have a unit of their own; the controller does not tell.
+
+## Without hardware
+
+```yaml
+devices:
+  baseplate:
+    driver: srs
+    port: sim://srs
+    outputs:
+      Heater: {unit: W}
+```
+
+## Manual
+
+SRS, "PTC10 Programmable Temperature Controller, Operation Manual" and "CTC100", chapter "Remote
+programming". Tested against its simulator; not yet with a controller.
 """
 
 from __future__ import annotations

@@ -1,8 +1,55 @@
 """`thorlabs`: power meters PM100D, PM100USB, PM16, PM400, and the logger TSP01 revision A.
 
-They are USB instruments (`/dev/usbtmc0`). Manual: Thorlabs PM100D, "SCPI commands". TSP01
-revision B is no USBTMC instrument and does not work. The trap: the wavelength decides what a watt
-is; with another one set the number looks as good and is wrong.
+TSP01 revision B is no USBTMC instrument and does not work. The trap: the wavelength decides what a
+watt is; with another one set the number looks as good and is wrong.
+
+## Wiring
+
+USB: `/dev/usbtmc0` on Linux, without VISA (the user needs the right to open it), or a VISA resource
+such as `USB0::0x1313::0x8078::P0001234::INSTR`. The PM100D also RS-232.
+
+## Configuration
+
+```yaml
+devices:
+  power_meter:
+    driver: thorlabs
+    title: Power at the cell
+    port: /dev/usbtmc0
+    wavelength: 780
+    period_s: 0.5
+
+  room:
+    driver: thorlabs
+    instrument: tsp01
+    port: /dev/usbtmc1
+    period_s: 10
+```
+
+## Channels
+
+Of a power meter `power` and, where the sensor has a thermometer, `sensor_temperature`; of a TSP01
+`temperature`, `probe_1`, `probe_2` and `humidity`.
+
+## Quirks
+
+- A wavelength that the sensor does not take is refused: it is read back.
+- 9.91E37 (no probe) is *no signal*, 9.9E37 *over range*.
+- `average` measurements of 0.3 ms make one.
+
+## Without hardware
+
+```yaml
+devices:
+  power_meter:
+    driver: thorlabs
+    port: sim://thorlabs
+```
+
+## Manual
+
+Thorlabs, "PM100D Operation Manual", chapter "SCPI commands"; "TSP01". Agrees with pymeasure
+against its simulator; not yet tested with a meter.
 """
 
 from __future__ import annotations

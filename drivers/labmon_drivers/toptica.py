@@ -2,6 +2,54 @@
 
 All parameters of one poll are asked for in one expression. The trap: a parameter that this model
 lacks makes the whole expression fail, so each is tried alone after connecting.
+
+## Wiring
+
+LAN, port 1998 (the command line), or USB, a serial port of 115200 baud.
+
+## Configuration
+
+```yaml
+devices:
+  cooling_laser:
+    driver: toptica
+    title: Cooling laser
+    port: tcp://192.168.1.36
+    lasers: 1
+    settable:
+      piezo_set: {parameter: "laser1:dl:pc:voltage-set", unit: V, limits: [0, 140]}
+      emission: {parameter: "laser1:dl:cc:enabled", type: boolean, confirm: "Switch the laser?"}
+```
+
+Names of parameters stand in the command reference of the controller.
+
+## Channels
+
+The usual ones of each of `lasers` as far as the controller knows them, and those of the
+configuration.
+
+## Commands
+
+`set_NAME` and `get_NAME` for each of `settable`.
+
+## Quirks
+
+- With two lasers the names begin with `laser1_` and `laser2_`.
+- The controller says why it refuses; that is passed on.
+
+## Without hardware
+
+```yaml
+devices:
+  cooling_laser:
+    driver: toptica
+    port: sim://toptica
+```
+
+## Manual
+
+TOPTICA, "DLC pro Command Reference". Agrees with TOPTICA's own Python package against its
+simulator; not yet tested with a controller.
 """
 
 from __future__ import annotations
@@ -35,9 +83,13 @@ class TopticaParameter(ChannelSettings):
     """A parameter of the controller that can be set."""
 
     parameter: str = Field(description="Its name, such as laser1:dl:pc:voltage-set.")
-    type: Literal["number", "boolean", "text"] = "number"
-    every_s: Annotated[float, Field(ge=0)] = 5.0
-    confirm: str = ""
+    type: Literal["number", "boolean", "text"] = Field(
+        default="number", description="Of its value."
+    )
+    every_s: Annotated[float, Field(ge=0)] = Field(
+        default=5.0, description="Least time between two readings of the readback."
+    )
+    confirm: str = Field(default="", description="A question that the browser asks before.")
 
 
 def _channel(parameter: str, unit: str, label: str, digits: int) -> TopticaChannel:

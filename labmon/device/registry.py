@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from labmon.config import DeviceConfig
 
 SHIPPED: Final = "labmon_drivers"
+TRIAL: Final = "\n## Without hardware\n"
 OWN_WORDS: Final = "or your own as package.module:Class"
 
 
@@ -39,12 +41,14 @@ class Description:
         doc: its first sentence, or why it cannot be used here.
         settings: the JSON Schema of its settings.
         is_usable: False where it cannot be imported, such as without an extra package.
+        trial: a configuration that runs without hardware, as YAML; empty where it has none.
     """
 
     name: str
     doc: str
     settings: dict[str, Any]
     is_usable: bool = True
+    trial: str = ""
 
 
 def find(text: str) -> type[Driver]:
@@ -107,16 +111,23 @@ def available() -> list[Description]:
         classes = _drivers_in(module)
         for each in classes:
             name = module_name if len(classes) == 1 else f"{module_name}:{each.__name__}"
-            descriptions.append(_description(name, each))
+            descriptions.append(_description(name, each, _trial(module)))
     return descriptions
 
 
-def _description(name: str, driver_class: type[Driver]) -> Description:
+def _description(name: str, driver_class: type[Driver], trial: str) -> Description:
     try:
         schema = signature_of(driver_class).schema()
     except TypeError as error:
         return Description(name, _why(error), {}, is_usable=False)
-    return Description(name, summary(inspect.getdoc(driver_class) or ""), schema)
+    return Description(name, summary(inspect.getdoc(driver_class) or ""), schema, trial=trial)
+
+
+def _trial(module: ModuleType) -> str:
+    """The first YAML under "Without hardware" in the docstring of a driver's module."""
+    _, _, section = (inspect.getdoc(module) or "").partition(TRIAL)
+    block = re.search(r"^```yaml\n(.*?)^```", section, re.MULTILINE | re.DOTALL)
+    return block[1] if block else ""
 
 
 def _shipped_modules() -> list[str]:

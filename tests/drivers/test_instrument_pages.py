@@ -1,29 +1,52 @@
-"""docs/instruments/*.md: their configurations load, and every setting and command is named."""
+"""docs/instruments.md and its pages: made from the drivers, complete, and what they show works."""
 
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from labmon.config import load
+from labmon.device import Driver, Timed
 from labmon.device.command import commands_of
-from labmon.device.registry import build, find
+from labmon.device.registry import available, build, find
 from labmon.device.settings import signature_of
 from labmon.device.transport import LinkKeys
 
-PAGES = sorted((Path(__file__).parents[2] / "docs" / "instruments").glob("*.md"))
+DOCS = Path(__file__).parents[2] / "docs"
+MAKER: dict[str, Any] = runpy.run_path(str(DOCS / "instruments.py"))
+NAMES = [each.name for each in available()]
+WITHOUT_WIRES = {"host", "simulated_wavemeter", "simulated_adc"}
+ALWAYS = {"Configuration", "Without hardware"}
+WITH_WIRES = {"Wiring", "Quirks", "Manual"}
 
 
-@pytest.fixture(params=PAGES, ids=lambda page: page.stem)
-def page(request) -> Path:
+@pytest.fixture(params=NAMES)
+def name(request) -> str:
     return request.param
 
 
-def test_every_configuration_is_valid(page, tmp_path):
-    blocks = re.findall(r"^```yaml\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
-    assert blocks
+def test_the_pages_are_up_to_date():
+    for path, text in MAKER["pages"]().items():
+        assert path.read_text("utf-8") == text, f"python docs/instruments.py ({path.name})"
+
+
+def test_there_is_no_page_of_a_driver_that_is_gone():
+    assert sorted(page.stem for page in (DOCS / "instruments").glob("*.md")) == sorted(NAMES)
+
+
+def test_every_driver_says_what_one_must_know(name):
+    wanted = ALWAYS if name in WITHOUT_WIRES else ALWAYS | WITH_WIRES
+    assert wanted <= set(MAKER["sections"](name))
+
+
+def test_every_configuration_is_valid(name, tmp_path):
+    text = (DOCS / "instruments" / f"{name}.md").read_text("utf-8")
+    blocks = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    assert len(blocks) >= 2
     for block in blocks:
         path = tmp_path / "config.yaml"
         path.write_text(block, encoding="utf-8")
@@ -31,10 +54,21 @@ def test_every_configuration_is_valid(page, tmp_path):
             build(device)
 
 
-def test_every_setting_and_command_is_named(page):
-    text = page.read_text("utf-8")
-    driver = find(page.stem)
-    for name in signature_of(driver).arguments:
-        assert f"`{name}`" in text or name in LinkKeys.__annotations__, name
-    for name in commands_of(driver):
-        assert f"`{name}" in text, name
+def test_every_setting_and_command_is_named(name):
+    text = (DOCS / "instruments" / f"{name}.md").read_text("utf-8")
+    for setting in signature_of(find(name)).arguments:
+        assert f"`{setting}`" in text or setting in LinkKeys.__annotations__, setting
+    for command in commands_of(find(name)):
+        assert f"`{command}" in text, command
+
+
+def test_every_driver_runs_without_hardware(bench, name):
+    driver = bench.use(MAKER["configured"](MAKER["sections"](name)["Without hardware"]))
+    driver.connect()
+    if type(driver).stream is Driver.stream:
+        polled = driver.poll()
+    else:
+        polled = next(each for each in driver.stream() if each)
+    readings = polled.readings if isinstance(polled, Timed) else polled
+    assert readings
+    assert driver.simulated or name == "host"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,15 @@ def test_drivers_lists_each_with_its_settings(run):
     assert "host: " in result.output
     assert "serial_line: " in result.output
     assert "port: text, required" in result.output
+    assert "without hardware: broker: sim://tasmota" in result.output
+
+
+def test_a_driver_is_listed_with_a_configuration_that_runs_as_it_stands(run, config):
+    text = run("drivers", "leoni").output.partition("without hardware:\n")[2]
+    path = config(textwrap.dedent(text))
+    result = run("read", "fibre_switch", "--config", path)
+    assert result.exit_code == 0, result.stderr
+    assert "simulated" in result.output
 
 
 def test_drivers_of_one_name_lists_only_that(run):
