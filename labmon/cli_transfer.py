@@ -134,6 +134,7 @@ def _chosen(wanted: Export, globs: tuple[str, ...], start: str | None, end: str 
 async def _export(
     store: str, wanted: Export, path: Path | None, *, force: bool
 ) -> tuple[Progress, list[str]]:
+    from labmon.timestamps import to_iso
     from labmon.transfer import files
     from labmon.transfer.exporting import Progress, export
     from labmon.transfer.snapshot import Snapshot
@@ -148,6 +149,9 @@ async def _export(
                 notes.append(f"{snapshot.unnamed} streams have no path and were left out")
     if done.left_out:
         notes.append(f"left out, there are no such rollups: {', '.join(done.left_out)}")
+    for path, until_ns in done.removed.items():
+        when = to_iso(until_ns)
+        notes.append(f"{path}: retention has removed what was before {when}: see --granularity")
     return done, notes
 
 

@@ -186,3 +186,5 @@ def _find_floors(state: SealState, spans: dict[Granularity, tuple[int, int]]) ->
     if state.floors:
         state.first_ns = min(begins_ns for begins_ns, _ in spans.values())
         state.fixed = state.through
+    else:
+        state.removed = 0

@@ -66,6 +66,8 @@ class Progress:
     rows: int = 0
     left_out: list[str] = field(default_factory=list[str])
     """Streams that have no such rollups."""
+    removed: dict[str, int] = field(default_factory=dict[str, int])
+    """By path, the times until which retention has removed what was asked for."""
 
     def advance(self, rows: int) -> None:
         """One piece was read."""
@@ -86,6 +88,9 @@ async def export(snapshot: Snapshot, wanted: Export, file: IO[bytes], progress: 
         raise NotFoundError(_nothing(snapshot, wanted, progress))
     blocks = max(1, min(PIECE_BLOCKS, _BLOCKS // len(job.streams))) if job.is_wide else PIECE_BLOCKS
     for stream in job.streams:
+        until_ns = snapshot.removed_until(stream, wanted.granularity, wanted.start_ns)
+        if until_ns is not None:
+            progress.removed[stream.path] = until_ns
         span = (wanted.start_ns, wanted.end_ns)
         progress.pieces += len(await snapshot.cuts(stream, wanted.granularity, *span, blocks))
     if wanted.format == "parquet":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from labmon.datastream.api import Datastream
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.query import column
+from labmon.datastream.retained import floor_ns, midnights
 from labmon.transfer.description import Description
 
 if TYPE_CHECKING:
@@ -81,6 +82,15 @@ class Snapshot(Datastream):
         """Why blocks could not be read so far: their datapoints are left out."""
         return list(self._engine.blocks.damaged.values())
 
+    def removed_until(
+        self, description: Description, granularity: Granularity, start_ns: int
+    ) -> int | None:
+        """Until when retention has removed what a stream had from a time on; None: nothing."""
+        stream = self._engine.catalogue.at(description.path)
+        assert stream is not None
+        until_ns = floor_ns(stream, granularity)
+        return until_ns if until_ns > max(start_ns, stream.earliest_ns) else None
+
     async def cuts(
         self,
         description: Description,
@@ -92,14 +102,15 @@ class Snapshot(Datastream):
         """The ends of the pieces of a range, ascending; empty where there is nothing."""
         stream = self._engine.catalogue.at(description.path)
         assert stream is not None
-        start_ns = max(start_ns, granularity.round_timestamp(max(0, stream.earliest_ns)))
+        earliest_ns = granularity.round_timestamp(max(0, stream.earliest_ns))
+        start_ns = max(start_ns, earliest_ns, floor_ns(stream, granularity))
         end_ns = min(end_ns, stream.latest_ns + 1)
         if start_ns >= end_ns:
             return []
         found = await self._engine.blocks.of(stream, Granularity.Raw.key)
         starts = sorted(outline.from_ns for outline in found.overlapping(start_ns, end_ns))
         cuts = [start_ns]
-        for cut_ns in starts[blocks::blocks]:
+        for cut_ns in sorted({*midnights(stream, start_ns, end_ns), *starts[blocks::blocks]}):
             rounded_ns = granularity.round_timestamp(cut_ns)
             if rounded_ns - cuts[-1] > COARSE_BUCKETS * granularity.duration_ns:
                 cuts.append(rounded_ns)

@@ -196,12 +196,15 @@ class _StreamCheck:
                             self._found(outline, wrong)
 
     def _check_order(self, outlines: list[BlockOutline]) -> None:
-        """Blocks follow each other without a gap; late ones lie before what was there."""
+        """Blocks follow each other without a gap; late ones lie before what was there.
+
+        Retention goes by times, so where it has removed something, ordinals have gaps anywhere.
+        """
         state = self._stream.state
-        next_ordinal = outlines[0].key.ordinal if outlines and state.removed else 0
+        next_ordinal = 0
         last_ns = -1
         for outline in outlines:
-            if outline.key.ordinal != next_ordinal:
+            if outline.key.ordinal != next_ordinal and not state.floors:
                 missing = outline.key.ordinal - next_ordinal
                 self._unsure.append((max(0, last_ns), outline.from_ns))
                 self._found(outline, f"{missing} datapoints before it are missing")
@@ -211,16 +214,26 @@ class _StreamCheck:
             if outline.from_ns < last_ns <= outline.to_ns:
                 self._found(outline, f"it reaches back before {to_iso(last_ns)}, and beyond")
             last_ns = max(last_ns, outline.to_ns)
-        if next_ordinal != state.through and (outlines or not state.removed):
+        if state.floors:
+            self._check_count(outlines)
+        elif next_ordinal != state.through:
             text = f"blocks reach to ordinal {next_ordinal}, and should to {state.through}"
             self._report.findings.append(Finding(self.name, "stream", text))
             self._unsure.append((max(0, last_ns), END_NS))
 
+    def _check_count(self, outlines: list[BlockOutline]) -> None:
+        """What is left and what was removed are together what was sealed."""
+        state = self._stream.state
+        missing = state.through - state.removed - sum(outline.length for outline in outlines)
+        if missing > 0:  # a block that reaches over the floor has some of what was removed
+            text = f"{missing} datapoints are missing"
+            self._report.findings.append(Finding(self.name, "stream", text))
+
     def _check_state(self, outlines: list[BlockOutline]) -> None:
         state = self._stream.state
-        if state.removed:  # what was removed cannot be computed again
-            self._unsure.append((0, min((o.from_ns for o in outlines), default=END_NS)))
-        if not outlines or state.removed:
+        if state.floors:  # what was removed cannot be computed again
+            self._unsure.append((0, state.floors[Granularity.Raw.key] - 1))
+        if not outlines or state.floors:
             return
         said = (state.first_ns, state.last_ns)
         found = (

@@ -174,8 +174,9 @@ class Replay:
         if before_ns is None:
             latest = self._datastream.latest(stream_id)
             return None if latest is None else latest[0]
+        left_ns = self._datastream.describe(stream_id)["removed_until"].get("Raw", 0)
         stored = await self._datastream.get_data(
-            stream_id, Granularity.Raw, start=0, end_exclusive=before_ns, reverse=True
+            stream_id, Granularity.Raw, start=left_ns, end_exclusive=before_ns, reverse=True
         )
         newest = await stored.fetch(slice(0, 1))
         return newest[0]["t"] if newest else None
