@@ -44,7 +44,8 @@ INDEX = """\
 One page for each driver: wiring, settings, channels, commands, quirks, the manual, an example, and
 how to try it without hardware. `labmon drivers NAME` says the settings on the command line; an
 instrument that is not here may need no driver at all:
-[instruments without code](../examples/README.md), or [a driver in 40 lines](drivers.md#a-driver-in-40-lines).
+[instruments without code](../examples/README.md), or
+[a driver in 40 lines](drivers.md#a-driver-in-40-lines).
 """
 CHANNEL_WORDS = """\
 ## Settings of every channel
