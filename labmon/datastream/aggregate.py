@@ -15,8 +15,8 @@ from labmon.datastream import downsample
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import needed_columns
-from labmon.datastream.query import column
 from labmon.datastream.retained import finest_from, floor_ns
+from labmon.datastream.shape import column
 from labmon.datastream.stream import NUMERIC_DOWNSAMPLERS
 from labmon.datastream.tails import roll_up
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 from labmon.datastream import downsample
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
-from labmon.datastream.query import answered_granularity, answered_values, column
+from labmon.datastream.query import answered_granularity
 from labmon.datastream.retained import answering, finest_from
+from labmon.datastream.shape import answered_values, column
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

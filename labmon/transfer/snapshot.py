@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from labmon.datastream.api import Datastream
 from labmon.datastream.granularity import Granularity
-from labmon.datastream.query import column
 from labmon.datastream.retained import floor_ns, midnights
+from labmon.datastream.shape import column
 from labmon.transfer.description import Description
 
 if TYPE_CHECKING:

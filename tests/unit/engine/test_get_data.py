@@ -227,3 +227,57 @@ async def test_a_graph_takes_raw_where_that_is_little(streams, stream):
         await streams.get_graph(stream, 0, 100 * SECOND, 4, fields=["median"])
     with pytest.raises(ValueError, match="one point"):
         await streams.get_graph(stream, 0, 10, 0)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("complete", [False, True])
+@pytest.mark.parametrize("empty", [False, True])
+async def test_empty_and_complete_combine_with_every_range(
+    streams, stream, clock, empty, complete, reverse
+):
+    step = 10 * SECOND
+    edges = [0, 1, 5 * SECOND, step, step + 1, 60 * SECOND, 65 * SECOND, 95 * SECOND]
+    for now, start_key, start, end_key, end in itertools.product(
+        [0, 65 * SECOND, 70 * SECOND, 200 * SECOND],
+        *(["start", "start_exclusive"], edges, ["end", "end_exclusive", None], edges),
+    ):
+        clock.now_ns = now
+        arguments = {start_key: start, **({end_key: end} if end_key else {})}
+        first = start // step * step + (step if start_key == "start_exclusive" else 0)
+        behind = {"end": end + 1, "end_exclusive": end, None: 70 * SECOND}[end_key]
+        if complete:  # the newest datapoint may be newer than the clock
+            behind = min(behind, max(now, TIMES[-1]) // step * step)
+        starts = list(range(first, behind, step))
+        with_data = {t // step * step for t in TIMES}
+        expected = [t for t in starts if empty or t in with_data][:: -1 if reverse else 1]
+        found = await streams.get_data(
+            stream, "seconds10", empty=empty, complete=complete, reverse=reverse, **arguments
+        )
+        points = await found.fetch()
+        assert [p["t"]["m"] // step * step for p in points] == expected, arguments
+        assert [p["v"]["c"] > 0 for p in points] == [t in with_data for t in expected]
+        assert await found.count() == len(expected)
+        assert [p async for p in found] == points
+        for which in (slice(1, 3), slice(None, None, 2), slice(-2, None), slice(3, 1)):
+            assert await found.fetch(which) == points[which]
+
+
+async def test_a_bucket_without_datapoints_tells_what_one_of_gaps_tells(streams):
+    every = ["mean", "sum", "min", "max", "sum_squares", "std_dev", "count"]
+    stream = await streams.ensure_stream({"path": "w/gaps"}, {}, every, "raw")
+    for time_ns, value in ((0, 1.0), (70 * SECOND, None), (130 * SECOND, 1.0)):
+        await streams.append(stream, value, time_ns)
+    gaps = await (await streams.get_data(stream, "minutes", 0)).fetch(slice(1, 2))
+    nothing = await (await streams.get_data(stream, "seconds10", 0, empty=True)).fetch(slice(1, 2))
+    assert gaps[0]["v"] == nothing[0]["v"]
+    assert nothing[0]["v"] == {"m": None, "s": 0, "l": None, "u": None, "q": 0, "d": None, "c": 0}
+
+
+async def test_billions_of_empty_buckets_are_made_up_as_far_as_they_are_asked_for(streams, stream):
+    await streams.append(stream, 1.0, 50 * 365 * 86400 * SECOND)
+    for reverse in (False, True):
+        found = await streams.get_data(stream, "seconds", 0, empty=True, reverse=reverse)
+        assert await found.count() == 50 * 365 * 86400 + 1
+        points = await found.fetch(slice(70, 5000))
+        assert len(points) == 4930
+        assert {p["v"]["c"] for p in points} == {0}
