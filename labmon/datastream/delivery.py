@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.exceptions import ChangeRefused, DatastreamException
+from labmon.histogram import Histogram
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -26,6 +28,7 @@ LONGEST_PAUSE_S: Final = 10.0
 """With the jitter, and an attempt that runs into MongoDB's 5 s, less than 30 s pass between the end
 of a trouble and the first success."""
 JITTER: Final = 0.2
+BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0, 5.0)
 REFUSALS: Final = 3
 """A change that was refused so often in a row is given up."""
 
@@ -41,6 +44,7 @@ class Delivery:
         error: why the store did not take the last attempt; None: it did.
         failures: attempts that failed since the start.
         refused: changes that were given up since the start.
+        durations: how long the store took for each attempt that succeeded.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Delivery:
         self.error: Exception | None = None
         self.failures = 0
         self.refused = 0
+        self.durations = Histogram(BOUNDS_S)
 
     @property
     def is_healthy(self) -> bool:
@@ -65,6 +70,7 @@ class Delivery:
         """
         refusals = 0
         for pause_s in _pauses():
+            began_s = time.monotonic()
             try:
                 await self._backend.apply(change)
             except ChangeRefused as error:
@@ -78,6 +84,7 @@ class Delivery:
                 refusals += 1
                 self._refused(refusals, error)
             else:
+                self.durations.note(time.monotonic() - began_s)
                 self._succeeded()
                 return
             await self._pause(pause_s)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from labmon.datastream.backends.base import Backend
     from labmon.datastream.retention import Retention
+    from labmon.histogram import Histogram
 
 
 class OpenStore:
@@ -130,6 +131,16 @@ class OpenStore:
     def dropped_readings(self) -> int:
         """Readings that were lost since the start, because the store was away for too long."""
         return self._engine.appender.dropped_readings
+
+    @property
+    def commit_durations(self) -> Histogram:
+        """How long the store took for each commit since the start."""
+        return self._engine.journal.delivery.durations
+
+    @property
+    def journal_entries(self) -> int:
+        """How many entries the journal keeps, for recovery and for clients that resume."""
+        return len(self._engine.journal.entries)
 
     @property
     def is_healthy(self) -> bool:

@@ -1,7 +1,6 @@
 """How late the event loop runs what is due: the one number that tells whether everybody waits.
 
-Measured by a task that sleeps a quarter of a second again and again; the counts are cumulative, as
-Prometheus wants histograms.
+Measured by a task that sleeps a quarter of a second again and again.
 """
 
 from __future__ import annotations
@@ -9,19 +8,21 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
+from labmon.histogram import Histogram
+
 STEP_S: Final = 0.25
 BOUNDS_S: Final = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 
 
 class LoopLag:
-    """A histogram of the lag; `start` and `stop` with the server."""
+    """Measures between `start` and `stop`, which come with those of the server.
+
+    Attributes:
+        durations: what was measured.
+    """
 
     def __init__(self) -> None:
-        self.counts = [0] * len(BOUNDS_S)
-        """How many measurements were at most each bound."""
-        self.total = 0
-        self.sum_s = 0.0
-        self.worst_s = 0.0
+        self.durations = Histogram(BOUNDS_S)
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -35,18 +36,9 @@ class LoopLag:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
 
-    def note(self, lag_s: float) -> None:
-        """Count one measurement."""
-        self.total += 1
-        self.sum_s += lag_s
-        self.worst_s = max(self.worst_s, lag_s)
-        for index, bound_s in enumerate(BOUNDS_S):
-            if lag_s <= bound_s:
-                self.counts[index] += 1
-
     async def _measure(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
             due_at = loop.time() + STEP_S
             await asyncio.sleep(STEP_S)
-            self.note(max(0.0, loop.time() - due_at))
+            self.durations.note(max(0.0, loop.time() - due_at))

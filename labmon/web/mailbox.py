@@ -84,6 +84,11 @@ class Mailbox:
         self._write = stream.write
         stream.write = self._write_and_see  # Tornado's own writes come by as well
 
+    @property
+    def queued_bytes(self) -> int:
+        """What waits beside what Tornado's stream has."""
+        return self._queued_bytes
+
     def offer(self, frame: bytes) -> bool:
         """Send or queue a frame; False where there is no room, and nothing has been taken."""
         if self.is_direct:

@@ -13,20 +13,18 @@ from labmon import __version__
 from labmon.reading import Quality
 from labmon.timestamps import SECOND_NS
 from labmon.web import store_files
+from labmon.web.exposition import CONTENT_TYPE, Sample, family, histogram, one
 from labmon.web.handler import ApiHandler
-from labmon.web.loop_lag import BOUNDS_S
 from labmon.web.operation import Operation
 from labmon.web.pushed import is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from labmon.config import Config
     from labmon.datastream.condition import Condition
     from labmon.web.application import LabmonApplication
-    from labmon.web.loop_lag import LoopLag
 
-Sample = tuple[dict[str, str], float]
 STATES: Final = ("disabled", "connecting", "online", "offline", "stuck")
 
 
@@ -42,7 +40,7 @@ class MetricsHandler(ApiHandler):
 
     async def get(self) -> None:
         """All families."""
-        self.set_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+        self.set_header("Content-Type", CONTENT_TYPE)
         self.finish("".join(families(self.application)))
 
 
@@ -61,66 +59,59 @@ def _process(application: LabmonApplication) -> Iterator[str]:
         cpu, memory = process.cpu_times(), process.memory_info()
         descriptors = process.num_handles() if sys.platform == "win32" else process.num_fds()
         threads, started = process.num_threads(), process.create_time()
-    yield _one("process_cpu_seconds_total", "counter", "CPU time used.", cpu.user + cpu.system)
-    yield _one("process_resident_memory_bytes", "gauge", "Resident memory.", memory.rss)
-    yield _one("process_open_fds", "gauge", "Open file descriptors.", descriptors)
-    yield _one("process_start_time_seconds", "gauge", "When it started, Unix time.", started)
-    yield _one("labmon_threads", "gauge", "Threads.", threads)
-    yield _one("labmon_asyncio_tasks", "gauge", "Tasks.", len(asyncio.all_tasks()))
-    yield _lag(application.lag)
-
-
-def _lag(lag: LoopLag) -> str:
-    name, text = "labmon_loop_lag_seconds", "How late the event loop runs what is due."
-    lines = [f"# HELP {name} {text}", f"# TYPE {name} histogram"]
-    for bound_s, count in zip(BOUNDS_S, lag.counts, strict=True):
-        lines.append(f'{name}_bucket{{le="{bound_s}"}} {count}')
-    lines += [
-        f'{name}_bucket{{le="+Inf"}} {lag.total}',
-        f"{name}_sum {lag.sum_s!r}",
-        f"{name}_count {lag.total}",
-    ]
-    worst = _one("labmon_loop_lag_worst_seconds", "gauge", "Worst since the start.", lag.worst_s)
-    return "\n".join(lines) + "\n" + worst
+    yield one("process_cpu_seconds_total", "counter", "CPU time used.", cpu.user + cpu.system)
+    yield one("process_resident_memory_bytes", "gauge", "Resident memory.", memory.rss)
+    yield one("process_open_fds", "gauge", "Open file descriptors.", descriptors)
+    yield one("process_start_time_seconds", "gauge", "When it started, Unix time.", started)
+    yield one("labmon_threads", "gauge", "Threads.", threads)
+    yield one("labmon_asyncio_tasks", "gauge", "Tasks.", len(asyncio.all_tasks()))
+    lag, text = application.lag.durations, "How late the event loop runs what is due."
+    yield histogram("labmon_loop_lag_seconds", text, lag)
+    text = "Worst since the start."
+    yield one("labmon_loop_lag_worst_seconds", "gauge", text, lag.worst_s)
 
 
 def _server(application: LabmonApplication) -> Iterator[str]:
     services = application.services
     hub, recorder, store = services.hub, services.recorder, services.datastream
     yield family("labmon_build_info", "gauge", "Version.", [({"version": __version__}, 1)])
-    yield _one("labmon_readings_total", "counter", "Readings since the start.", hub.last_seq)
-    yield _one(
+    yield one("labmon_readings_total", "counter", "Readings since the start.", hub.last_seq)
+    yield one(
         "labmon_recorded_readings_total",
         "counter",
         "Readings given to the store.",
         recorder.recorded_readings,
     )
-    yield _one(
+    yield one(
         "labmon_dropped_readings_total",
         "counter",
         "Readings lost because the store was away too long.",
         recorder.dropped_readings,
     )
-    yield _one(
+    yield one(
         "labmon_recorder_waiting_readings",
         "gauge",
         "Readings that wait for the store.",
         recorder.waiting_readings,
     )
-    yield _one(
+    yield one(
         "labmon_store_pending_bytes",
         "gauge",
         "Bytes that are not yet durable.",
         store.pending_bytes,
     )
-    yield _one(
+    yield one(
         "labmon_store_healthy", "gauge", "1 while the store takes readings.", store.is_healthy
     )
     waiting = recorder.waiting_bytes + store.pending_bytes
-    yield _one("labmon_spool_bytes", "gauge", "What waits for the store, in memory.", waiting)
+    yield one("labmon_spool_bytes", "gauge", "What waits for the store, in memory.", waiting)
     yield from _condition(store.condition)
-    yield _one("labmon_durable_seq", "gauge", "Newest durable reading.", store.durable_seq)
-    yield _one("labmon_streams", "gauge", "Streams.", len(store.paths()))
+    text = "How long the store took for each commit."
+    yield histogram("labmon_commit_duration_seconds", text, store.commit_durations)
+    text = "Entries that the journal keeps."
+    yield one("labmon_journal_entries", "gauge", text, store.journal_entries)
+    yield one("labmon_durable_seq", "gauge", "Newest durable reading.", store.durable_seq)
+    yield one("labmon_streams", "gauge", "Streams.", len(store.paths()))
     yield from _files(services.config)
     yield family(
         "labmon_http_answers_total",
@@ -130,9 +121,9 @@ def _server(application: LabmonApplication) -> Iterator[str]:
     )
     http = application.http
     if http is not None:
-        yield _one("labmon_connections", "gauge", "Open connections.", http.connections)
+        yield one("labmon_connections", "gauge", "Open connections.", http.connections)
         text = "Connections turned away because there were too many."
-        yield _one("labmon_refused_connections_total", "counter", text, http.refused)
+        yield one("labmon_refused_connections_total", "counter", text, http.refused)
 
 
 def _condition(found: Condition) -> Iterator[str]:
@@ -148,15 +139,15 @@ def _condition(found: Condition) -> Iterator[str]:
         ("salvaged_blocks_total", "counter", "Blocks copied from them.", aside.copied),
         ("lost_blocks", "gauge", "Blocks that they have no longer.", aside.lost),
     ):
-        yield _one(f"labmon_store_{name}", kind, text, value)
+        yield one(f"labmon_store_{name}", kind, text, value)
 
 
 def _files(config: Config) -> Iterator[str]:
     files = store_files.measure(config)
     if files is not None:
         used, free = files
-        yield _one("labmon_store_bytes", "gauge", "Bytes of the store's files.", used)
-        yield _one("labmon_store_free_bytes", "gauge", "Bytes free on the store's disk.", free)
+        yield one("labmon_store_bytes", "gauge", "Bytes of the store's files.", used)
+        yield one("labmon_store_free_bytes", "gauge", "Bytes free on the store's disk.", free)
 
 
 def _live(application: LabmonApplication) -> Iterator[str]:
@@ -167,26 +158,31 @@ def _live(application: LabmonApplication) -> Iterator[str]:
     yield family(
         "labmon_live_clients",
         "gauge",
-        "Live connections by format.",
-        [({"format": name}, count) for name, count in by_format.items()],
+        "Live connections by transport and format.",
+        [
+            ({"transport": "sse" if name == "sse" else "websocket", "format": name}, count)
+            for name, count in by_format.items()
+        ],
     )
-    yield _one("labmon_live_topics", "gauge", "Distinct subscriptions.", live.topics)
-    yield _one("labmon_live_blocked_clients", "gauge", "Clients behind.", len(live.blocked))
-    yield _one(
+    yield one("labmon_live_topics", "gauge", "Distinct subscriptions.", live.topics)
+    yield one("labmon_live_blocked_clients", "gauge", "Clients behind.", len(live.blocked))
+    yield one(
         "labmon_live_slow_clients_total",
         "counter",
         "Clients cut because they took nothing.",
         live.slow_clients,
     )
-    yield _one(
+    yield one(
         "labmon_live_skipped_readings_total",
         "counter",
         "Readings that slow clients did not get.",
         live.skipped_readings,
     )
     frames = live.sent_frames
-    yield _one("labmon_live_messages_total", "counter", "Messages to live clients.", frames)
-    yield _one("labmon_queries", "gauge", "Heavy queries under way.", application.gate.inside)
+    yield one("labmon_live_messages_total", "counter", "Messages to live clients.", frames)
+    waiting = sum(client.mailbox.queued_bytes for client in live.clients)
+    yield one("labmon_live_queued_bytes", "gauge", "What waits for clients behind.", waiting)
+    yield one("labmon_queries", "gauge", "Heavy queries under way.", application.gate.inside)
 
 
 def _devices(application: LabmonApplication) -> Iterator[str]:
@@ -195,10 +191,21 @@ def _devices(application: LabmonApplication) -> Iterator[str]:
         ("polls", "counter", "Polls."),
         ("errors", "counter", "Polls that failed."),
         ("missed", "counter", "Polls left out because the one before took too long."),
+        ("dropped", "counter", "Readings pushed faster than they were taken."),
         ("reconnects", "counter", "Connections made anew."),
     ):
         samples = [({"device": each["name"]}, each.get(key) or 0) for each in statuses]
         yield family(f"labmon_device_{key}_total", kind, text, samples)
+    yield family(
+        "labmon_device_poll_seconds",
+        "gauge",
+        "Median duration of the last polls.",
+        [
+            ({"device": each["name"]}, each["poll_ms"] / 1e3)
+            for each in statuses
+            if each["poll_ms"] is not None
+        ],
+    )
     yield family(
         "labmon_device_state",
         "gauge",
@@ -228,31 +235,3 @@ def _readings(application: LabmonApplication) -> Iterator[str]:
         ages.append(({"stream": path}, (now_ns - latest[0]) / SECOND_NS))
     yield family("labmon_reading", "gauge", "Newest reading, NaN if it is no good.", values)
     yield family("labmon_reading_age_seconds", "gauge", "Age of the newest reading.", ages)
-
-
-def family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
-    """One metric family as text."""
-    lines = [f"# HELP {name} {_escaped(text)}", f"# TYPE {name} {kind}"]
-    for labels, value in samples:
-        inside = ",".join(f'{key}="{_escaped(each, quote=True)}"' for key, each in labels.items())
-        lines.append(f"{name}{'{' + inside + '}' if inside else ''} {_number(value)}")
-    return "\n".join(lines) + "\n"
-
-
-def _one(name: str, kind: str, text: str, value: float) -> str:
-    return family(name, kind, text, [({}, value)])
-
-
-def _number(value: float) -> str:
-    if isinstance(value, int):
-        return str(int(value))
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return repr(value)
-
-
-def _escaped(text: str, *, quote: bool = False) -> str:
-    text = text.replace("\\", "\\\\").replace("\n", "\\n")
-    return text.replace('"', '\\"') if quote else text

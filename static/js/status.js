@@ -115,12 +115,21 @@ function storeFacts({ now, before }) {
     { name: 'Recording', value: isHealthy ? 'yes' : 'no', note: isHealthy ? '' : 'the store takes no readings', isBad: !isHealthy },
     { name: 'Readings', ...number(now.rate(before, 'labmon_readings_total')), unit: '/s', note: `${countText(total)} since the start` },
     { name: 'Not yet on disk', ...count(null, '', Math.max(0, total - (now.value('labmon_durable_seq') ?? total))), note: bytesText(now.value('labmon_store_pending_bytes')) },
+    commitFact(now, before),
     { name: 'Waiting to be recorded', ...count(now, 'labmon_recorder_waiting_readings') },
     { name: 'Lost', ...count(null, '', lost), note: lost ? 'the store was away too long' : '', isBad: lost > 0 },
     { name: 'Streams', ...count(now, 'labmon_streams') },
     damageFact(now),
     ...(size === null ? [] : [{ name: 'Size on disk', ...bytes(size), note: `${bytesText(free)} free`, isBad: free !== null && free < FEW_BYTES }]),
   ];
+}
+
+/** @param {Telemetry} now @param {Telemetry | null} before @returns {Fact} */
+function commitFact(now, before) {
+  const name = 'labmon_commit_duration_seconds';
+  const bound = now.quantileBound(name, 0.99);
+  const within = bound === Infinity ? 'over 5 s' : `within ${1000 * (bound ?? 0)} ms`;
+  return { name: 'Commits', ...number(now.rate(before, `${name}_count`)), unit: '/s', note: bound === null ? '' : `99 of 100 ${within}` };
 }
 
 /** What was found damaged; the banner says it in sentences. @param {Telemetry} now @returns {Fact} */
@@ -141,7 +150,7 @@ function liveFacts({ now, before }) {
     { name: 'Viewers', ...count(null, '', all), note: each.join(', ') },
     { name: 'Messages', ...number(now.rate(before, 'labmon_live_messages_total')), unit: '/s' },
     { name: 'Subscriptions that differ', ...count(now, 'labmon_live_topics') },
-    { name: 'Behind now', ...count(now, 'labmon_live_blocked_clients') },
+    { name: 'Behind now', ...count(now, 'labmon_live_blocked_clients'), note: bytesText(now.value('labmon_live_queued_bytes')) },
     { name: 'Cut because they took nothing', ...count(now, 'labmon_live_slow_clients_total') },
     { name: 'Readings left out for slow ones', ...count(now, 'labmon_live_skipped_readings_total') },
     { name: 'Queries under way', ...count(now, 'labmon_queries') },
@@ -158,13 +167,13 @@ function FactRow({ fact: { name, value, unit, note, isBad } }) {
 function DeviceTable({ app, look: { now, before }, devices }) {
   return html`<section class="card upd" aria-label="Devices"><table>
     <thead><tr><th scope="col">Device</th><th scope="col">State</th><th scope="col" class="n">Polls</th><th scope="col" class="n">Polls/s</th>
-      <th scope="col" class="n">Errors</th><th scope="col" class="n">Missed</th><th scope="col" class="n">Reconnects</th></tr></thead>
+      <th scope="col" class="n">Errors</th><th scope="col" class="n">Missed</th><th scope="col" class="n">Dropped</th><th scope="col" class="n">Reconnects</th></tr></thead>
     <tbody>${devices.map((device) => {
       const of = (/** @type {string} */ key) => countText(now.value(`labmon_device_${key}_total`, { device: device.name }) ?? 0);
       const rate = now.rate(before, 'labmon_device_polls_total', { device: device.name });
       return html`<tr key=${device.name}><td><a href=${`/devices/${encodeURIComponent(device.name)}`}><b>${device.title}</b></a></td>
         <td><${DeviceBadge} app=${app} device=${device} /></td><td class="n">${of('polls')}</td><td class="n">${number(rate).value}</td>
-        <td class="n">${of('errors')}</td><td class="n">${of('missed')}</td><td class="n">${of('reconnects')}</td></tr>`;
+        <td class="n">${of('errors')}</td><td class="n">${of('missed')}</td><td class="n">${of('dropped')}</td><td class="n">${of('reconnects')}</td></tr>`;
     })}</tbody></table></section>`;
 }
 
