@@ -56,13 +56,13 @@ class Shape(NamedTuple):
     Attributes:
         version: of the catalogue.
         streams: of each path, None where there is none.
-        numbers: of the streams, 0 where there is none.
+        numbers: of the streams, 0 where there is none; as uint32.
         feed: takes their polls; None: not all are there and take floats as they come.
     """
 
     version: int
     streams: tuple[Stream | None, ...]
-    numbers: tuple[int, ...]
+    numbers: bytes
     feed: Feed | None
 
 
@@ -111,8 +111,8 @@ class Appender:
             feed.attach()
         if time_ns < feed.latest_ns:
             return self._careful(batch, shape, first_seq)
-        feed.take(batch)
-        self._journal.add_poll(shape.numbers, time_ns, values, batch.qualities, first_seq)
+        packed = feed.take(time_ns, values, batch.qualities)
+        self._journal.add_poll(shape.numbers, time_ns, packed, batch.qualities, first_seq)
         return ()
 
     def samples(self, batch: ArrayBatch) -> tuple[Rejection, ...]:
@@ -141,8 +141,8 @@ class Appender:
         if len(self._shapes) > SHAPES:
             self._shapes.clear()
         streams = tuple(self._catalogue.at(path) for path in paths)
-        numbers = tuple(0 if stream is None else stream.number for stream in streams)
-        shape = Shape(self._catalogue.version, streams, numbers, _feed(streams))
+        numbers = np.array([0 if one is None else one.number for one in streams], np.uint32)
+        shape = Shape(self._catalogue.version, streams, numbers.tobytes(), _feed(streams))
         self._shapes[paths] = shape
         return shape
 
@@ -164,8 +164,8 @@ class Appender:
         for refused, end in pairwise([-1, *(one.index for one in rejections), len(values)]):
             taken = slice(refused + 1, end)
             if taken.start < end:
-                self._journal.add_poll(
-                    shape.numbers[taken],
+                self._journal.add_mixed(
+                    shape.numbers[4 * taken.start : 4 * end],
                     batch.time_ns,
                     values[taken],
                     bytes(qualities[taken]),
@@ -213,9 +213,8 @@ class Appender:
 
     def _enter(self, stream: Stream, time_ns: int, value: Any, quality: int, seq: int) -> None:
         stream.enter(time_ns, value, quality)
-        self._journal.add_poll(
-            (stream.number,), time_ns, (value,), bytes((quality,)), seq, weight(value)
-        )
+        number = np.uint32(stream.number).tobytes()
+        self._journal.add_mixed(number, time_ns, (value,), bytes((quality,)), seq, weight(value))
 
     def one(
         self, stream: Stream, value: Any, time_ns: int, quality: int, *, check_timestamp: bool

@@ -1,13 +1,15 @@
 """`Feed`: the polls of one device that its streams have not taken into their heads yet.
 
-A poll is kept as it comes, in one step for all of its channels; the streams take their columns out
-of it when somebody looks, or when many polls wait. The trap: while polls wait, a stream's head is
+A poll is kept as bytes, in one step for all of its channels; the streams take their columns out of
+them when somebody looks, or when many polls wait. The trap: while polls wait, a stream's head is
 not the whole truth, so everything that looks at a head goes through `Stream.head`, which settles.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import math
+import struct
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -17,29 +19,42 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from labmon.datastream.stream import Stream
-    from labmon.reading import Batch
 
 SETTLE_AT: Final = 256
 """So many polls wait at most."""
+_FLOAT: Final = struct.Struct("d")
 
 
 class Feed:
     """Polls that give a float or None for each of some streams; on the event loop only.
 
     Attributes:
+        pack: makes the values of a poll bytes.
         is_whole: all of its streams are attached to it; else attach them again before a poll.
         latest_ns: no stream has a later datapoint.
-        polls: those that wait.
+        times, values, qualities: of the polls that wait; values as float64, NaN for null.
     """
 
-    __slots__ = ("_followers", "_streams", "is_whole", "latest_ns", "polls")
+    __slots__ = (
+        "_followers",
+        "_pack",
+        "_streams",
+        "is_whole",
+        "latest_ns",
+        "qualities",
+        "times",
+        "values",
+    )
 
     def __init__(self, streams: Sequence[Stream]) -> None:
         self._streams = streams
         self._followers = [stream.followers for stream in streams]
+        self._pack = struct.Struct(f"{len(streams)}d").pack
         self.is_whole = False
         self.latest_ns = -1
-        self.polls: list[Batch] = []
+        self.times: list[int] = []
+        self.values: list[bytes] = []
+        self.qualities: list[bytes] = []
 
     def attach(self) -> None:
         """Become the feed of all its streams."""
@@ -48,34 +63,42 @@ class Feed:
         self.latest_ns = max(stream.latest_ns for stream in self._streams)
         self.is_whole = True
 
-    def take(self, batch: Batch) -> None:
-        """Take a poll that is not before `latest_ns`."""
-        self.polls.append(batch)
-        self.latest_ns = batch.time_ns
-        if len(self.polls) >= SETTLE_AT:
+    def take(self, time_ns: int, values: Sequence[Any], qualities: bytes) -> bytes:
+        """Take a poll that is not before `latest_ns`; returns its values as they are kept."""
+        try:
+            packed = self._pack(*values)
+        except struct.error:
+            packed = self._pack(*(math.nan if value is None else value for value in values))
+        self.times.append(time_ns)
+        self.values.append(packed)
+        self.qualities.append(qualities)
+        self.latest_ns = time_ns
+        if len(self.times) >= SETTLE_AT:
             self.settle()
         if any(self._followers):
             for followers in self._followers:
                 for follower in followers:
                     follower.arrived()
+        return packed
+
+    def newest(self, place: int) -> tuple[int, float, int]:
+        """Time, value and quality of the last poll that waits, for the stream at a place."""
+        (value,) = _FLOAT.unpack_from(self.values[-1], 8 * place)
+        return self.times[-1], value, self.qualities[-1][place]
 
     def settle(self) -> None:
         """Give all polls that wait to the heads of the streams."""
-        polls, self.polls = self.polls, []
-        if not polls:
+        if not self.times:
             return
-        t = np.array([poll.time_ns for poll in polls], np.int64)
-        rows = np.array([poll.values for poll in polls], np.float64)  # None becomes NaN
+        t = np.array(self.times, np.int64)
+        rows = np.frombuffer(b"".join(self.values), np.float64).reshape(len(t), -1)
         values = np.ascontiguousarray(rows.T)
-        joined = b"".join([poll.qualities for poll in polls])
-        qualities = None
-        if any(joined):
-            qualities = np.frombuffer(joined, np.uint8).reshape(len(t), -1).T
-        newest = polls[-1]
+        qualities = np.frombuffer(b"".join(self.qualities), np.uint8).reshape(len(t), -1).T
+        is_ok = not qualities.any()
+        newest = [self.newest(place) for place in range(len(self._streams))]
+        self.times, self.values, self.qualities = [], [], []
         for place, stream in enumerate(self._streams):
             quality = None
-            if qualities is not None and qualities[place].any():
+            if not is_ok and qualities[place].any():
                 quality = np.ascontiguousarray(qualities[place])
-            columns = Columns(t, values[place], None, quality)
-            latest = (newest.time_ns, newest.values[place], newest.qualities[place])
-            stream.settled(columns, *latest)
+            stream.settled(Columns(t, values[place], None, quality), *newest[place])

@@ -17,7 +17,7 @@ import numpy as np
 
 from labmon.datastream.backends.base import COMMIT_ENTRY, Change, EntryKey, EntryRow
 from labmon.datastream.delivery import Delivery
-from labmon.datastream.entry import JournalEntry, encode_entry
+from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
 from labmon.datastream.exceptions import ChangeRefused, StoreError
 from labmon.datastream.open_entry import OpenEntry
 from labmon.datastream.receipts import Receipts
@@ -150,27 +150,43 @@ class Journal:
             waiting.cancel()
 
     def add_poll(
+        self, streams: bytes, time_ns: int, values: bytes, qualities: bytes, first_seq: int
+    ) -> None:
+        """Take floats of one time, which the heads have already entered.
+
+        Args:
+            streams: their numbers, as uint32.
+            time_ns: of all of them.
+            values: of each, as float64; NaN for null.
+            qualities: of each.
+            first_seq: the number of the first one; 0: they have none.
+        """
+        self._open.add_poll(streams, time_ns, values, qualities, first_seq)
+        if self._timer is None or self._open.count >= self._readings:
+            self._added()
+
+    def add_mixed(
         self,
-        streams: Sequence[int],
+        streams: bytes,
         time_ns: int,
         values: Sequence[Any],
         qualities: bytes,
         first_seq: int,
-        heavy: int = 0,
+        heavy: int,
     ) -> None:
-        """Take readings of one time, which the heads have already entered.
+        """Take values of any types and one time, which the heads have already entered.
 
         Args:
-            streams: their numbers.
+            streams: their numbers, as uint32.
             time_ns: of all of them.
             values: of each.
             qualities: of each.
             first_seq: the number of the first one; 0: they have none.
-            heavy: what the values take beyond what numbers do.
+            heavy: what the values take in memory beyond what numbers do.
         """
-        self._open.add_poll(streams, time_ns, values, qualities, first_seq, heavy)
-        if self._timer is None or self._open.count >= self._readings:
-            self._added()
+        packed = JournalValues.pack(values)
+        self._open.add_mixed(streams, time_ns, packed, qualities, first_seq, heavy)
+        self._added()
 
     def add_receipt(self, receipt: Receipt) -> None:
         """Note that the readings added next are these of a push; at once, without an await."""

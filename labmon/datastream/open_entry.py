@@ -1,18 +1,17 @@
 """`OpenEntry`: the journal's entry that is being filled, readings in order of arrival.
 
-A poll is kept as it came, in one step for all of its channels, and polls are made columns together;
-an array is columns already. The trap: both kinds alternate, and the order in which they came must
-stand, so the polls are folded before columns go behind them.
+A poll is kept as bytes, in one step for all of its channels, and many polls become columns by
+putting their bytes together; an array is columns already. The trap: both kinds alternate, and the
+order in which they came must stand, so polls are folded before columns go behind them.
 """
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from labmon.datastream.entry import INT, JournalValues
+from labmon.datastream.entry import FLOAT, INT, JournalValues
 from labmon.datastream.receipts import Receipts
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ COLUMNS_BYTES: Final = 32
 """What one takes that waits in columns."""
 
 
-Poll = tuple["Sequence[int]", int, "Sequence[Any]", bytes, int]
-"""Readings of one time: streams, time, values, qualities, and the number of the first; 0: none."""
+Poll = tuple[bytes, int, bytes, bytes, int]
+"""Streams, time, values, qualities, and the number of the first reading; 0: they have none."""
 
 
 class EntryColumns(NamedTuple):
@@ -51,29 +50,53 @@ class OpenEntry:
         weight: how many bytes they take in memory, about.
     """
 
-    __slots__ = ("_arrays", "_parts", "_polls", "_receipts", "count", "weight")
+    __slots__ = (
+        "_arrays",
+        "_mixed",
+        "_others",
+        "_parts",
+        "_polled",
+        "_polls",
+        "_receipts",
+        "count",
+        "weight",
+    )
 
     def __init__(self) -> None:
         self.count = 0
         self.weight = 0
         self._polls: list[Poll] = []
+        self._polled = 0
+        self._mixed: list[tuple[int, NDArray[np.uint8]]] = []
+        self._others: list[Any] = []
         self._parts: list[EntryColumns] = []
         self._arrays: list[tuple[int, int]] = []
         self._receipts = Receipts()
 
     def add_poll(
+        self, streams: bytes, time_ns: int, values: bytes, qualities: bytes, first_seq: int
+    ) -> None:
+        """Put floats of one time behind what there is; see `Journal.add_poll`."""
+        self._polls.append((streams, time_ns, values, qualities, first_seq))
+        self._polled += len(qualities)
+        self.count += len(qualities)
+        self.weight += len(qualities) * READING_BYTES
+
+    def add_mixed(
         self,
-        streams: Sequence[int],
+        streams: bytes,
         time_ns: int,
-        values: Sequence[Any],
+        values: JournalValues,
         qualities: bytes,
         first_seq: int,
         heavy: int,
     ) -> None:
-        """Put readings of one time behind what there is; see `Journal.add_poll`."""
-        self._polls.append((streams, time_ns, values, qualities, first_seq))
-        self.count += len(streams)
-        self.weight += len(streams) * READING_BYTES + heavy
+        """Put values of any types and one time behind what there is; see `Journal.add_mixed`."""
+        if values.kinds is not None:
+            self._mixed.append((self._polled, values.kinds))
+            self._others += values.others
+        self.add_poll(streams, time_ns, values.v.tobytes(), qualities, first_seq)
+        self.weight += heavy
 
     def add_columns(self, columns: EntryColumns, heavy: int = 0) -> None:
         """Put columns behind what there is."""
@@ -124,18 +147,29 @@ class OpenEntry:
         if not self._polls:
             return
         streams, times, values, qualities, firsts = zip(*self._polls, strict=True)
-        self._polls.clear()
-        lengths = np.fromiter(map(len, streams), np.int64, len(streams))
-        seqs = _seqs(np.array(firsts, np.int64), lengths)
+        lengths = np.fromiter(map(len, qualities), np.int64, len(qualities))
         self._parts.append(
             EntryColumns(
-                seqs,
-                np.fromiter(chain.from_iterable(streams), np.uint32, len(seqs)),
+                _seqs(np.array(firsts, np.int64), lengths),
+                np.frombuffer(b"".join(streams), np.uint32),
                 np.repeat(np.array(times, np.int64), lengths),
-                JournalValues.pack(list(chain.from_iterable(values))),
+                self._values(b"".join(values)),
                 np.frombuffer(b"".join(qualities), np.uint8),
             )
         )
+        self._polls.clear()
+        self._mixed.clear()
+        self._others = []
+        self._polled = 0
+
+    def _values(self, joined: bytes) -> JournalValues:
+        v = np.frombuffer(joined, np.float64)
+        if not self._mixed:
+            return JournalValues(v)
+        kinds = np.full(len(v), FLOAT, np.uint8)
+        for first, own in self._mixed:
+            kinds[first : first + len(own)] = own
+        return JournalValues(v, kinds, self._others)
 
 
 def _array_values(columns: Columns) -> JournalValues:

@@ -164,32 +164,32 @@ class Stream:
     @property
     def head(self) -> Head:
         """What is not sealed; polls that wait in the feed are settled first."""
-        if self._feed is not None and self._feed.polls:
+        if self._feed is not None and self._feed.times:
             self._feed.settle()
         return self._head
 
     @property
     def head_length(self) -> int:
         """How many datapoints are not sealed, those in the feed too."""
-        return self._head.length + (0 if self._feed is None else len(self._feed.polls))
+        return self._head.length + (0 if self._feed is None else len(self._feed.times))
 
     @property
     def next_ordinal(self) -> int:
         """The ordinal that the next datapoint gets."""
-        return self._head.next_ordinal + (0 if self._feed is None else len(self._feed.polls))
+        return self._head.next_ordinal + (0 if self._feed is None else len(self._feed.times))
 
     @property
     def latest_ns(self) -> int:
         """Time of the newest datapoint; -1: there is none."""
-        if self._feed is not None and self._feed.polls:
-            return self._feed.polls[-1].time_ns
+        if self._feed is not None and self._feed.times:
+            return self._feed.times[-1]
         return self._latest_ns
 
     @property
     def earliest_ns(self) -> int:
         """Time of the first datapoint; -1: there is none."""
-        if self._earliest_ns < 0 and self._feed is not None and self._feed.polls:
-            return self._feed.polls[0].time_ns
+        if self._earliest_ns < 0 and self._feed is not None and self._feed.times:
+            return self._feed.times[0]
         return self._earliest_ns
 
     @property
@@ -308,10 +308,9 @@ class Stream:
 
     def newest(self) -> Latest | None:
         """The newest datapoint, NaN told as None."""
-        if self._feed is not None and self._feed.polls:
-            poll = self._feed.polls[-1]
-            value = self.answer(poll.values[self._place])
-            return Latest(poll.time_ns, value, poll.qualities[self._place])
+        if self._feed is not None and self._feed.times:
+            time_ns, value, quality = self._feed.newest(self._place)
+            return Latest(time_ns, self.answer(value), quality)
         if self._latest_ns < 0:
             return None
         return Latest(self._latest_ns, self.answer(self._latest_value), self._latest_quality)

@@ -23,10 +23,10 @@ async def test_waiting_polls_show_in_newest_count_and_description(streams):
     assert (described["count"], described["earliest_datapoint"]) == (2, 5)
     assert described["latest_datapoint"] == 7
     feed = streams._engine.catalogue.get(a)._feed
-    assert len(feed.polls) == 2  # nobody had to take them into a head
+    assert len(feed.times) == 2  # nobody had to take them into a head
     points = await (await streams.get_data(b, "raw", 0)).fetch()
     assert points == [{"t": 5, "v": None, "quality": Quality.NO_SIGNAL}, {"t": 7, "v": 4.0}]
-    assert feed.polls == []
+    assert feed.times == []
 
 
 async def test_single_values_and_other_polls_keep_the_order_of_arrival(streams):

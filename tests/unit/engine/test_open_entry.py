@@ -1,13 +1,14 @@
 """What is entered in turns, polls, single values and columns, stands in the journal as it came."""
 
 import asyncio
+import math
 
 import numpy as np
 import pytest
 
 from labmon.datastream import exceptions
 from labmon.datastream.columns import Columns
-from labmon.datastream.entry import decode_entry
+from labmon.datastream.entry import JournalValues, decode_entry
 from labmon.datastream.open_entry import OpenEntry
 from labmon.reading import Batch, Quality
 
@@ -17,6 +18,14 @@ PATHS = ("w/a", "w/b", "w/c")
 @pytest.fixture
 async def ids(streams):
     return [await streams.ensure_stream({"path": path}, {}, ["mean"], "raw") for path in PATHS]
+
+
+def numbers(*streams):
+    return np.array(streams, np.uint32).tobytes()
+
+
+def floats(*values):
+    return np.array(values, np.float64).tobytes()
 
 
 def rows(columns):
@@ -33,11 +42,12 @@ async def last_entry(streams):
 
 def test_polls_and_columns_alternate_in_the_order_of_arrival():
     entry = OpenEntry()
-    entry.add_poll((1, 2), 10, (1.5, None), bytes((0, 3)), 7, 0)
-    entry.add_poll((3,), 11, ("word",), bytes(1), 0, 4)
+    entry.add_poll(numbers(1, 2), 10, floats(1.5, math.nan), bytes((0, 3)), 7)
+    entry.add_mixed(numbers(3), 11, JournalValues.pack(["word"]), bytes(1), 0, 4)
     entry.add_array(4, Columns(np.array([12, 13]), np.array([5, 6])), 20, is_noted=True)
-    entry.add_poll((1,), 14, (2.5,), bytes(1), 22, 0)
-    assert entry.count == 6
+    entry.add_poll(numbers(1), 14, floats(2.5), bytes(1), 22)
+    entry.add_mixed(numbers(2, 3), 15, JournalValues.pack([None, 2**62]), bytes(2), 23, 0)
+    assert entry.count == 8
     assert rows(entry.columns()) == [
         (7, 1, 10, 1.5, 0),
         (8, 2, 10, None, 3),
@@ -45,6 +55,8 @@ def test_polls_and_columns_alternate_in_the_order_of_arrival():
         (20, 4, 12, 5, 0),
         (21, 4, 13, 6, 0),
         (22, 1, 14, 2.5, 0),
+        (23, 2, 15, None, 0),
+        (24, 3, 15, 2**62, 0),
     ]
     assert entry.note() == {"arrays": [(3, 2)]}
 
