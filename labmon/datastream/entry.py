@@ -199,7 +199,7 @@ def encode_entry(entry: JournalEntry) -> bytes:
         flags |= _HAS_QUALITY
         columns.append(entry.quality.tobytes())
     others = _json(entry.values.others) if entry.values.others else b""
-    note = b"" if entry.note is None else orjson.dumps(entry.note)
+    note = b"" if entry.note is None else _note(entry.note)
     head = (count, entry.epoch, first_seq, runs, len(others), len(note))
     body = b"".join((_HEAD.pack(_MAGIC, VERSION, flags, 0, 0, *head), *columns, others, note))
     return body[:_CRC_AT] + _CRC.pack(_checksum(body)) + body[_CRC_AT + _CRC.size :]
@@ -247,6 +247,14 @@ def _kind(value: Any) -> int:
 
 def _is_consecutive(seq: NDArray[np.int64]) -> bool:
     return int(seq[-1]) - int(seq[0]) == len(seq) - 1 and bool((seq[1:] > seq[:-1]).all())
+
+
+def _note(data: Any) -> bytes:
+    """Plain data as JSON, quickly: each entry has some."""
+    try:
+        return orjson.dumps(data)
+    except TypeError:  # half a surrogate pair, and what is no JSON
+        return _json(data)
 
 
 def _json(data: Any) -> bytes:
