@@ -20,9 +20,10 @@ clustered by stream and time, DuckDB as numpy columns made for each commit (sing
 it 2 ms each), labmon as one batch for each poll (`append_batch`, as the recorder does). labmon
 compresses and makes rollups meanwhile, the others do not; what it has not sealed when the last
 commit returns is in its journal. What is fed is kept from Python's garbage collector, which would
-go through all of it for whoever makes objects. Bulk: columns in chunks of up to 65,536 datapoints of a stream;
-labmon's time includes all blocks and rollups, the others store rows alone. After the speed stands
-the CPU time of one datapoint, on all threads. One fdatasync of 8 KiB takes {sync} ms here."""
+go through all of it for whoever makes objects. Bulk: columns in chunks of up to 65,536 datapoints
+of a stream; labmon's time includes all blocks and rollups, the others store rows alone. After the
+speed stands the CPU time of one datapoint, on all threads. One fdatasync of 8 KiB takes {sync} ms
+here."""
 
 
 async def fed(contender, groups, take, folder):
