@@ -15,7 +15,7 @@ from labmon.datastream.appending import Rejection, array_columns, check_source
 from labmon.datastream.backends.base import Change
 from labmon.datastream.cursor import Cursor
 from labmon.datastream.engine import FOLLOWERS
-from labmon.datastream.follow import Followed, Follower, Revised
+from labmon.datastream.follow import Followed, Follower, Removed, Revised
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import Graph
 from labmon.datastream.query import Arrays, answered_granularity, make_range, without_raw
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from labmon.datastream.times import Timestamp
     from labmon.reading import AnyBatch, Value
 
-__all__ = ["Datastream", "Followed", "Graph", "JournalTail", "Rejection", "Revised"]
+__all__ = ["Datastream", "Followed", "Graph", "JournalTail", "Rejection", "Removed", "Revised"]
 
 
 class Datastream(StreamApi):
@@ -305,7 +305,8 @@ class Datastream(StreamApi):
 
         Changes to what was told come as `revised`, also to one who was away. Late datapoints are
         told as they arrive; one who was away reads the span again. A derived stream is told once
-        more from the start of the span on, so a copy is kept by dropping the span first.
+        more from the start of the span on, so a copy is kept by dropping the span first. What
+        retention has removed cannot be told: it is named in `removed`, once.
 
         Args:
             streams: ids, or a tag query, or None for all streams that there are now.

@@ -16,6 +16,8 @@ import numpy as np
 from labmon.datastream.columns import Columns
 from labmon.datastream.cursor import ALL, Cursor, Position
 from labmon.datastream.follow_missed import missed_late, reworked_from
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.retained import floor_ns
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
@@ -43,6 +45,19 @@ class Revised:
 
 
 @dataclass(frozen=True, slots=True)
+class Removed:
+    """What was to be told of `start_ns <= t < end_ns` is not there: retention has removed it.
+
+    Attributes:
+        stream: id.
+    """
+
+    stream: str
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class Followed:
     """What a follower is told at a time.
 
@@ -52,12 +67,14 @@ class Followed:
         until_ns: history: the end of the span; None: live.
         revised: what was told before and has changed.
         cursor: follow from here to get what comes next.
+        removed: what was to come and is not there any more; history goes on behind it.
     """
 
     columns: dict[str, Columns]
     until_ns: int | None
     revised: tuple[Revised, ...]
     cursor: str
+    removed: tuple[Removed, ...] = ()
 
 
 class Follower:
@@ -165,16 +182,28 @@ class Follower:
         cuts = [*await self._cuts(max(0, start_ns), until_ns), until_ns]
         for first_ns, last_ns in zip([max(0, start_ns), *cuts[:-1]], cuts, strict=True):
             columns: dict[str, Columns] = {}
+            removed = self._pass_over_removed()
             for stream in self._streams:
                 found = await self._between(stream, first_ns, last_ns)
                 if len(found):
                     columns[stream.id] = found
                     self._advance(stream, found, self._next[stream.number])
-            if columns or revised:
-                yield Followed(columns, last_ns, revised, self._cursor_now())
+            if columns or revised or removed:
+                yield Followed(columns, last_ns, revised, self._cursor_now(), removed)
                 revised = ()
         for stream in self._streams:
             self._position(stream).ordinal = self._next[stream.number]
+
+    def _pass_over_removed(self) -> tuple[Removed, ...]:
+        removed: list[Removed] = []
+        for stream in self._streams:
+            position = self._position(stream)
+            left_ns = floor_ns(stream, Granularity.Raw)
+            from_ns = max(position.time_ns + 1, stream.earliest_ns)
+            if from_ns < left_ns:
+                removed.append(Removed(stream.id, from_ns, left_ns))
+                position.time_ns, position.count = left_ns - 1, ALL
+        return tuple(removed)
 
     async def _look_back(self) -> None:
         """Find what has changed, before we registered, of what was told."""

@@ -44,7 +44,7 @@ _RAW: Final = Granularity.Raw.key
 
 
 @dataclass(slots=True)
-class Removed:
+class Outcome:
     """What one run has removed."""
 
     streams: int = 0
@@ -86,13 +86,13 @@ class Retainer:
     def _newest_ns(self) -> int:
         return max((stream.latest_ns for stream in self._engine.catalogue), default=-1)
 
-    async def run(self) -> Removed:
+    async def run(self) -> Outcome:
         """Remove what is due, as far as one run may; what is left comes with the next one."""
         now_ns = self._age.now_ns(self._newest_ns())
         if self._age.reached_ns > self._kept_ns:
             self._kept_ns = self._age.reached_ns
             self._engine.journal.submit(Change(cursors={REACHED: b"%d" % self._kept_ns}))
-        removed = Removed()
+        removed = Outcome()
         try:
             for stream in self._in_turn():
                 if removed.blocks >= RUN_BLOCKS:
@@ -116,7 +116,7 @@ class Retainer:
         streams = list(self._engine.catalogue)
         return sorted(streams, key=lambda stream: (stream.number <= self._last, stream.number))
 
-    async def _work_on(self, stream: Stream, now_ns: int, removed: Removed) -> None:
+    async def _work_on(self, stream: Stream, now_ns: int, removed: Outcome) -> None:
         try:
             await self._sweep(stream)
             await self._shorten(stream, now_ns, removed)
@@ -125,7 +125,7 @@ class Retainer:
         except Exception:  # the others must not grow for ever because of one
             log.exception("%s: what is due cannot be removed", stream.path or stream.id)
 
-    async def _shorten(self, stream: Stream, now_ns: int, removed: Removed) -> None:
+    async def _shorten(self, stream: Stream, now_ns: int, removed: Outcome) -> None:
         until = self._due(stream, now_ns)
         steps = 0
         while until != stream.state.floors and removed.blocks < RUN_BLOCKS:

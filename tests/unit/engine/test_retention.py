@@ -350,3 +350,41 @@ async def test_late_datapoints_of_a_time_that_was_removed_are_refused(lab):
     order = np.argsort(lab.t, kind="stable")
     lab.t, lab.v = lab.t[order], lab.v[order]
     await lab.check()
+
+
+# Who follows
+
+
+async def test_following_begins_at_what_there_is_and_says_so(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(60)
+    await lab.enforce()
+    floor_ns = lab.floors[Granularity.Raw]
+    told, count, cursor = [], 0, ""
+    async for one in lab.streams.follow([lab.id], BEGIN_NS + 5 * DAY_NS):
+        told += one.removed
+        count += sum(map(len, one.columns.values()))
+        cursor = one.cursor
+        if count == (lab.t >= floor_ns).sum():
+            break
+    (removed,) = told
+    assert (removed.stream, removed.start_ns) == (lab.id, BEGIN_NS + 5 * DAY_NS + 1)
+    assert removed.end_ns == floor_ns
+    await lab.record(0.1)
+    async for one in lab.streams.follow([lab.id], cursor):
+        assert one.removed == ()
+        assert one.columns[lab.id].t.tolist() == lab.t[-len(one.columns[lab.id]) :].tolist()
+        break
+
+
+async def test_who_was_away_for_too_long_is_told_what_is_missing(lab):
+    await lab.open(TEN_DAYS)
+    await lab.record(12)
+    one = await anext(lab.streams.follow([lab.id], 0))
+    told_ns = int(one.columns[lab.id].t[-1])
+    await lab.record(48)
+    await lab.enforce()
+    one = await anext(lab.streams.follow([lab.id], one.cursor))
+    assert [(each.start_ns, each.end_ns) for each in one.removed] == [
+        (told_ns + 1, lab.floors[Granularity.Raw])
+    ]
