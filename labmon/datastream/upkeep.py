@@ -7,12 +7,14 @@ that it says is in a block or in the carry entry that is written in the same cha
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from labmon.datastream.backends.base import CARRY_ENTRY, COMMIT_ENTRY, Change, EpochRow
 from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
+from labmon.datastream.exceptions import DatastreamException
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from labmon.datastream.columns import Columns
     from labmon.datastream.engine import Engine
     from labmon.datastream.stream import Stream
+
+log = logging.getLogger(__name__)
 
 PERIOD_S: Final = 600.0
 KEEP_NS: Final = 300 * 1_000_000_000
@@ -35,7 +39,12 @@ async def run_upkeep(engine: Engine) -> None:
     """Keep a store up, for as long as it is open."""
     while True:
         await asyncio.sleep(PERIOD_S)
-        await upkeep(engine)
+        try:
+            await upkeep(engine)
+        except (DatastreamException, OSError) as error:
+            log.warning("the upkeep of the store is put off: %s", error)
+        except Exception:
+            log.exception("the upkeep of the store failed, a bug of labmon")
 
 
 async def upkeep(engine: Engine, keep_ns: int = KEEP_NS) -> None:

@@ -23,11 +23,11 @@ def library(tmp_path_factory):
     return compiled(tmp_path_factory.mktemp("shim"))
 
 
-def runs(library, folder, kinds, count, error, first, step):
+def runs(library, folder, kinds, count, error, first, step, is_damaged=0):
     done = subprocess.run(
         [
             *(sys.executable, ROOT / "tests/faults/failing_writer.py", folder),
-            *map(str, (kinds, count, error, first, step)),
+            *map(str, (kinds, count, error, first, step, is_damaged)),
         ],
         env={**os.environ, "PYTHONPATH": str(ROOT), "LD_PRELOAD": str(library)},
         capture_output=True,
@@ -53,8 +53,28 @@ def runs(library, folder, kinds, count, error, first, step):
     ],
 )
 def test_whichever_call_fails_nothing_is_lost(library, tmp_path, kinds, count, error, step):
+    judge(
+        runs(library, tmp_path / "runs", kinds, count, error, dice().randrange(step), step), error
+    )
+
+
+@pytest.mark.parametrize("step", [29, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    ("count", "error"),
+    [
+        pytest.param(1, DIES, id="dies"),
+        pytest.param(1, errno.EIO, id="io-error"),
+        pytest.param(4, errno.ENOSPC, id="disk-full", marks=pytest.mark.long),
+    ],
+)
+def test_whichever_call_fails_while_a_damaged_database_is_replaced(
+    library, tmp_path, count, error, step
+):
     first = dice().randrange(step)
-    results = runs(library, tmp_path / "runs", kinds, count, error, first, step)
+    judge(runs(library, tmp_path / "runs", CHANGING, count, error, first, step, 1), error)
+
+
+def judge(results, error):
     for n, code, acked, looked, said, found, is_done in results:
         assert code == (0 if error or is_done else KILLED), f"call {n}: {said}"
         assert looked == 0, f"call {n}, acknowledged up to {acked}: {found}"

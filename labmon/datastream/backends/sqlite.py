@@ -331,7 +331,7 @@ class SqliteBackend(SqliteReads):
         aside = quarantine.begin_anew(self._path, restated)
         said = f"{self._path} is damaged ({reason}): it was "
         said += "deleted, too" if aside is None else f"set aside as {aside.name}"
-        log.error("%s; recording goes on in a new file, what is readable still answers", said)
+        log.critical("%s; recording goes on in a new file, what is readable still answers", said)
         self._damage.append(said)
 
     def _sync_relaxed(self) -> None:

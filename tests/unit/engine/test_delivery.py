@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from labmon import datastream
-from labmon.datastream import delivery
+from labmon.datastream import delivery, upkeep
 from labmon.datastream.backends.base import Change
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.delivery import Delivery
@@ -175,3 +175,28 @@ async def test_a_lock_that_somebody_else_took_is_waited_for_and_said(until):
         assert "another labmon" in str(streams.last_error)
         taken.is_taken = False
         await streams.commit()
+
+
+async def test_upkeep_goes_on_after_a_refusal(monkeypatch, until, clock):
+    monkeypatch.setattr(upkeep, "PERIOD_S", 0.001)
+    monkeypatch.setattr(upkeep, "KEEP_NS", -1)
+
+    class NoTrims(MemoryBackend):
+        trims = 0
+
+        async def apply(self, change):
+            if change.removed_entries:
+                self.trims += 1
+                if self.trims <= delivery.REFUSALS:
+                    raise ChangeRefused("no")
+            await super().apply(change)
+
+    backend = NoTrims()
+    async with datastream.open(backend, clock=clock) as streams:
+        stream = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+        await streams.append(stream, 1.5)
+        await streams.commit()
+        clock.step(600)
+        await until(lambda: backend.trims > delivery.REFUSALS)
+        await streams.commit()
+        assert streams.refused_changes == 1
