@@ -8,6 +8,7 @@ as it goes), and says `done`. The trap: TCP_NODELAY must be the same for all, or
 import asyncio
 import json
 import resource
+import socket
 import sys
 import time
 from pathlib import Path
@@ -139,8 +140,8 @@ class WriteMessage(TornadoServer):
 
     def publish(self):
         text = readings(self.size)
-        for socket in self.sockets:
-            socket.write_message(text)
+        for one in self.sockets:
+            one.write_message(text)
         event = f"data: {text}\n\n"
         for stream in self.streams:
             stream.write(event)
@@ -166,6 +167,40 @@ class Websockets:
         self.broadcast(self.server.connections, readings(self.size))
 
 
+class Sends:
+    """The least that Python can do: one `send` for each client, as the loop in C does it."""
+
+    def __init__(self, size):
+        self.size = size
+        self.sockets, self.streams = {}, {}
+
+    async def start(self):
+        self.server = await asyncio.start_server(self.serve, "127.0.0.1", 0, backlog=4096)
+        return self.server.sockets[0].getsockname()[1]
+
+    async def serve(self, reader, writer):
+        request = await reader.readuntil(b"\r\n\r\n")
+        clients = self.sockets if b"Upgrade" in request else self.streams
+        head = b"101 Switching Protocols" if clients is self.sockets else b"200 OK"
+        writer.write(b"HTTP/1.1 " + head + b"\r\n\r\n")
+        sock = writer.get_extra_info("socket")._sock  # noqa: SLF001 - asyncio's wrapper cannot send
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        clients[writer] = sock.send
+        await reader.read()
+        del clients[writer]
+        writer.close()
+
+    def publish(self):
+        body = mark().ljust(self.size, ".").encode()
+        frames = (
+            (self.sockets, b"\x81\x7e" + self.size.to_bytes(2, "big") + body),
+            (self.streams, b"data: " + body + b"\n\n"),
+        )
+        for clients, frame in frames:
+            for send in clients.values():
+                send(frame)
+
+
 async def obey(server):
     loop = asyncio.get_running_loop()
     commands = asyncio.StreamReader()
@@ -188,6 +223,7 @@ async def main(name, size):
         "tornadose": Tornadose,
         "write_message": WriteMessage,
         "websockets": Websockets,
+        "python": Sends,
     }
     server = kinds[name](size)
     print(await server.start(), flush=True)

@@ -1,6 +1,7 @@
 """Every benchmark at a tiny size, so that none rots; what they measure here means nothing."""
 
 import importlib
+import shutil
 import sys
 
 import numpy as np
@@ -43,6 +44,22 @@ def test_mongodb_is_measured(monkeypatch, capsys):
     assert "one document each" in run(monkeypatch, capsys, "mongodb", "--seconds", "1")
 
 
+def test_a_reading_and_a_command_are_timed(monkeypatch, capsys):
+    told = run(monkeypatch, capsys, "roundtrip", "--count", "2")
+    assert "| a command, POST /rpc | 1 / 5 |" in told
+
+
+def test_a_start_is_timed(monkeypatch, capsys):
+    sizes = ("--hours", "0.02", "--days", "0.02")
+    assert "| a year, after a crash |" in run(monkeypatch, capsys, "start", *sizes)
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="it compiles its viewers")
+def test_memory_is_measured(monkeypatch, capsys):
+    told = run(monkeypatch, capsys, "memory", "--seconds", "0.5", "--clients", "5")
+    assert "| for each idle one, kB |" in told
+
+
 def test_the_pages_are_measured_in_a_browser(monkeypatch, capsys):
     sizes = ("--devices", "1", "--days", "0.1", "--seconds", "0.2")
     assert "from click to pixels" in run(monkeypatch, capsys, "pages", *sizes)
@@ -57,7 +74,8 @@ def test_a_table_replaces_only_what_stands_between_its_markers():
 
 def test_the_page_has_a_place_for_every_benchmark():
     page = rounds.PAGE.read_text()
-    for name in (*SMALL, "http_graphs", "mongodb", "pages"):
+    others = ("http_graphs", "mongodb", "pages", "roundtrip", "start", "memory")
+    for name in (*SMALL, *others):
         assert "new words" in rounds.replaced(page, name, "new words")
 
 

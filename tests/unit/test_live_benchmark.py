@@ -18,7 +18,9 @@ def test_it_measures_labmon_beside_the_loop_in_c(monkeypatch, capsys):
     told = capsys.readouterr().out
     for transport in live.TRANSPORTS:
         assert f"| {transport} | 5 | labmon |" in told
+        assert f"| {transport} | 5 | sends in Python |" in told
         assert f"| {transport} | 5 | epoll in C |" in told
+        assert f"Over {transport}, labmon's event loop was late by at most" in told
 
 
 def test_the_page_has_its_place():
