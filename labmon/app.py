@@ -139,20 +139,18 @@ class App:
         buses: dict[str, Worker] = {}
         problems: list[str] = []
         for config in self.config.devices:
+            worker = buses.setdefault(config.bus, Worker(config.bus)) if config.bus else None
             try:
-                driver = build(config)
+                devices[config.name] = Device(
+                    config,
+                    build(config),
+                    clock=self.clock,
+                    publish=self.hub.publish,
+                    changed=self._changed,
+                    worker=worker,
+                )
             except ConfigError as error:
                 problems.append(str(error))
-                continue
-            worker = buses.setdefault(config.bus, Worker(config.bus)) if config.bus else None
-            devices[config.name] = Device(
-                config,
-                driver,
-                clock=self.clock,
-                publish=self.hub.publish,
-                changed=self._changed,
-                worker=worker,
-            )
         if problems:
             raise ConfigError("\n".join(problems))
         return devices

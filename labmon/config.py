@@ -163,6 +163,11 @@ class DeviceConfig(_Section):
     bus: str | None = Field(
         default=None, description="Devices that name the same bus share one thread, and take turns."
     )
+    limits: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Narrower limits than the driver's, `[lowest, highest]`, by parameter, or by"
+        " command and argument.",
+    )
     settings: dict[str, Any] = Field(default_factory=dict)
     marks: dict[str, Mark] = Field(default_factory=dict)
     mark: Mark = Mark("", 0)

@@ -57,6 +57,27 @@ Each device stands under its name. The keys below are labmon's own; all others a
 driver, which `labmon drivers` lists.
 """
 
+LIMITS = """\
+What this laboratory allows, where the driver would let more pass. A range lies inside the driver's
+own, else the server does not start; a side that is `null` stays as it is. The forms of the browser
+show it, and what lies outside is refused (-32006) before the driver sees it, whoever asks.
+
+```yaml
+devices:
+  oven:
+    driver: lakeshore
+    port: sim://lakeshore
+    limits:
+      setpoint_1: [4, 300]           # a parameter: what `set_setpoint_1` takes
+      range_1: [null, 2]
+  gauge:
+    driver: pfeiffer
+    port: sim://pfeiffer
+    limits:
+      switch_gauge: {gauge: [1, 2]}  # a command: its arguments
+```
+"""
+
 
 RETENTION = """\
 A list under `recording`; without it, everything is kept for ever. Of the entries, the first that
@@ -105,6 +126,9 @@ def page() -> str:
             DEVICES,
             *_table(DeviceConfig, DEVICE_KEYS),
             "",
+            "### `limits`",
+            "",
+            LIMITS,
         ]
     )
 

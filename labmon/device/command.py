@@ -70,17 +70,33 @@ class Command:
         name: how it is called.
         function: takes the driver and the checked parameters; on the device's thread.
         options: see `Options`.
+        signature: if it is not that of the function.
 
     Raises:
         TypeError: a parameter has no type hint, or one that plain data cannot fill.
     """
 
-    def __init__(self, name: str, function: Callable[..., Any], options: Options) -> None:
+    def __init__(
+        self,
+        name: str,
+        function: Callable[..., Any],
+        options: Options,
+        signature: Signature | None = None,
+    ) -> None:
         self.name = name
         self.options = options
         self.doc = summary(inspect.getdoc(function) or "")
         self._function = function
-        self._signature = Signature(function)
+        self._signature = signature or Signature(function)
+
+    def narrowed(self, argument: str, limits: Limits) -> Command:
+        """The same command with narrower limits of one argument.
+
+        Raises:
+            ValueError: there is no such argument, it is no number, or its own limits are narrower.
+        """
+        signature = self._signature.narrowed(argument, limits)
+        return Command(self.name, self._function, self.options, signature)
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of the parameters; a number with a unit has the key `unit`."""

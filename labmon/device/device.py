@@ -15,6 +15,7 @@ from labmon.device.calls import Calls
 from labmon.device.channels import all_channels, described
 from labmon.device.command import Command, commands_of
 from labmon.device.driver import Driver
+from labmon.device.narrower_limits import narrowed
 from labmon.device.parameter import Parameters
 from labmon.device.poller import Poller
 from labmon.device.report import Report
@@ -89,11 +90,12 @@ class Device:
         )
         parameters = Parameters(driver.parameters, config.period_s if is_stream else 0.0)
         try:
-            self.commands: dict[str, Command] = {
+            commands = {
                 **commands_of(type(driver)),
                 **parameters.commands(),
                 **driver.commands,
             }
+            self.commands: dict[str, Command] = narrowed(commands, config)
             self._report.adopt(all_channels(config.name, driver))
         except (ValueError, TypeError) as error:
             raise ConfigError(f"{config.mark}: devices.{config.name}: {error}") from error

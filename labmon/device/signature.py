@@ -6,17 +6,18 @@ Values arrive as plain data (JSON, YAML). The trap: pydantic would turn "yes" in
 
 from __future__ import annotations
 
+import copy
 import inspect
 import json
 import types
 import typing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
-from labmon.device.limits import OUT_OF_LIMITS
+from labmon.device.limits import OUT_OF_LIMITS, Limits
 from labmon.schema_words import allowed, did_you_mean, shown
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ class Argument:
         self.name = name
         self.is_required = is_required
         self.by_position = by_position
+        self._annotation = annotation
+        self._default = default
         self._adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=STRICT)
         self.schema = _schema(self._adapter)
         if default is not inspect.Parameter.empty:
@@ -93,6 +96,33 @@ class Argument:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             return None, self._refusal(value, first["loc"], first["type"])
+
+    def narrowed(self, limits: Limits) -> Argument:
+        """The same argument within a range inside its own; must be given if its default is not.
+
+        Raises:
+            ValueError: it is no number, or the range is wider than its own.
+        """
+        kind = without_null(self.schema)
+        if kind.get("type") not in {"number", "integer"} or "enum" in kind:
+            raise ValueError(f"{self.name} is {in_words(self.schema)}, which has no limits")
+        low = kind.get("minimum", kind.get("exclusiveMinimum"))
+        high = kind.get("maximum", kind.get("exclusiveMaximum"))
+        if not all(each is None or each in Limits(low, high) for each in (limits.low, limits.high)):
+            given = [limits.low, limits.high]
+            raise ValueError(f"found {shown(given)}, allowed: within {in_words(self.schema)}")
+        default = self._default
+        if isinstance(default, int | float) and default not in limits:
+            default = inspect.Parameter.empty
+        is_lost = default is not self._default
+        return Argument(
+            self.name,
+            Annotated[self._annotation, limits],
+            default=default,
+            description=self.schema.get("description", ""),
+            is_required=self.is_required or is_lost,
+            by_position=self.by_position,
+        )
 
     def _refusal(self, value: Any, place: tuple[int | str, ...] = (), kind: str = "") -> Problem:
         text = f"{self.name}: found {shown(value)}, allowed: {in_words(self.schema)}"
@@ -120,6 +150,18 @@ class Signature:
             for argument in _arguments(function, parameter, hints, described):
                 self.arguments[argument.name] = argument
         self.result_type = hints.get("return", inspect.Signature.empty)
+
+    def narrowed(self, name: str, limits: Limits) -> Signature:
+        """The same with narrower limits of one argument.
+
+        Raises:
+            ValueError: there is no such argument, it is no number, or its own limits are narrower.
+        """
+        if name not in self.arguments:
+            raise ValueError(self._unknown(name).message)
+        narrower = copy.copy(self)
+        narrower.arguments = {**self.arguments, name: self.arguments[name].narrowed(limits)}
+        return narrower
 
     def schema(self) -> dict[str, Any]:
         """The JSON Schema of all parameters as one object; numbers carry `unit`."""
