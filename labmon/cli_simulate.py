@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import signal
 import sys
+import threading
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from labmon.device.simulator_server import SimulatorServer
 
 LOOK_S = 0.2
@@ -59,10 +63,9 @@ def simulate(
     if (link is None) == (tcp_port is None):
         raise click.UsageError("say where: either --port LINK or --tcp PORT")
     try:
-        server = _server(name, link, tcp_port, host)
+        _run(name, lambda: _server(name, link, tcp_port, host))
     except (ConfigError, OSError) as error:
         _fail(error)
-    _run(name, server)
 
 
 def _server(name: str, link: Path | None, tcp_port: int | None, host: str) -> SimulatorServer:
@@ -77,24 +80,34 @@ def _server(name: str, link: Path | None, tcp_port: int | None, host: str) -> Si
     return PtySimulatorServer(simulator, link)
 
 
-def _run(name: str, server: SimulatorServer) -> None:
-    """Serve until somebody stops it, or a simulated fault unplugs it for good."""
-    stopped: list[int] = []
-
-    def stop(number: int, _frame: Any) -> None:
-        stopped.append(number)
-
-    before = {each: signal.signal(each, stop) for each in (signal.SIGINT, signal.SIGTERM)}
+def _run(name: str, make: Callable[[], SimulatorServer]) -> None:
+    """Serve until somebody stops it; what a fault unplugs is plugged in again when that ends."""
+    stopped = threading.Event()
+    before = {
+        each: signal.signal(each, lambda *_: stopped.set())
+        for each in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
-        with server:
-            click.echo(f"{name} answers at {server.port}; stop with Ctrl-C")
-            while server.wait(LOOK_S) and not stopped:
-                pass
+        while not stopped.is_set():
+            with make() as server:
+                click.echo(f"{name} answers at {server.port}; stop with Ctrl-C")
+                while server.wait(LOOK_S) and not stopped.is_set():
+                    pass
+            if not stopped.is_set():
+                click.echo(f"{server.port} is unplugged")
+                while _is_unplugged(server) and not stopped.wait(LOOK_S):
+                    pass
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
-    if not stopped:
-        _fail(f"{server.port} was unplugged, as was asked for")
+
+
+def _is_unplugged(server: SimulatorServer) -> bool:
+    try:
+        server.simulator.tick(time.monotonic())
+    except ConnectionResetError:
+        return True
+    return False
 
 
 def _list() -> None:

@@ -28,14 +28,14 @@ devices:
 
 ## Channels
 
-Of a power meter `power` and, where the sensor has a thermometer, `sensor_temperature`; of a TSP01
-`temperature`, `probe_1`, `probe_2` and `humidity`.
+Of a power meter `power`, or `energy` (J) where the sensor measures pulses, and `sensor_temperature`
+where it has a thermometer; of a TSP01 `temperature`, `probe_1`, `probe_2` and `humidity`.
 
 ## Quirks
 
 - A wavelength that the sensor does not take is refused: it is read back.
 - 9.91E37 (no probe) is *no signal*, 9.9E37 *over range*.
-- `average` measurements of 0.3 ms make one.
+- `average` measurements of 0.3 ms make one; an energy meter measures each pulse.
 
 ## Without hardware
 
@@ -135,13 +135,17 @@ class Thorlabs(LinkDriver):
         self._flags = flags
         if not flags & (POWER | ENERGY):
             raise InstrumentError("no sensor is plugged in")
-        self.channels = {"power": _power(f"power at sensor {name}, {serial}")}
+        if flags & POWER:
+            self.channels = {"power": _power(f"power at sensor {name}, {serial}")}
+        else:
+            self.channels = {"energy": _energy(f"energy of a pulse at sensor {name}, {serial}")}
         if flags & HAS_TEMPERATURE:
             self.channels["sensor_temperature"] = Channel("°C", "of the sensor", "Sensor", 1)
         if self._wanted_nm and flags & HAS_WAVELENGTH:
             self.set_wavelength(self._wanted_nm)
-        self._send("SENS:POW:RANG:AUTO 1")
-        self._send(f"SENS:AVER:COUN {self._average}")
+        if flags & POWER:
+            self._send("SENS:POW:RANG:AUTO 1")
+            self._send(f"SENS:AVER:COUN {self._average}")
 
     def identify(self) -> str:
         """Maker and model."""
@@ -152,7 +156,10 @@ class Thorlabs(LinkDriver):
         """One measurement."""
         if self._is_logger:
             return {name: parse_number(self.link.query(query)) for name, (query, _) in TSP.items()}
-        values = {"power": parse_number(self.link.query("MEAS:POW?"))}
+        if self._flags & POWER:
+            values = {"power": parse_number(self.link.query("MEAS:POW?"))}
+        else:
+            values = {"energy": parse_number(self.link.query("MEAS:ENER?"))}
         if self._flags & HAS_TEMPERATURE:
             values["sensor_temperature"] = parse_number(self.link.query("MEAS:TEMP?"))
         return values
@@ -173,3 +180,7 @@ class Thorlabs(LinkDriver):
 
 def _power(description: str) -> Channel:
     return Channel("W", description, "Power", 3, scientific=True)
+
+
+def _energy(description: str) -> Channel:
+    return Channel("J", description, "Energy", 3, scientific=True)

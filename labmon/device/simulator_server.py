@@ -52,7 +52,7 @@ class SimulatorServer(ABC):
             self._thread.join()
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it still serves after so long; it ends by itself once its port is unplugged."""
+        """Whether it still serves after so long; it ends by itself when its port is unplugged."""
         self._thread.join(timeout_s)
         return self._thread.is_alive()
 

@@ -60,6 +60,14 @@ def test_a_power_meter_tells_what_its_sensor_can(bench):
     assert driver.identify() == "Thorlabs PM100D"
 
 
+def test_an_energy_sensor_measures_pulses(bench):
+    simulator = PowerMeter(flags=2 | 256)
+    driver = connected(bench, Thorlabs, simulator)
+    assert driver.poll() == {"energy": Value(4.21e-6), "sensor_temperature": Value(23.5)}
+    assert driver.channels["energy"].unit == "J"
+    assert simulator.settings["SENS:AVER:COUN"] == "1"
+
+
 def test_a_power_meter_without_sensor_or_thermometer(bench):
     with pytest.raises(InstrumentError, match="no sensor"):
         connected(bench, Thorlabs, PowerMeter(flags=0))

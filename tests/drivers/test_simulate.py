@@ -77,13 +77,28 @@ def test_and_over_tcp_with_its_options():
 
 
 @needs_pty
-def test_what_is_unplugged_ends_and_takes_its_link_along(tmp_path):
+def test_what_is_unplugged_takes_its_link_along_and_comes_back(tmp_path):
     link = tmp_path / "gauge"
-    with simulate("gauge?fault=unplug", "--port", link) as (process, _said):
-        assert process.wait(10) == 1
-        assert process.stderr is not None
-        assert "was unplugged" in process.stderr.read()
+    url = "gauge?fault=unplug&fault_after_s=0.5&fault_for_s=0.5"
+    with simulate(url, "--port", link) as (process, said):
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"{link} is unplugged\n"
+        assert process.stdout.readline() == said
+        with serial.Serial(str(link), timeout=5) as port:
+            port.write(b"*IDN?\r\n")
+            assert port.readline() == b"LABMON,SIMULATED GAUGE,0,1.0\r\n"
+        process.terminate()
+        assert process.wait(10) == 0
     assert not link.is_symlink()
+
+
+@needs_pty
+def test_what_stays_unplugged_can_be_stopped(tmp_path):
+    with simulate("gauge?fault=unplug", "--port", tmp_path / "gauge") as (process, _said):
+        assert process.stdout is not None
+        assert process.stdout.readline().endswith("is unplugged\n")
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 @needs_pty

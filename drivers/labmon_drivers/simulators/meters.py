@@ -77,7 +77,7 @@ class PowerMeter(ScpiMeter):
 
     Args:
         power: in W.
-        flags: of the sensor: 1 power, 32 wavelength can be set, 256 has a thermometer.
+        flags: of the sensor: 1 power, 2 energy, 32 wavelength can be set, 256 has a thermometer.
     """
 
     def __init__(self, power: float = 1.824e-3, flags: int = 289) -> None:
@@ -85,6 +85,7 @@ class PowerMeter(ScpiMeter):
             "*IDN?": "Thorlabs,PM100D,P0001234,2.4.0",
             "SYST:SENS:IDN?": f'"S120C","220101","01-Jan-2026",1,0,{flags}',
             "MEAS:POW?": f"{power:.6E}",
+            "MEAS:ENER?": "4.210000E-06",
             "MEAS:TEMP?": "2.350E+01",
             "MEAS:TEMP1?": "2.213E+01",
             "MEAS:TEMP2?": "2.081E+01",
