@@ -11,7 +11,6 @@ from labmon.datastream.descriptor import describe
 from labmon.datastream.engine import FLUSH_S, Engine
 from labmon.datastream.exceptions import StoreFull
 from labmon.datastream.tail import JournalTail, journal_since
-from labmon.datastream.verify import Verification, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -172,10 +171,6 @@ class OpenStore:
             *engine.recovery.reasons,
             *engine.blocks.damaged.values(),
         ]
-
-    async def verify(self) -> Verification:
-        """Look at every block: its checksum, and whether rollups are what datapoints give."""
-        return await verify(self._engine)
 
     def stream_id(self, path: str) -> str | None:
         """The id of the stream of a path, or None."""

@@ -56,13 +56,13 @@ class StoreContents:
 
 
 @asynccontextmanager
-async def opened(url: str) -> AsyncIterator[StoreContents]:
-    """A store as it is at this moment, open for reading.
+async def opened(store: str | Backend) -> AsyncIterator[StoreContents]:
+    """A store as it is at this moment, open for reading: of an address, or not open yet.
 
     Raises:
         StoreError: it cannot be opened.
     """
-    backend = open_backend(url)
+    backend = open_backend(store) if isinstance(store, str) else store
     rows = await backend.open(read_only=True)
     try:
         yield _decoded(backend, rows)

@@ -24,7 +24,7 @@ from labmon.upkeep.level_check import LevelCheck, difference
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from labmon.datastream.backends.base import BlockOutline
+    from labmon.datastream.backends.base import Backend, BlockOutline
     from labmon.datastream.columns import Columns
     from labmon.datastream.stream import Stream
     from labmon.upkeep.contents import StoreContents
@@ -79,23 +79,25 @@ class Report:
         return not self.findings
 
 
-async def verify(url: str, moved: Callable[[int, int], None] = lambda *_: None) -> Report:
-    """Check a store.
+async def verify(
+    store: str | Backend, moved: Callable[[int, int], None] = lambda *_: None
+) -> Report:
+    """Check a store; the one place that does.
 
     Args:
-        url: its address.
+        store: its address, or a backend that is not open yet.
         moved: is told (blocks read, blocks in all).
 
     Raises:
         StoreError: it cannot be opened.
     """
     report = Report()
-    path = sqlite_file.path_of(url)
+    path = sqlite_file.path_of(store) if isinstance(store, str) else None
     if path is not None:
         report.is_file_checked = True
         for text in sqlite_file.facts(path, is_thorough=True).findings:
             report.findings.append(Finding("", str(path), text))
-    async with opened(url) as contents:
+    async with opened(store) as contents:
         _check_journal(contents, report)
         for name, text in contents.broken.items():
             report.findings.append(Finding(name, "stream", text))

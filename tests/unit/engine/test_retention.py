@@ -1,14 +1,18 @@
 """Retention: what goes, what stands in for it, and what every question then answers."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
 from labmon import datastream
 from labmon.datastream import Granularity, Retention
+from labmon.datastream.backends.base import Change
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.exceptions import InvalidTimestamp
 from labmon.datastream.retained import DAY_NS
 from labmon.reading import Batch
+from labmon.upkeep.verifying import verify
 
 SECOND_NS = 1_000_000_000
 BEGIN_NS = 19_700 * DAY_NS  # a midnight
@@ -101,8 +105,8 @@ class Lab:
                 starts, means = self.means(granularity.duration_ns, floor_ns)
                 np.testing.assert_array_equal(found["t"], starts)
                 np.testing.assert_allclose(found["mean"], means, rtol=1e-12)
-        told = await self.streams.verify()
-        assert told.problems == []
+        await self.streams.commit()
+        assert (await verify(self.backend)).findings == []
 
 
 @pytest.fixture
@@ -388,3 +392,67 @@ async def test_who_was_away_for_too_long_is_told_what_is_missing(lab):
     assert [(each.start_ns, each.end_ns) for each in one.removed] == [
         (told_ns + 1, lab.floors[Granularity.Raw])
     ]
+
+
+# Crashes
+
+
+class TornBackend(MemoryBackend):
+    """An engine without transactions that is killed in the middle of the change of a number."""
+
+    parts = ("times", "blocks", "states", "cursors", "removed_blocks")
+
+    def __init__(self):
+        super().__init__()
+        self.changes = 0
+        self.last_change = None
+        self.parts_written = 0
+
+    async def apply(self, change):
+        self.changes += 1
+        if self.last_change is None or self.changes < self.last_change:
+            await super().apply(change)
+            return
+        if self.changes == self.last_change:
+            whole = {name: getattr(change, name) for name in self.parts[: self.parts_written]}
+            if "removed_blocks" in whole:
+                whole["removed_blocks"] = whole["removed_blocks"][::2]
+            await super().apply(Change(**whole))
+        await asyncio.Event().wait()  # it is dead
+
+
+async def kill(streams):
+    engine = streams._engine
+    tasks = (engine._upkeep, engine.deriver._task, engine.sealer._task, engine.journal._task)
+    for task in tasks:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.parametrize("parts_written", range(6))
+async def test_a_crash_leaves_both_or_the_coarser_level_never_nothing(parts_written, until):
+    for change in range(1, 12):
+        lab = Lab(TornBackend())
+        await lab.open()
+        await lab.record(30)
+        await lab.open(TEN_DAYS)
+        lab.backend.last_change = lab.backend.changes + change
+        lab.backend.parts_written = parts_written
+        run = asyncio.create_task(lab.enforce(2))
+        await until(lambda: run.done() or lab.backend.changes >= lab.backend.last_change)  # noqa: B023
+        run.cancel()
+        await asyncio.gather(run, return_exceptions=True)
+        await kill(lab.streams)
+        lab.backend.last_change = None
+        lab.streams = None
+        await lab.open(TEN_DAYS)
+        await lab.check()
+        await lab.streams.append(lab.id, 7.0, BEGIN_NS + 19 * DAY_NS, check_timestamp=False)
+        at = int(np.searchsorted(lab.t, BEGIN_NS + 19 * DAY_NS, "right"))
+        lab.t, lab.v = np.insert(lab.t, at, BEGIN_NS + 19 * DAY_NS), np.insert(lab.v, at, 7.0)
+        await lab.check()
+        await lab.enforce()
+        await lab.check()
+        left = await lab.backend.read_outlines(1, "r")
+        assert min(outline.to_ns for outline in left) >= lab.floors[Granularity.Raw]
+        await lab.streams.close()

@@ -6,6 +6,7 @@ from labmon import datastream
 from labmon.datastream import Granularity
 from labmon.datastream.codec import decode_rollups, encode_block
 from labmon.reading import Quality
+from labmon.upkeep.verifying import verify
 
 SECOND = 1_000_000_000
 
@@ -23,18 +24,16 @@ async def fill(streams, clock):
     return stream
 
 
-async def test_a_sound_store_has_no_problems(streams, clock):
-    stream = await fill(streams, clock)
+async def test_a_sound_store_has_no_problems(streams, backend, clock):
+    await fill(streams, clock)
     words = await streams.ensure_stream({"path": "n"}, {}, ["count"], "raw", value_type="nominal")
     for _ in range(700):
         await streams.append(words, "on", clock.step(0.1))
     await streams.commit()
     await streams._engine.sealer.idle()
-    found = await streams.verify()
-    assert found.problems == []
-    assert found.datapoints == 6101 + 700 - sum(
-        streams._engine.catalogue.get(one).head.length for one in (stream, words)
-    )
+    found = await verify(backend)
+    assert found.findings == []
+    assert found.datapoints == 6101 + 700
     assert found.buckets > 500
 
 
@@ -45,10 +44,9 @@ async def test_a_rollup_that_lies_is_found(streams, backend, clock):
     table = decode_rollups(rows[key].body)
     table.columns["max"][3] += 1
     rows[key] = rows[key]._replace(body=encode_block(table, Granularity.Seconds))
-    found = await streams.verify()
-    assert len(found.problems) == 1
-    assert "1/s/" in found.problems[0]
-    assert "max" in found.problems[0]
+    (finding,) = (await verify(backend)).findings
+    assert "1/s/" in finding.what
+    assert "max" in finding.text
 
 
 async def test_a_damaged_block_is_named(streams, backend, clock):
@@ -59,8 +57,8 @@ async def test_a_damaged_block_is_named(streams, backend, clock):
     body[-1] ^= 1
     rows[key] = rows[key]._replace(body=bytes(body))
     async with datastream.open(backend, clock=clock, seal_datapoints=64) as again:
-        found = await again.verify()
-        assert any(f"1/r/{key.ordinal}" in problem for problem in found.problems)
+        found = await verify(backend)
+        assert any(f"1/r/{key.ordinal}" in finding.what for finding in found.findings)
         raw = await again.get_arrays(again.stream_id("w/a"), "raw", 0, 2**62)
         assert len(raw["t"]) == 6101 - rows[key].outline.length
         assert np.count_nonzero(raw["quality"] & Quality.LATE) == 1
