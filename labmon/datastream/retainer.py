@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends.base import Change
@@ -188,17 +188,28 @@ class Retainer:
         return all(floors.get(granularity.key, 0) <= from_ns for granularity, from_ns in needs)
 
     async def _write(self, stream: Stream, made: Removal) -> None:
+        """Write rollups, then the floors; after a crash at any point, what is there is right.
+
+        Not every engine writes a change as a whole, so the ordinals of the rollups are taken first:
+        else other rollups could get the same ones.
+        """
         engine = self._engine
-        change = Change(
-            blocks=made.rows,
-            states={stream.number: made.state.encode()},
-            removed_blocks=made.gone[:CHANGE_BLOCKS],
-        )
-        await engine.journal.submit(change)
-        if engine.catalogue.number(stream.number) is stream:
-            stream.forget_removed(made.state)
-            engine.blocks.written(stream, [row.outline for row in made.rows], made.gone)
-            engine.levels.forget_stream(stream.number)
+        number = stream.number
+        if made.rows:
+            state = stream.state.copy()
+            state.levels = {key: replace(level) for key, level in made.state.levels.items()}
+            await engine.journal.submit(Change(states={number: state.encode()}))
+            stream.state = state
+            await engine.journal.submit(Change(blocks=made.rows))
+            engine.blocks.written(stream, [row.outline for row in made.rows])
+            engine.levels.forget_stream(number)
+            stream.version += 1
+        states = {number: made.state.encode()}
+        some = made.gone[:CHANGE_BLOCKS]
+        await engine.journal.submit(Change(states=states, removed_blocks=some))
+        stream.forget_removed(made.state)
+        engine.blocks.written(stream, (), made.gone)
+        engine.levels.forget_stream(number)
 
     async def _sweep(self, stream: Stream) -> None:
         """Once after a start, remove what a crash left behind: blocks that no longer count."""

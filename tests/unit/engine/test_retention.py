@@ -81,8 +81,9 @@ class Lab:
     def means(self, step_ns, start_ns=0):
         """(starts, means) of the buckets of all that was ever recorded."""
         buckets = self.t - self.t % step_ns
-        starts = np.unique(buckets[buckets >= start_ns])
-        return starts, np.array([self.v[buckets == one].mean() for one in starts])
+        starts, which, counts = np.unique(buckets, return_inverse=True, return_counts=True)
+        means = np.bincount(which, self.v) / counts
+        return starts[starts >= start_ns], means[starts >= start_ns]
 
     async def check(self):
         """Everything that is asked equals numpy over what must remain."""
@@ -429,27 +430,27 @@ async def kill(streams):
         await asyncio.gather(task, return_exceptions=True)
 
 
-@pytest.mark.parametrize("parts_written", range(6))
+@pytest.mark.parametrize("parts_written", [0, 2, 3, 5])
 async def test_a_crash_leaves_both_or_the_coarser_level_never_nothing(parts_written, until):
-    for change in range(1, 12):
+    late_ns = BEGIN_NS + 20 * DAY_NS
+    for change in range(1, 9):
         lab = Lab(TornBackend())
         await lab.open()
-        await lab.record(30)
+        await lab.record(24)
         await lab.open(TEN_DAYS)
         lab.backend.last_change = lab.backend.changes + change
         lab.backend.parts_written = parts_written
         run = asyncio.create_task(lab.enforce(2))
         await until(lambda: run.done() or lab.backend.changes >= lab.backend.last_change)  # noqa: B023
         run.cancel()
-        await asyncio.gather(run, return_exceptions=True)
         await kill(lab.streams)
         lab.backend.last_change = None
         lab.streams = None
         await lab.open(TEN_DAYS)
         await lab.check()
-        await lab.streams.append(lab.id, 7.0, BEGIN_NS + 19 * DAY_NS, check_timestamp=False)
-        at = int(np.searchsorted(lab.t, BEGIN_NS + 19 * DAY_NS, "right"))
-        lab.t, lab.v = np.insert(lab.t, at, BEGIN_NS + 19 * DAY_NS), np.insert(lab.v, at, 7.0)
+        await lab.streams.append(lab.id, 7.0, late_ns, check_timestamp=False)
+        at = int(np.searchsorted(lab.t, late_ns, "right"))
+        lab.t, lab.v = np.insert(lab.t, at, late_ns), np.insert(lab.v, at, 7.0)
         await lab.check()
         await lab.enforce()
         await lab.check()
