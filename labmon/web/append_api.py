@@ -20,6 +20,7 @@ from labmon.datastream.values import checker
 from labmon.errors import BadRequestError, StorageError, StorageFullError, TooLargeError
 from labmon.timestamps import SECOND_NS
 from labmon.web import pushed, wire
+from labmon.web.answer_schemas import APPENDED
 from labmon.web.handler import ApiHandler
 from labmon.web.operation import Operation
 from labmon.web.problems import ProblemError
@@ -64,6 +65,7 @@ class AppendHandler(ApiHandler):
                 207: "some are refused, each with its reason; the others are recorded",
                 422: "the Idempotency-Key was used for another body",
             },
+            answer=APPENDED,
             role="operator",
         )
     }

@@ -15,6 +15,7 @@ from labmon.datastream.granularity import Granularity
 from labmon.errors import BadRequestError, TooLargeError
 from labmon.timestamps import SECOND_NS, to_iso
 from labmon.web import tables, wire
+from labmon.web.answer_schemas import HISTORY
 from labmon.web.cursor import Cursor
 from labmon.web.curves import DEFAULT_FIELDS, FIELDS, Curve, curve_of, without_times
 from labmon.web.descriptors import edge_time, resolve
@@ -45,7 +46,14 @@ class DataHandler(ApiHandler):
         "GET": Operation(
             "The history of streams, as columns for a graph or as a table.",
             (
-                Parameter("stream", "Paths, ids or globs of streams.", TEXT, (), True),
+                Parameter(
+                    "stream",
+                    "Paths, ids or globs of streams, at least one: stream=wavemeter/ch1",
+                    TEXT,
+                    (),
+                    is_list=True,
+                    is_required=True,
+                ),
                 Parameter("start", "First time; 10 minutes before the end if absent.", TIME),
                 Parameter("end", "Time at which to stop, not included; now if absent.", TIME),
                 Parameter(
@@ -72,6 +80,8 @@ class DataHandler(ApiHandler):
                     "columns",
                 ),
             ),
+            answer={"anyOf": [HISTORY, {"type": "array"}]},
+            also=("text/csv",),
             answers={
                 200: "the columns",
                 413: "too many points or streams",
@@ -84,8 +94,6 @@ class DataHandler(ApiHandler):
     async def get(self) -> None:
         """Answer in the asked shape."""
         self._task = asyncio.current_task()
-        if not self.query["stream"]:
-            raise BadRequestError("name at least one stream: stream=wavemeter/ch1")
         start_ns, end_ns = self._span()
         services = self.services
         async with self.application.gate.enter():

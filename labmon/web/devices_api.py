@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from labmon.errors import NotFoundError
+from labmon.web.answer_schemas import DEVICE, DEVICE_STATUS, DEVICES
 from labmon.web.descriptors import edge_time
 from labmon.web.handler import ApiHandler
 from labmon.web.operation import Operation
@@ -22,7 +23,10 @@ class DevicesHandler(ApiHandler):
     """All devices."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation("The devices: state, health, channels, commands with their JSON Schemas.")
+        "GET": Operation(
+            "The devices: state, health, channels, commands with their JSON Schemas.",
+            answer=DEVICES,
+        )
     }
 
     async def get(self) -> None:
@@ -52,7 +56,7 @@ class _OneDeviceHandler(ApiHandler):
 class DeviceHandler(_OneDeviceHandler):
     """One device."""
 
-    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation("One device.")}
+    operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation("One device.", answer=DEVICE)}
 
     async def get(self, name: str) -> None:
         """Its description."""
@@ -66,6 +70,7 @@ class DeviceActionHandler(_OneDeviceHandler):
         "POST": Operation(
             "Reconnect, enable or disable a device; answers with its state.",
             body={"type": "object", "maxProperties": 0},
+            answer=DEVICE_STATUS,
             role="operator",
         )
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from labmon import __version__
+from labmon.web.answer_schemas import HEALTH, READINESS
 from labmon.web.handler import ApiHandler
 from labmon.web.operation import Operation
 
@@ -22,7 +23,9 @@ class HealthHandler(ApiHandler):
     """Liveness: it answers, so it lives."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation("Whether the server lives; an answer is enough. Says what readyz says.")
+        "GET": Operation(
+            "Whether the server lives; an answer is enough. Says what readyz says.", answer=HEALTH
+        )
     }
 
     async def get(self) -> None:
@@ -38,6 +41,7 @@ class ReadyHandler(ApiHandler):
         "GET": Operation(
             "Whether readings are recorded, and what somebody should look at all the same.",
             answers={200: "they are", 503: "they are not: why"},
+            answer=READINESS,
         )
     }
 

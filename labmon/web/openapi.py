@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from labmon import __version__
 from labmon.web.handler import ApiHandler
-from labmon.web.operation import Operation
+from labmon.web.operation import PRINTABLE, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -108,7 +108,7 @@ def _identifier(method: str, pattern: str) -> str:
 
 
 def _in_path(name: str, pattern: str) -> dict[str, Any]:
-    schema: dict[str, Any] = {"type": "string"}
+    schema: dict[str, Any] = {"type": "string", "pattern": PRINTABLE}
     if re.fullmatch(r"[a-z|]+", pattern):
         schema["enum"] = pattern.split("|")
     return {"name": name, "in": "path", "required": True, "schema": schema}
@@ -129,15 +129,20 @@ def _in_query(parameter: Parameter) -> dict[str, Any]:
     elif parameter.is_list:
         schema = {"type": "array", "items": schema}
     described["schema"] = schema
+    if parameter.is_required:
+        described["required"] = True
     return described
 
 
 def _responses(operation: Operation) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        operation.answer_type: {} if operation.answer is None else {"schema": operation.answer},
+        **{also: {} for also in operation.also},
+    }
+    if operation.answer is not None:
+        content["application/msgpack"] = {}
     good = {
-        str(status): {
-            "description": text,
-            **({"content": {operation.answer_type: {}}} if status != 204 else {}),
-        }
+        str(status): {"description": text, **({"content": content} if status != 204 else {})}
         for status, text in operation.answers.items()
     }
     bad = {

@@ -17,8 +17,15 @@ if TYPE_CHECKING:
 
 Role = Literal["viewer", "operator", "admin"]
 
-TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255}
-TIME: Final = {"type": "string", "format": "time", "examples": ["now", "-6h", "1764244800.5"]}
+PRINTABLE: Final = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+"""What no address may contain is refused before its parameters are looked at."""
+TEXT: Final = {"type": "string", "minLength": 1, "maxLength": 255, "pattern": PRINTABLE}
+TIME: Final = {
+    "type": "string",
+    "format": "labmon-time",
+    "description": "Unix seconds, ISO 8601, or relative to now.",
+    "examples": ["now", "-6h", "1764244800.5", "2026-11-22T08:00:00Z"],
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class Parameter:
         schema: JSON Schema of one value; it is what is checked.
         default: if absent.
         is_list: several, repeated or separated by commas.
+        is_required: whether it must be there.
     """
 
     name: str
@@ -38,6 +46,7 @@ class Parameter:
     schema: Mapping[str, Any] = field(default_factory=lambda: TEXT)
     default: Any = None
     is_list: bool = False
+    is_required: bool = False
 
     def read(self, texts: Sequence[str], now_ns: int) -> Any:
         """The value of the texts given for this parameter.
@@ -59,7 +68,7 @@ class Parameter:
         return name == self.name
 
     def _one(self, text: str, now_ns: int) -> Any:
-        if self.schema.get("format") == "time":
+        if self.schema.get("format") == TIME["format"]:
             return self._time(text, now_ns)
         match self.schema["type"]:
             case "integer":
@@ -107,6 +116,8 @@ class Operation:
         body: JSON Schema of the body; None where it has none.
         answers: status -> what it means, beside the errors that everything may give.
         answer_type: of the good answer.
+        answer: JSON Schema of the good answer; None: it is no JSON, or has no one form.
+        also: further types of the good answer, if asked for.
         role: who may.
     """
 
@@ -115,6 +126,8 @@ class Operation:
     body: Mapping[str, Any] | None = None
     answers: Mapping[int, str] = field(default_factory=lambda: {200: "as asked"})
     answer_type: str = "application/json"
+    answer: Mapping[str, Any] | None = None
+    also: tuple[str, ...] = ()
     role: Role = "viewer"
 
     def read_query(self, query: Mapping[str, Sequence[bytes]], now_ns: int) -> dict[str, Any]:
@@ -136,6 +149,9 @@ class Operation:
                 values[name] = value
             else:
                 values[parameter.name][name.removeprefix(parameter.name)] = value
+        for parameter in self.parameters:
+            if parameter.is_required and not values[parameter.name]:
+                raise BadRequestError(f"{parameter.name} is missing: {parameter.doc}")
         return values
 
     def _named(self, name: str) -> Parameter:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Final
 
 from labmon.control.rpc import MAX_BATCH, parse_error
 from labmon.errors import BadRequestError
+from labmon.web.answer_schemas import RPC_REPLY
 from labmon.web.handler import ApiHandler
 from labmon.web.operation import Operation
 
@@ -42,7 +43,9 @@ class RpcHandler(ApiHandler):
             answers={
                 200: "the reply, with result or error inside",
                 204: "nothing to say: only notifications came",
+                400: "the body is no JSON or msgpack: error -32700",
             },
+            answer=RPC_REPLY,
         )
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from labmon.errors import BadRequestError
+from labmon.web.answer_schemas import LATEST, STREAM, STREAMS
 from labmon.web.cursor import Cursor
 from labmon.web.descriptors import (
     descriptor,
@@ -32,7 +33,7 @@ class StreamsHandler(ApiHandler):
     """The list of streams."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation("The streams, with their newest reading.", (_PATH, _TAG))
+        "GET": Operation("The streams, with their newest reading.", (_PATH, _TAG), answer=STREAMS)
     }
 
     async def get(self) -> None:
@@ -50,7 +51,7 @@ class StreamHandler(ApiHandler):
     """One stream, by id or by path."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation("One stream."),
+        "GET": Operation("One stream.", answer=STREAM),
         "PATCH": Operation(
             "Change the tags of a stream; null takes one away.",
             body={
@@ -59,6 +60,7 @@ class StreamHandler(ApiHandler):
                 "additionalProperties": False,
                 "properties": {"tags": {"type": "object", "maxProperties": 100}},
             },
+            answer=STREAM,
             role="operator",
         ),
     }
@@ -87,7 +89,9 @@ class LatestHandler(ApiHandler):
 
     operations: ClassVar[Mapping[str, Operation]] = {
         "GET": Operation(
-            "The newest reading of each stream, and the cursor from which live goes on.", (_PATH,)
+            "The newest reading of each stream, and the cursor from which live goes on.",
+            (_PATH,),
+            answer=LATEST,
         )
     }
 
