@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from labmon.datastream.lazy import Datapoints
     from labmon.datastream.receipts import Received
+    from labmon.datastream.stream import Stream
     from labmon.datastream.times import Timestamp
     from labmon.reading import AnyBatch, Value
 
@@ -194,7 +195,7 @@ class Datastream(StreamApi):
             StreamNotFound, UnsupportedGranularity, UnsupportedDownsampler.
             ValueError: not exactly one start, or two ends.
         """
-        stream = self._engine.catalogue.get(stream_id)
+        stream = self._open_stream(stream_id)
         first = start if start_exclusive is None else start_exclusive
         first_ns = None if first is None else to_ns(first)
         answered = answered_granularity(stream, granularity, first_ns)
@@ -228,7 +229,7 @@ class Datastream(StreamApi):
         Raises:
             StreamNotFound, UnsupportedGranularity, UnsupportedDownsampler, InvalidTimestamp.
         """
-        stream = self._engine.catalogue.get(stream_id)
+        stream = self._open_stream(stream_id)
         start_ns, end_ns = to_ns(start), to_ns(end)
         asked = answered_granularity(stream, granularity)
         answered = answering(stream, asked, start_ns)
@@ -259,7 +260,7 @@ class Datastream(StreamApi):
         Raises:
             StreamNotFound, UnsupportedGranularity, UnsupportedDownsampler, ValueError.
         """
-        stream = self._engine.catalogue.get(stream_id)
+        stream = self._open_stream(stream_id)
         return await self._engine.graphs.graph(
             stream, start_ns, end_ns, points, fields, granularity
         )
@@ -291,13 +292,13 @@ class Datastream(StreamApi):
         Raises:
             StreamNotFound, UnsupportedDownsampler, InvalidTimestamp.
         """
-        stream = self._engine.catalogue.get(stream_id)
+        stream = self._open_stream(stream_id)
         return await self._engine.aggregates.aggregate(stream, to_ns(start), to_ns(end), fields)
 
     def follow(
         self, streams: Iterable[str] | Mapping[str, Any] | None, after: Timestamp | str
     ) -> AsyncIterator[Followed]:
-        """Stored history in the order of time, then everything as it arrives; without an end.
+        """Stored history in the order of time, then everything as it arrives, until it is closed.
 
         Nothing is left out and nothing comes twice, from one call to the next one with the last
         cursor, and across restarts. What is told need not be durable yet; a cursor that is kept
@@ -319,6 +320,7 @@ class Datastream(StreamApi):
         Yields:
             `Followed`.
         """
+        self._engine.check_open()
         catalogue = self._engine.catalogue
         if streams is None or isinstance(streams, Mapping):
             found = catalogue.find(streams)
@@ -337,6 +339,11 @@ class Datastream(StreamApi):
 
     async def get_checkpoint(self, name: str) -> str | None:
         """The cursor that was kept under a name, or None."""
+        self._engine.check_open()
         found = await self._engine.backend.read_cursors(FOLLOWERS + name)
         cursor = found.get(FOLLOWERS + name)
         return None if cursor is None else cursor.decode()
+
+    def _open_stream(self, stream_id: str) -> Stream:
+        self._engine.check_open()
+        return self._engine.catalogue.get(stream_id)

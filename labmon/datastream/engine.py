@@ -22,7 +22,7 @@ from labmon.datastream.catalogue import Catalogue
 from labmon.datastream.derive import Deriver
 from labmon.datastream.derive_mark import mark_prefix
 from labmon.datastream.downsampling import FINISHED
-from labmon.datastream.exceptions import StoreError, StoreReadOnly
+from labmon.datastream.exceptions import StoreError, StoreNotOpen, StoreReadOnly
 from labmon.datastream.graph import Graphs
 from labmon.datastream.journal import Journal
 from labmon.datastream.levels import Levels
@@ -102,7 +102,8 @@ class Engine:
         self.retainer = Retainer(self, retention, uptime_s)
         self.recovery = Recovery(self.catalogue, self.journal.receipts)
         self.started_ns = 0
-        self._is_closed = False
+        self.is_open = self._is_started = False
+        self._closing: asyncio.Task[None] | None = None
         self._imports: set[tuple[Stream, int]] = set()
         self._upkeep: asyncio.Task[None] | None = None
         self._care: asyncio.Task[None] | None = None
@@ -113,8 +114,15 @@ class Engine:
         return [0 if stream is None else stream.next_ordinal for stream in streams]
 
     async def start(self) -> None:
-        """Open the store, put back what the journal has, and begin a new epoch."""
+        """Open the store, put back what the journal has, and begin a new epoch.
+
+        Raises:
+            StoreNotOpen: it was started before.
+        """
+        if self._is_started:
+            raise StoreNotOpen("a store is opened once: make another object to open it again")
         contents = await self.backend.open(read_only=self.is_read_only)
+        self._is_started = True
         try:
             await self._load(contents)
             if not self.is_read_only:
@@ -129,7 +137,10 @@ class Engine:
             if not self.is_read_only:
                 self._upkeep = asyncio.create_task(run_upkeep(self), name="datastream-upkeep")
                 self._care = asyncio.create_task(run_care(self.backend), name="datastream-care")
+            self.is_open = True
         except BaseException:
+            await self._stop()
+            await self.journal.stop()
             await self.backend.close()
             raise
 
@@ -165,18 +176,20 @@ class Engine:
     async def close(self, flush_s: float = FLUSH_S) -> None:
         """Make durable what waits, as long as the store takes it, and close the store.
 
-        Closing twice is no error.
+        Closing twice is no error, and who is cancelled meanwhile leaves it closed all the same.
         """
-        if self._is_closed:
-            return
-        self._is_closed = True
-        for task in (self._upkeep, self._care):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+        if self._closing is None:
+            closing = self._close(flush_s)
+            self._closing = asyncio.create_task(closing, name="datastream-closing")
+        await asyncio.shield(self._closing)
+
+    async def _close(self, flush_s: float) -> None:
+        self.is_open = False
+        for stream in self.catalogue:
+            for follower in stream.followers:
+                follower.arrived()  # they end
+        await self._stop()
         if not self.is_read_only:
-            await self.deriver.stop()
-            await self.sealer.stop()
             with contextlib.suppress(TimeoutError, StoreError):  # what was refused is said already
                 async with asyncio.timeout(flush_s):
                     await self.deriver.mark()
@@ -186,8 +199,22 @@ class Engine:
             await self.journal.stop()
         await self.backend.close()
 
+    async def _stop(self) -> None:
+        """End the tasks that work on their own."""
+        for task in (self._upkeep, self._care):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        await self.deriver.stop()
+        await self.sealer.stop()
+
     async def commit(self) -> None:
-        """Wait until everything that was appended before is durable."""
+        """Wait until everything that was appended before is durable.
+
+        Raises:
+            StoreNotOpen: it was closed, or not started yet.
+        """
+        self.check_open()
         await self.journal.commit()
         for stream, ordinal in list(self._imports):
             await self.sealer.through(stream, ordinal)
@@ -238,12 +265,22 @@ class Engine:
             Change(streams=[row], cursors={**(cursors or {}), NEXT_STREAM: following})
         )
 
-    def check_writable(self) -> None:
-        """Refuse to change a store that is open for reading only.
+    def check_open(self) -> None:
+        """Refuse to say or to take anything where nothing is open.
 
         Raises:
-            StoreReadOnly: it is.
+            StoreNotOpen: it was closed, or not started yet.
         """
+        if not self.is_open:
+            raise StoreNotOpen("the store is not open: it was closed, or not started yet")
+
+    def check_writable(self) -> None:
+        """Refuse to change a store that is not open, or for reading only.
+
+        Raises:
+            StoreNotOpen, StoreReadOnly: which it is.
+        """
+        self.check_open()
         if self.is_read_only:
             raise StoreReadOnly("the store is open for reading only")
 

@@ -5,8 +5,8 @@
     ├── MultipleStreamsReturned            the query selects several streams where one is meant
     ├── InconsistentStreamConfiguration    the stream exists and differs from what was asked
     ├── OutstandingDependenciesError       streams that stay are derived from what would go
-    ├── LockExpiredMidMaintenance          another process took the maintenance over
-    ├── StreamAppendContended              somebody else appended to the stream at the same time
+    ├── LockExpiredMidMaintenance          another process took the store over (MongoDB)
+    ├── StreamAppendContended              never raised: a store has one writer
     ├── StreamAppendFailed                 the datapoint is not stored, and will not be
     ├── (also ValueError)
     │   ├── UnsupportedDownsampler
@@ -22,6 +22,7 @@
     │   └── IncompatibleTypes
     └── StoreError                         also labmon.errors.StorageError
         ├── DamagedBlock                   stored bytes are not what was written
+        ├── StoreNotOpen                   closed, or not started yet
         ├── StoreLocked                    another process writes to this store
         ├── StoreReadOnly                  opened for reading only
         ├── StoreUnavailable               full or away; what waits is kept and tried again
@@ -32,7 +33,7 @@
 
     DatastreamWarning
     ├── InvalidValueWarning                a derived stream left a datapoint out
-    ├── InternalInconsistencyWarning       a stored rollup was not what its datapoints give
+    ├── InternalInconsistencyWarning       never given: `verify` tells of rollups that lie
     └── DownsampleConsistencyNotGuaranteed late data came for a range that cannot be recomputed
 
 The names are those of the Datastream API, so most do not end in Error.
@@ -66,11 +67,18 @@ class OutstandingDependenciesError(DatastreamException):
 
 
 class LockExpiredMidMaintenance(DatastreamException):
-    """Another process took the maintenance over; what was done until then stays."""
+    """Another process took the store over, because this one was silent for too long.
+
+    Of MongoDB, where no lock ends with its process; what was committed until then stays.
+    """
 
 
 class StreamAppendContended(DatastreamException):
-    """Somebody else appended to the stream at the same time; try again."""
+    """Somebody else appended to the stream at the same time.
+
+    It is part of the Datastream API and never raised here: a store has one writer, and all tasks
+    of it append on one event loop, one after the other.
+    """
 
 
 class StreamAppendFailed(DatastreamException):
@@ -135,6 +143,10 @@ class DamagedBlock(StoreError):
         self.why = why
 
 
+class StoreNotOpen(StoreError):
+    """The store was closed, or not started yet: nothing is taken, and nothing told."""
+
+
 class StoreLocked(StoreError):
     """Another process writes to this store."""
 
@@ -172,7 +184,11 @@ class InvalidValueWarning(DatastreamWarning):
 
 
 class InternalInconsistencyWarning(DatastreamWarning):
-    """A stored rollup was not what its datapoints give; it was recomputed."""
+    """A stored rollup was not what its datapoints give.
+
+    It is part of the Datastream API and never given here: checksums find what was damaged, and
+    `verify` recomputes every rollup and tells which lie.
+    """
 
 
 class DownsampleConsistencyNotGuaranteed(DatastreamWarning):

@@ -99,7 +99,7 @@ class Follower:
         self._is_behind = False
 
     async def told(self) -> AsyncIterator[Followed]:
-        """Everything, for ever."""
+        """Everything, until the store is closed."""
         try:
             while True:
                 self._register()
@@ -111,6 +111,8 @@ class Follower:
                     one = self._live()
                     if one is not None:
                         yield one
+                    elif not self._engine.is_open:
+                        return
                     else:
                         await self._arrived.wait()
                     self._arrived.clear()

@@ -105,6 +105,7 @@ class StreamApi(OpenStore):
         Raises:
             TypeError: it is no such query.
         """
+        self._engine.check_open()
         catalogue = self._engine.catalogue
         tagging.check_query(query_tags or {})
 
@@ -133,6 +134,7 @@ class StreamApi(OpenStore):
             ReservedTagNameError: a name is reserved.
             InconsistentStreamConfiguration: another unit, or the path of another stream.
         """
+        self._engine.check_writable()
         stream = self._engine.catalogue.get(stream_id)
         check_unit(stream, tags)
         self._retag(stream_id, tagging.merge(stream.tags, tagging.check_tags(tags)))
@@ -145,6 +147,7 @@ class StreamApi(OpenStore):
             ReservedTagNameError: the name is reserved.
             InconsistentStreamConfiguration: it is the unit of what was recorded.
         """
+        self._engine.check_writable()
         tagging.check_name(tag)
         stream = self._engine.catalogue.get(stream_id)
         tags = dict(stream.tags)
@@ -158,6 +161,7 @@ class StreamApi(OpenStore):
         Raises:
             StreamNotFound: there is none.
         """
+        self._engine.check_writable()
         stream = self._engine.catalogue.get(stream_id)
         is_kept = stream.count and "unit" in stream.tags
         self._retag(stream_id, {"unit": stream.tags["unit"]} if is_kept else {})
@@ -205,6 +209,7 @@ class StreamApi(OpenStore):
         Raises:
             DatastreamException: a stream had to be given up; the message says why.
         """
+        self._engine.check_open()
         await self._engine.deriver.settled(self._engine.catalogue.find(query_tags))
 
     async def delete_streams(self, query_tags: Mapping[str, Any] | None = None) -> None:
@@ -231,7 +236,6 @@ class StreamApi(OpenStore):
         await self._engine.remove(selected, forget_cursors=query_tags is None)
 
     def _retag(self, stream_id: str, tags: dict[str, Any]) -> None:
-        self._engine.check_writable()
         stream = self._engine.catalogue.get(stream_id)
         if self._engine.catalogue.retag(stream, tags):
             self._engine.write_stream(stream)
