@@ -65,6 +65,18 @@ def test_the_pages_are_measured_in_a_browser(monkeypatch, capsys):
     assert "from click to pixels" in run(monkeypatch, capsys, "pages", *sizes)
 
 
+def test_a_quiet_server_is_measured(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["quiet", "--seconds", "0.4", "--every", "0.2"])
+    importlib.import_module("benchmarks.quiet").main()
+    assert "| resident, MB |" in capsys.readouterr().out
+
+
+def test_punctuality_of_devices_is_measured(monkeypatch, capsys):
+    told = run(monkeypatch, capsys, "devices", "--devices", "3", "--seconds", "0.5")
+    assert "| four values | 3 |" in told
+    assert "| a line of text | 3 |" in told
+
+
 def test_a_table_replaces_only_what_stands_between_its_markers():
     page = "<!-- size: written by script/bench size -->\n\nold\n\n<!-- end of size -->\nafter\n"
     assert rounds.replaced(page, "size", "new") == page.replace("old", "new")
