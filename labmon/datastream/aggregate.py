@@ -12,6 +12,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final
 
 from labmon.datastream import downsample
+from labmon.datastream.columns import Columns
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import needed_columns
@@ -103,11 +104,21 @@ class Aggregates:
         inner_ns, outer_ns = -(-start_ns // step_ns) * step_ns, end_ns // step_ns * step_ns
         if inner_ns >= outer_ns:
             return await self._of_finest(stream, start_ns, end_ns, finest, names)
+        inside = await self._levels.rollups(
+            stream, level, inner_ns, outer_ns, needed_columns(names)
+        )
+        if finest is Granularity.Raw:
+            return [inside, await self._edges(stream, (start_ns, inner_ns), (outer_ns, end_ns))]
         return [
             *await self._of_finest(stream, start_ns, inner_ns, finest, names),
-            await self._levels.rollups(stream, level, inner_ns, outer_ns, needed_columns(names)),
+            inside,
             *await self._of_finest(stream, outer_ns, end_ns, finest, names),
         ]
+
+    async def _edges(self, stream: Stream, *spans: tuple[int, int]) -> Rollups:
+        """One row of the datapoints beside whole buckets; these would not fill two buckets."""
+        columns = [await self._raw.columns(stream, *span) for span in spans]
+        return roll_up(stream, Columns.concatenate(columns), _ALL_NS)
 
     async def _of_finest(
         self,
