@@ -21,7 +21,8 @@ devices:
       voltage: {query: "MEAS:ALL? CH1", column: 1, unit: V, digits: 3}
       current: {query: "MEAS:ALL? CH1", column: 2, unit: A, digits: 3}
       mode: {query: "OUTP:MODE? CH1", kind: nominal, every_s: 5}
-      trace: {query: "TRAC? CH1", block: float32, take: max, unit: V}
+      peak: {query: "TRAC? CH1", block: float32, take: max, unit: V}
+      trace: {query: "TRAC? CH1", block: float32, take: samples, rate_hz: 1000, unit: V}
     parameters:
       target: {query: "SOUR1:VOLT?", write: "SOUR1:VOLT {value:.3f}", unit: V, limits: [0, 32]}
     actions:
@@ -46,6 +47,8 @@ Those of the configuration, and two for each of `parameters`: its readback, and 
   first line end: over a network or serial line nothing else says where it ends. Answers may have
   1 MiB.
 - An empty line is no answer.
+- Of samples only their rate is known, not their times: each array is laid between the end of the
+  last one and its arrival. The query must give what was sampled since it was last asked.
 
 ## Without hardware
 
@@ -74,6 +77,8 @@ import re
 import time
 from typing import Any, ClassVar, Literal, Unpack
 
+import numpy as np
+
 from labmon.device import (
     InstrumentError,
     LinkDriver,
@@ -81,11 +86,14 @@ from labmon.device import (
     LinkSettings,
     Parameter,
     Port,
+    Quality,
+    Samples,
     Value,
 )
 from labmon.device.command import Command, Options
 from labmon.errors import BadRequestError
 from labmon_drivers._channels import StatusWords
+from labmon_drivers._sample_clock import SampleClock
 from labmon_drivers._scpi_channels import ScpiChannel, ScpiCommand, ScpiParameter
 from labmon_drivers.protocols.scpi import MAX_ERRORS, filled, parse_error
 from labmon_drivers.protocols.scpi_answer import Answer, Answers
@@ -130,6 +138,7 @@ class Scpi(LinkDriver):
         self._error_query = error_query
         self._words = status_words or {}
         self._due_s: dict[str, float] = {}
+        self._clocks = _clocks(channels)
         for each in [*channels.values(), *(parameters or {}).values()]:
             _check_pattern(each.pattern)
         if missing := [name for name, each in channels.items() if not each.query]:
@@ -141,6 +150,7 @@ class Scpi(LinkDriver):
     def prepare(self) -> None:
         """Send what the configuration wants to be sent first; everything is due."""
         self._due_s = {}
+        self._clocks = _clocks(self._described)
         if self._error_query:
             self._errors()  # of somebody before us
         for line in self._start:
@@ -153,19 +163,29 @@ class Scpi(LinkDriver):
         answer = self.link.query(self._idn_query)
         return " ".join(field.strip() for field in answer.split(",")[:2])[:80]
 
-    def poll(self) -> dict[str, Value]:
+    def poll(self) -> dict[str, Value | Samples]:
         """Ask what is due; a query that several channels share is sent once."""
         now_s = time.monotonic()
         answers: dict[str, Answer] = {}
-        values: dict[str, Value] = {}
+        values: dict[str, Value | Samples] = {}
         for name, channel in self._described.items():
             if now_s < self._due_s.get(name, now_s):
                 continue
             if channel.query not in answers:
                 answers[channel.query] = self.ask(channel.query)
-            values[name] = channel.read(answers[channel.query], self._words)
+            answer = answers[channel.query]
+            if channel.take == "samples":
+                values[name] = self._samples(name, channel, answer)
+            else:
+                values[name] = channel.read(answer, self._words)
             self._due_s[name] = now_s + channel.every_s
         return values
+
+    def _samples(self, name: str, channel: ScpiChannel, answer: Answer) -> Samples:
+        many = channel.many(answer, self._words)
+        start_ns, step_ns = self._clocks[name].place(len(many), time.time_ns())
+        quality = np.where(np.isnan(many), Quality.NO_SIGNAL, Quality.OK)
+        return Samples.spaced(many, start_ns, step_ns, quality)
 
     def ask(self, query: str) -> Answer:
         """The answer to a query; it may be longer than a line, and hold blocks of any bytes.
@@ -258,6 +278,10 @@ class Scpi(LinkDriver):
         except ValueError as error:
             raise BadRequestError(str(error)) from None
         self.send(line)
+
+
+def _clocks(channels: dict[str, ScpiChannel]) -> dict[str, SampleClock]:
+    return {name: SampleClock(each.rate_hz) for name, each in channels.items() if each.rate_hz}
 
 
 def _action(name: str, settings: ScpiCommand) -> Command:

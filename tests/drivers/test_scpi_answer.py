@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import struct
+import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labmon.device import InstrumentError, Quality, Value
+from labmon.device import InstrumentError, Quality, Samples, Value
+from labmon_drivers._sample_clock import SampleClock
 from labmon_drivers.protocols import scpi_answer
 from labmon_drivers.protocols.scpi_answer import Answer, Answers, numbers
 from labmon_drivers.scpi import Scpi, ScpiChannel
+from labmon_drivers.simulators.scpi import Scpi as SimulatedSupply
 
 FLOATS = struct.pack(">3f", 1.0, -2.5, 4.0)
 
@@ -163,10 +167,48 @@ def test_numbers_that_are_none_have_no_place_in_a_list():
     assert channel.read(Answer((block,)), {}) == Value([None, 1.0])
 
 
+def test_samples_have_times_of_their_own(bench):
+    channels = {"light": ScpiChannel(query="TRAC?", block="float32", take="samples", rate_hz=1000)}
+    driver = bench.use(Scpi(bench.serve("tcp", SimulatedSupply(noise=0.0)).port, channels))
+    driver.connect()
+    before_ns = time.time_ns()
+    first, second = (driver.poll()["light"] for _ in range(2))
+    assert len(first.values) == 32
+    assert before_ns - 32_000_000 <= first.times_ns[0] <= time.time_ns()
+    assert np.diff(first.times_ns) == pytest.approx(1e6)
+    assert second.times_ns[0] > first.times_ns[-1]
+    assert (np.asarray(second.quality) == Quality.OK).all()
+    for wrong in ({"take": "samples"}, {"rate_hz": 10.0}):
+        with pytest.raises(ValueError, match="go together"):
+            ScpiChannel(query="TRAC?", block="float32", **wrong)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.floats(0.2, 5)), max_size=20))
+def test_arrays_neither_overlap_nor_run_ahead(polls):
+    clock, now_ns, last_ns = SampleClock(1000.0), 1_700_000_000_000_000_000, 0
+    for count, factor in polls:
+        now_ns += 1 + round(count * 1e6 * factor)
+        start_ns, step_ns = clock.place(count, now_ns)
+        if count:
+            times_ns = np.asarray(Samples.spaced([0.0] * count, start_ns, step_ns).times_ns)
+            assert (np.diff(times_ns) >= 0).all()
+            assert times_ns[0] >= last_ns
+            assert times_ns[-1] <= now_ns + 1
+            last_ns = times_ns[-1]
+
+
+def test_where_samples_were_lost_there_is_a_gap():
+    clock = SampleClock(1000.0)
+    base_ns = 1_700_000_000_000_000_000
+    clock.place(100, base_ns)
+    assert clock.place(100, base_ns + 101_000_000) == (base_ns + 1_010_000, 1_010_000.0)
+    start_ns, step_ns = clock.place(100, base_ns + 5_000_000_000)
+    assert (start_ns, step_ns) == (base_ns + 4_901_000_000, 1e6)
+    assert clock.place(10, base_ns)[0] == base_ns - 9_000_000  # our clock was set back
+
+
 @pytest.mark.parametrize("kind", ["tcp", "pty"])
 def test_the_supply_answers_its_trace_as_block_and_as_text(bench, kind):
-    from labmon_drivers.simulators.scpi import Scpi as SimulatedSupply
-
     channels = {
         "block": ScpiChannel(query="TRAC?", block="float32", take="all"),
         "text": ScpiChannel(query="TRAC:ASC?", take="all"),

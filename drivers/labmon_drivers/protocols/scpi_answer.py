@@ -8,10 +8,14 @@ decides where it ends; but `#0` has none, and ends at the first line end where n
 from __future__ import annotations
 
 import re
-import struct
-from typing import Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+import numpy as np
 
 from labmon.device import InstrumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 MAX_BYTES: Final = 1 << 20
 """More than any answer that is worth a channel."""
@@ -21,16 +25,6 @@ _BETWEEN: Final = re.compile(rb"[,;]")
 BlockType = Literal[
     "text", "int8", "uint8", "int16", "uint16", "int32", "uint32", "float32", "float64"
 ]
-FORMATS: Final = {
-    "int8": "b",
-    "uint8": "B",
-    "int16": "h",
-    "uint16": "H",
-    "int32": "i",
-    "uint32": "I",
-    "float32": "f",
-    "float64": "d",
-}
 
 
 class Answer(NamedTuple):
@@ -192,18 +186,18 @@ class _Scan:
         return self._line_end
 
 
-def numbers(block: bytes, kind: BlockType, byte_order: Literal["big", "little"]) -> list[float]:
+def numbers(
+    block: bytes, kind: BlockType, byte_order: Literal["big", "little"]
+) -> NDArray[np.float64]:
     """The numbers in a block.
 
     Raises:
         InstrumentError: it does not consist of whole ones.
     """
-    letter = FORMATS.get(kind)
-    if letter is None or len(block) % struct.calcsize(letter):
+    if kind == "text" or len(block) % np.dtype(kind).itemsize:
         raise InstrumentError(f"a block of {len(block)} bytes is no list of {kind}")
-    count = len(block) // struct.calcsize(letter)
     order = ">" if byte_order == "big" else "<"
-    return [float(each) for each in struct.unpack(f"{order}{count}{letter}", block)]
+    return np.frombuffer(block, np.dtype(kind).newbyteorder(order)).astype(np.float64)
 
 
 def unquoted(cell: str) -> str:
