@@ -20,7 +20,7 @@ from labmon.datastream.columns import Columns
 from labmon.datastream.vectors import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -149,7 +149,7 @@ class JournalEntry:
     def segments(self) -> Iterator[tuple[int, int, bool]]:
         """First row, end, and whether it is an array of samples: of each run, all rows in order."""
         start = 0
-        for first, count in (self.note or {}).get("arrays", ()):
+        for first, count in _arrays(self.note):
             if start < first:
                 yield start, first, False
             yield first, first + count, True
@@ -228,6 +228,7 @@ def decode_entry(data: bytes, *, which: str = "journal entry") -> JournalEntry:
     others, note = (_decode_json(reader, length) for length in texts)
     reader.finish()
     others = _checked_others(reader, kinds, others)
+    _check_arrays(reader, note, streams)
     return JournalEntry(
         epoch,
         np.arange(first_seq, first_seq + count) if seq is None else seq,
@@ -290,6 +291,25 @@ def _checked_others(reader: Reader, kinds: NDArray[np.uint8] | None, others: Any
     if kinds is not None and (kinds > OTHER).any():
         raise reader.damaged("has values of unknown types")
     return others
+
+
+def _arrays(note: Any) -> Iterable[tuple[int, int]]:
+    """First row and length of each array that a note tells of."""
+    return note.get("arrays", ()) if isinstance(note, dict) else ()
+
+
+def _check_arrays(reader: Reader, note: Any, streams: NDArray[np.unsignedinteger]) -> None:
+    """Refuse a note whose arrays are no runs of one stream, one behind the other."""
+    end = 0
+    try:
+        for first, count in _arrays(note):
+            of_one = streams[first : first + count]
+            is_run = end <= first and 0 < count == len(of_one) and bool((of_one == of_one[0]).all())
+            if not is_run:
+                raise reader.damaged(f"has no array of {count} at {first}")
+            end = first + count
+    except (TypeError, ValueError) as error:
+        raise reader.damaged(f"has a note that says nothing of arrays: {error}") from None
 
 
 def _checksum(data: bytes) -> int:

@@ -125,6 +125,27 @@ def test_damage_behind_a_fitting_checksum_gives_an_entry_or_damage_and_nothing_e
         decode_entry(resealed(bytes(data)))
 
 
+@pytest.mark.parametrize(
+    "arrays",
+    [[[0, 99]], [[0, 2]], [[-1, 1]], [[0, 0]], [[1, 1], [0, 1]], [["a", 1]], [3], 7, [[0]]],
+)
+def test_a_note_whose_arrays_are_none_is_damage(arrays):
+    entry = some_entry()
+    entry.streams[:] = range(len(entry))
+    entry.note = {"arrays": arrays}
+    with pytest.raises(DamagedBlock, match="array"):
+        decode_entry(encode_entry(entry))
+
+
+def test_rows_of_an_array_are_told_from_the_others():
+    entry = some_entry()
+    entry.streams[:] = 7
+    entry.note = {"arrays": [[1, 2]]}
+    decoded = decode_entry(encode_entry(entry))
+    rest = [(3, len(entry), False)] if len(entry) > 3 else []
+    assert list(decoded.segments()) == [(0, 1, False), (1, 3, True), *rest]
+
+
 @given(st.binary(max_size=120))
 def test_any_bytes_at_all_are_damage(data):
     for magic in (b"", b"LMJE\1\0\0\0"):
