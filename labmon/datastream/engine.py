@@ -216,8 +216,8 @@ class Engine:
         """
         self.check_open()
         await self.journal.commit()
-        for stream, ordinal in list(self._imports):
-            await self.sealer.through(stream, ordinal)
+        for target in list(self._imports):
+            await self._imported(target)
 
     async def import_columns(self, stream: Stream, columns: Columns) -> None:
         """Take many datapoints straight into blocks, past the journal; returns when they are there.
@@ -230,10 +230,11 @@ class Engine:
         stream.extend(columns)
         target = (stream, stream.next_ordinal)
         self._imports.add(target)
-        try:
-            await self.sealer.through(*target)
-        finally:
-            self._imports.discard(target)
+        await self._imported(target)
+
+    async def _imported(self, target: tuple[Stream, int]) -> None:
+        await self.sealer.through(*target)
+        self._imports.discard(target)  # not before: who is cancelled leaves it to the next commit
 
     async def remove(self, streams: list[Stream], *, forget_cursors: bool) -> None:
         """Remove streams with everything that belongs to them; durable when this returns."""
