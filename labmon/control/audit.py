@@ -1,7 +1,7 @@
 """The audit: each command leaves a reading on `DEVICE/_commands` and a line in the log.
 
-Refused commands too. The trap: parameters and results come from outside and may be huge; here they
-are cut, and line breaks are kept out of the log.
+Refused commands too; what only reads, only where it fails. The trap: parameters and results come
+from outside and may be huge; here they are cut, and line breaks are kept out of the log.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ class Commands:
             InstrumentError: offline, timed out, refused.
         """
         device, command = self._find(device_name, name)
-        with self.audited(device_name, name, params, caller) as outcome:
+        only_errors = command.options.only_reads
+        with self.audited(device_name, name, params, caller, only_errors=only_errors) as outcome:
             check_role(f"{device_name}.{name}", command.options.role, caller)
             self._leases.check(device_name, caller)
             kwargs = command.validate(params)
@@ -77,7 +78,7 @@ class Commands:
 
     @contextmanager
     def audited(
-        self, device: str, name: str, params: Params, caller: Caller
+        self, device: str, name: str, params: Params, caller: Caller, *, only_errors: bool = False
     ) -> Iterator[dict[str, Any]]:
         """Record what happens inside: the `result` that is put in, or the error that comes out."""
         started = self._monotonic()
@@ -93,7 +94,8 @@ class Commands:
         except BaseException as error:  # cancelled too: it may have happened
             leave(error)
             raise
-        leave(None)
+        if not only_errors:
+            leave(None)
 
     def _find(self, device_name: str, name: str) -> tuple[Commanded, Command]:
         device = self._devices.get(device_name)

@@ -35,19 +35,26 @@ class Options:
         confirm: a question that the browser asks before; empty: it just does it.
         timeout_s: how long it may take; None: what the caller or the server says.
         offline: whether it may be called while the device is not online.
+        only_reads: it changes nothing, so that it leaves a record only where it fails.
     """
 
     role: Role = "operator"
     confirm: str = ""
     timeout_s: float | None = None
     offline: bool = False
+    only_reads: bool = False
 
 
 @overload
 def command(method: Method, /) -> Method: ...
 @overload
 def command(
-    *, role: Role = ..., confirm: str = ..., timeout_s: float | None = ..., offline: bool = ...
+    *,
+    role: Role = ...,
+    confirm: str = ...,
+    timeout_s: float | None = ...,
+    offline: bool = ...,
+    only_reads: bool = ...,
 ) -> Callable[[Method], Method]: ...
 def command(method: Any = None, /, **options: Any) -> Any:
     """Offer a method of a driver as a command: `@command`, or `@command(confirm="Sure?")`.

@@ -186,7 +186,8 @@ class Parameters:
                 commands[f"set_{name}"] = Command(f"set_{name}", function, options)
             if parameter.read is not None:
                 function = _getter(name, parameter, parameter.read)
-                commands[f"get_{name}"] = Command(f"get_{name}", function, Options(role="viewer"))
+                options = Options(role="viewer", only_reads=True)
+                commands[f"get_{name}"] = Command(f"get_{name}", function, options)
         return commands
 
     def reconnected(self) -> None:

@@ -54,7 +54,7 @@ class Valve(Driver):
         """Paint it."""
         self.colour = value
 
-    @command(role="viewer")
+    @command(role="viewer", only_reads=True)
     def get_colour(self) -> str:
         """Look at it."""
         return self.colour

@@ -43,6 +43,19 @@ async def test_a_refused_command_leaves_the_reason(call, records, method, params
     assert "result" not in entry
 
 
+async def test_what_only_reads_leaves_a_record_only_where_it_fails(
+    call, records, bench, valve, monkeypatch
+):
+    valve.colour = "red"
+    assert (await call("device.get", ["valve", "colour"]))["result"] == "red"
+    assert (await call("valve.get_colour"))["result"] == "red"
+    assert records == []
+    await call("valve.get_colour", ["blue"])
+    monkeypatch.setattr(bench.commands["get_colour"], "run", lambda *_: 1 / 0)
+    await call("device.get", ["valve", "colour"])
+    assert [entry["error"]["code"] for _, entry in records] == [-32602, -32603]
+
+
 async def test_a_command_that_was_cancelled_leaves_a_record_too(call, bench, records):
     bench.go.clear()
     task = asyncio.create_task(call("valve.open", [5]))

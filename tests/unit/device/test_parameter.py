@@ -88,7 +88,7 @@ async def test_a_parameter_makes_commands_with_limits_unit_and_words(diode):
         "value": {"type": "number", "minimum": 0, "maximum": 120, "unit": "mA"}
     }
     assert diode.commands["get_current"].description()["result"] == {"type": "number"}
-    assert diode.commands["get_current"].options.role == "viewer"
+    assert diode.commands["get_current"].options == Options(role="viewer", only_reads=True)
     mode = diode.commands["set_mode"]
     assert mode.doc == "Set TTL mode."
     assert mode.schema()["properties"]["value"]["enum"] == ["cw", "pulsed"]
