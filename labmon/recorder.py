@@ -66,7 +66,7 @@ class Recorder:
     @property
     def dropped_readings(self) -> int:
         """Readings that were lost because the store was away for longer than memory lasts."""
-        return self._dropped + self._datastream.dropped_readings
+        return self._dropped
 
     @property
     def waiting_readings(self) -> int:

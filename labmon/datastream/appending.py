@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from labmon.datastream.journal import Journal
     from labmon.datastream.several import Several
     from labmon.datastream.stream import Stream
-    from labmon.reading import AnyBatch, ArrayBatch, Batch, Value
+    from labmon.reading import ArrayBatch, Batch, Value
 
 log = logging.getLogger(__name__)
 
@@ -75,8 +75,8 @@ class Appender:
     Args:
         catalogue: the streams.
         journal: what makes it durable.
-        spool_bytes: how much may wait while the store is away; readings beyond are dropped,
-            counted, and a null marks where the gap begins.
+        spool_bytes: how much may wait while the store is away; what is beyond is refused, so
+            whoever appends decides what to do without, see `progress`.
     """
 
     def __init__(self, catalogue: Catalogue, journal: Journal, spool_bytes: int) -> None:
@@ -84,14 +84,17 @@ class Appender:
         self._journal = journal
         self._spool_bytes = spool_bytes
         self._shapes: dict[tuple[str, ...], Shape] = {}
-        self._dropping: list[Stream] = []
         self._is_numbered_outside = False
         self.last_seq = 0
         """The number of the newest reading."""
-        self.dropped_readings = 0
 
     def batch(self, batch: Batch) -> tuple[Rejection, ...]:
-        """Take the readings of one poll; returns those that were refused."""
+        """Take the readings of one poll; returns those that were refused.
+
+        Raises:
+            StreamAppendFailed: there is no room while the store is away; none is taken.
+        """
+        self._check_room()
         shape = self._shapes.get(batch.paths)
         if shape is None or shape.version != self._catalogue.version:
             shape = self._find_shape(batch.paths)
@@ -100,8 +103,6 @@ class Appender:
         if not 0 <= time_ns <= LAST_NS:
             reason = f"{time_ns} ns lies outside the years 1970 to 2262"
             return tuple(Rejection(i, path, reason) for i, path in enumerate(batch.paths))
-        if self._is_full():
-            return self._drop(batch, shape)
         if batch.receipt is not None:
             self._journal.add_receipt(batch.receipt)
         feed = shape.feed
@@ -116,11 +117,14 @@ class Appender:
         return ()
 
     def samples(self, batch: ArrayBatch) -> tuple[Rejection, ...]:
-        """Take an array of samples through the journal, all of it or nothing."""
+        """Take an array of samples through the journal, all of it or nothing.
+
+        Raises:
+            StreamAppendFailed: there is no room while the store is away.
+        """
+        self._check_room()
         shape = self._find_shape(batch.paths)
         first_seq = self._first_seq(batch.seq, len(batch))
-        if self._is_full():
-            return self._drop(batch, shape)
         stream, path = shape.streams[0], batch.paths[0]
         try:
             _check(stream, path, None, int(batch.times_ns[0]))
@@ -189,27 +193,9 @@ class Appender:
         self.last_seq += count
         return first
 
-    def _is_full(self) -> bool:
-        if self._journal.pending_bytes < self._spool_bytes:
-            if self._dropping:
-                log.warning("there is room again: readings are recorded again")
-                for stream in self._dropping:
-                    stream.is_dropping = False
-                self._dropping.clear()
-            return False
-        return True
-
-    def _drop(self, batch: AnyBatch, shape: Shape) -> tuple[Rejection, ...]:
-        """Count what there is no room for; the first one of each stream leaves a null behind."""
-        if not self._dropping:
-            log.error("the store is away for too long: readings are dropped from now on")
-        self.dropped_readings += len(batch)
-        for stream in shape.streams:
-            if stream is not None and not stream.is_dropping:
-                stream.is_dropping = True
-                self._dropping.append(stream)
-                self._enter(stream, max(batch.time_ns, stream.latest_ns), None, Quality.OK, 0)
-        return ()
+    def _check_room(self) -> None:
+        if self._journal.pending_bytes >= self._spool_bytes:
+            raise StreamAppendFailed("the store is away and there is no more room to wait in")
 
     def _enter(self, stream: Stream, time_ns: int, value: Any, quality: int, seq: int) -> None:
         stream.enter(time_ns, value, quality)
@@ -233,8 +219,7 @@ class Appender:
                 )
             check_kept(stream, time_ns)
             quality |= Quality.LATE
-        if self._is_full():
-            raise StreamAppendFailed("the store is away and there is no more room to wait in")
+        self._check_room()
         self._enter(stream, time_ns, value, quality, self._first_seq(0, 1))
         return quality
 
@@ -244,8 +229,7 @@ class Appender:
         Raises:
             StreamAppendFailed: there is no room while the store is away.
         """
-        if self._is_full():
-            raise StreamAppendFailed("the store is away and there is no more room to wait in")
+        self._check_room()
         count = len(several.t)
         for stream, columns in several.parts:
             stream.extend(columns)
@@ -268,8 +252,7 @@ class Appender:
             StreamAppendFailed: there is no room while the store is away.
         """
         check_order(stream, columns)
-        if self._is_full():
-            raise StreamAppendFailed("the store is away and there is no more room to wait in")
+        self._check_room()
         stream.extend(columns)
         first_seq = self._first_seq(0, len(columns))
         self._journal.add_array(stream.number, columns, first_seq, is_noted=False)

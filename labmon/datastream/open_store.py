@@ -32,7 +32,8 @@ class OpenStore:
         commit_readings: so many values do not wait.
         durability: `full`: a commit survives a power cut; `relaxed`: it survives a crash of this
             process, while a power cut may take the last seconds.
-        spool_bytes: how much may wait in memory while the store is away.
+        spool_bytes: how much may wait in memory while the store is away; then appending raises
+            `StreamAppendFailed`.
         seal_datapoints: so many datapoints make a block.
         retention: for how long what is kept, see `Retention`; of several, the first that selects a
             stream counts. What none selects is kept for ever.
@@ -125,11 +126,6 @@ class OpenStore:
     def is_full(self) -> bool:
         """Whether the store did not take the last write because its disk is full."""
         return isinstance(self._engine.journal.delivery.error, StoreFull)
-
-    @property
-    def dropped_readings(self) -> int:
-        """Readings that were lost since the start, because the store was away for too long."""
-        return self._engine.appender.dropped_readings
 
     @property
     def commit_durations(self) -> Histogram:

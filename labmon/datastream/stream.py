@@ -125,7 +125,6 @@ class Stream:
         followers: who wants to be told what arrives.
         depends: numbers of the streams that are derived from this one.
         floors: of the state, or soon to be: nobody may rely on what lies before any more.
-        is_dropping: whether its readings are being dropped, for want of room.
         is_backprocessing: whether history is still to be derived.
         takes_floats: whether any float can be stored as it comes.
     """
@@ -151,7 +150,6 @@ class Stream:
         self.floors: dict[str, int] = {}
         self.depends: set[int] = set()
         self.followers: set[Watcher] = set()
-        self.is_dropping = False
         self.is_backprocessing = False
         self.is_decimal = bool(config.value_type_options.get("high_accuracy"))
         self.takes_floats = self.is_numeric and config.derived_from is None and not self.is_decimal
