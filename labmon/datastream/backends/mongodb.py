@@ -8,6 +8,7 @@ keeps a crash harmless; what is durable is what `states` and the journal say, no
 from __future__ import annotations
 
 import asyncio
+import time
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -49,7 +50,8 @@ DEFAULT_DATABASE: Final = "labmon"
 CHUNK: Final = 1000
 """Keys that are asked for, or removed, by one command."""
 GRACE_S: Final = 86400
-"""A time column that no block refers to is kept so long: a block on its way may need it."""
+"""A time column that no block refers to is kept so long: a block on its way may need it. So often
+they are looked for, too."""
 
 Documents = list[dict[str, Any]]
 _OF_STREAMS: Final = (
@@ -83,6 +85,7 @@ class MongodbBackend(Backend):
         self._client: Any = None
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._turn = asyncio.Lock()
+        self._collected_s = 0.0
         self._is_read_only = False
 
     async def open(self, *, read_only: bool = False) -> Contents:
@@ -134,7 +137,13 @@ class MongodbBackend(Backend):
             )
             await self._database.blocks.create_index([("times", ASCENDING)])
             await self._database.chunks.create_index([("owner", ASCENDING)])
-        await self._collect_times()
+        await self.collect_times()
+
+    async def look_after(self) -> bool:
+        """Once a day, collect the time columns that no block refers to any more."""
+        if time.monotonic() - self._collected_s >= GRACE_S:
+            await self.collect_times()
+        return False
 
     async def _contents(self) -> Contents:
         properties = await self._find("properties", {"_id": "labmon"})
@@ -238,9 +247,10 @@ class MongodbBackend(Backend):
             raise StoreUnavailable(f"{self._place} lost a part of {collection} {document['_id']}")
         return b"".join(chunks[one] for one in ids)
 
-    async def _collect_times(self) -> None:
+    async def collect_times(self, grace_s: float = GRACE_S) -> None:
         """Remove time columns that no block refers to, a day after they were last written."""
-        old = {"touched_s": {"$lt": documents.now_s() - GRACE_S}}
+        self._collected_s = time.monotonic()
+        old = {"touched_s": {"$lt": documents.now_s() - grace_s}}
         addresses = [one["_id"] for one in await self._find("times", old, {"_id": True})]
         for start in range(0, len(addresses), CHUNK):
             chunk = addresses[start : start + CHUNK]
