@@ -63,24 +63,36 @@ class Attic:
         self.names: list[str] = []
         """Those whose readable blocks are not all copied yet."""
         self._readings: list[rows.Reading] = []
+        self._unopened: list[Path] = []
         for aside in aside_of(path):
-            if aside.name in salvaged:
-                continue
-            self.names.append(aside.name)
-            with contextlib.suppress(*rows.ERRORS):  # beyond reading: it is there for people
-                connection = schema.connect_for_reading(aside, cache_kib=CACHE_KIB)
+            if aside.name not in salvaged:
+                self.names.append(aside.name)
+                self._unopened.append(aside)
+        with contextlib.suppress(*rows.ERRORS):  # tried again by `find`
+            self._open_all()
+
+    def _open_all(self) -> None:
+        """Open what is not open yet; what is beyond reading is there for people only."""
+        while self._unopened:
+            try:
+                connection = schema.connect_for_reading(self._unopened[0], cache_kib=CACHE_KIB)
                 try:
                     connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
                 except rows.ERRORS:
                     connection.close()
-                    continue
+                    raise
                 self._readings.append(rows.Reading(connection))
+            except rows.ERRORS as error:
+                if not rows.is_unreadable(error):
+                    raise
+            self._unopened.pop(0)
 
     def close(self) -> None:
         """Close all of them."""
         for reading in self._readings:
             reading.connection.close()
         self._readings.clear()
+        self._unopened.clear()
         self.names.clear()
 
     def body(self, key: BlockKey) -> bytes | None:
@@ -100,7 +112,12 @@ class Attic:
         return None
 
     def find(self, reading: rows.Reading, after: BlockKey) -> list[Salvaged]:
-        """The next few blocks behind a key that miss their bodies; none: that was all."""
+        """The next few blocks behind a key that miss their bodies; none: that was all.
+
+        Raises:
+            sqlite3.Error: something cannot be read now, and perhaps later.
+        """
+        self._open_all()
         missing = reading.connection.execute(
             "SELECT stream, granularity, ordinal, generation, times FROM blocks"
             f" WHERE body = {rows.ELSEWHERE}"

@@ -121,6 +121,7 @@ def _outlines(reading: rows.Reading, streams: list[StreamRow]) -> Iterator[Block
         for stream in streams:
             yield from reading.all_outlines(stream.number)
     except rows.ERRORS as error:
+        _must_be_damage(error)
         log.warning("hardly any blocks can be found in it: %s", error)
 
 
@@ -138,6 +139,7 @@ def _opened(path: Path) -> sqlite3.Connection | None:
     try:
         return schema.connect_for_reading(path, cache_kib=CACHE_KIB)
     except rows.ERRORS as error:
+        _must_be_damage(error)
         log.warning("%s: nothing can be read of it: %s", path, error)
         return None
 
@@ -147,8 +149,15 @@ def _readable_or_nothing(path: Path | None, reading: rows.Reading) -> Change:
     try:
         return _readable(reading)
     except rows.ERRORS as error:
+        _must_be_damage(error)
         log.warning("%s: hardly anything can be read of it: %s", path, error)
         return Change()
+
+
+def _must_be_damage(error: BaseException) -> None:
+    """Raise what may pass: nothing of the old database must be given up for that."""
+    if not rows.is_unreadable(error):
+        raise error
 
 
 def _readable(reading: rows.Reading) -> Change:

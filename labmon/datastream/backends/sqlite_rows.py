@@ -85,6 +85,15 @@ def is_corrupt(error: BaseException) -> bool:
     return is_damage or isinstance(error, UnicodeDecodeError | schema.DamagedSchema)
 
 
+def is_unreadable(error: BaseException) -> bool:
+    """Whether a statement that reads failed for damage, and not for what may pass.
+
+    Of the statements here SQLite can only complain where the schema is not what it was.
+    """
+    is_misread = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
+    return is_corrupt(error) or is_misread
+
+
 _REFUSALS: Final = frozenset(
     {
         sqlite3.SQLITE_ERROR,
@@ -147,9 +156,7 @@ class Reading:
         return [row for row in reversed(behind) if row not in known]
 
     def _note(self, place: str, error: Exception) -> None:
-        # of these statements SQLite can only complain where the schema is not what it was
-        is_misread = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_ERROR
-        if not is_corrupt(error) and not is_misread:
+        if not is_unreadable(error):
             raise error
         self.is_corrupt = True
         if place not in self.damage:
