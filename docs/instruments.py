@@ -250,10 +250,10 @@ def _several(names: list[str]) -> str:
 
 
 def _commands(text: str, driver_class: type[Driver], driver: Driver) -> Iterator[str]:
-    commands = {**commands_of(driver_class), **Parameters(driver.parameters).commands()}
-    shown = [each for name, each in commands.items() if not name.startswith("get_")]
-    if {"channels", "parameters", "settable"} & set(signature_of(driver_class).arguments):
-        shown = list(commands_of(driver_class).values())
+    shown = list(commands_of(driver_class).values())
+    if not {"channels", "parameters", "settable"} & set(signature_of(driver_class).arguments):
+        made = Parameters(driver.parameters).commands().items()
+        shown += [each for name, each in made if name.startswith("set_")]
     if not shown and not text:
         return
     yield "## Commands\n"

@@ -63,10 +63,14 @@ from labmon.device import (
     Quality,
     Value,
     as_number,
+    command,
 )
+from labmon.errors import OutOfLimitsError
 
 COMMAND_ERROR: Final = 32
 EXECUTION_ERROR: Final = 16
+LOWEST: Final = {"K": 0.0, "°C": -273.15}
+OUTPUT = Annotated[int, Limits(1, 2)]
 HEATER_PROBLEMS: Final = {"1": "open load", "2": "short circuit"}
 ModelName = Literal["218", "331", "335", "336", "340", "350"]
 
@@ -111,6 +115,7 @@ class LakeShore(LinkDriver):
         labels: what stands on their tiles, in the same order; else the names in the instrument.
         unit: of the temperatures.
         highest: no setpoint above this can be asked for, in `unit`.
+        sensor_readings: report what the sensors themselves read too, in V or Ω.
     """
 
     link_settings: ClassVar = LinkSettings(
@@ -125,6 +130,7 @@ class LakeShore(LinkDriver):
         labels: list[str] | None = None,
         unit: Literal["K", "°C"] = "K",
         highest: Annotated[float, Limits(0, 2000)] = 400.0,
+        sensor_readings: bool = False,
         **link: Unpack[LinkKeys],
     ) -> None:
         self._has = MODELS[model]
@@ -138,6 +144,7 @@ class LakeShore(LinkDriver):
             )
         self._labels = labels or []
         self._unit = unit
+        self._has_raw = sensor_readings
         self.channels = self._channels({})
         self.parameters = {}
         for output in range(1, self._has.heaters + 1):
@@ -174,9 +181,57 @@ class LakeShore(LinkDriver):
             quality = parse_status(self.link.query(f"RDGST? {each}"))
             number = as_number(texts[each])
             values[_name(each)] = Value(number if quality == Quality.OK else None, quality)
+            if self._has_raw:
+                raw = self.link.query_number(f"SRDG? {each}")
+                values[f"sensor_{each.lower()}"] = Value(
+                    raw if quality == Quality.OK else None, quality
+                )
         for output in range(1, self._has.heaters + 1):
             values[f"heater_{output}"] = self._heater(output)
         return values
+
+    @command(role="viewer")
+    def get_pid(self, output: OUTPUT = 1) -> list[float]:
+        """Ask how a control loop regulates.
+
+        Args:
+            output: of the controller.
+
+        Returns:
+            proportional, integral and derivative.
+        """
+        self._check(output)
+        cells = self.link.query(f"PID? {output}").split(",")
+        if len(cells) != 3:
+            raise InstrumentError(f"{','.join(cells)[:60]!r} are no three numbers")
+        return [as_number(cell) for cell in cells]
+
+    @command(confirm="Change how the loop regulates?")
+    def set_pid(
+        self,
+        proportional: Annotated[float, Limits(0.1, 1000)],
+        integral: Annotated[float, Limits(0, 1000)],
+        derivative: Annotated[float, Limits(0, 200, unit="%")] = 0.0,
+        output: OUTPUT = 1,
+    ) -> list[float]:
+        """Set how a control loop regulates.
+
+        Args:
+            proportional: gain.
+            integral: reset, in the controller's own unit.
+            derivative: rate.
+            output: of the controller.
+
+        Returns:
+            the three as read back.
+        """
+        self._check(output)
+        self.send(f"PID {output},{proportional:.4g},{integral:.4g},{derivative:.4g}")
+        return self.get_pid(output)
+
+    def _check(self, output: int) -> None:
+        if output > self._has.heaters:
+            raise OutOfLimitsError(f"output: a {self.model} has {self._has.heaters}")
 
     def _heater(self, output: int) -> Value:
         number = f" {output}" if self._has.has_numbered_heaters else ""
@@ -215,6 +270,10 @@ class LakeShore(LinkDriver):
                 label=self._labels[place] if place < len(self._labels) else said,
                 digits=3,
             )
+        for each in self._inputs if self._has_raw else ():
+            description = f"what the sensor at input {each} reads, in V or Ω"
+            label = f"{channels[_name(each)].label} sensor"
+            channels[f"sensor_{each.lower()}"] = Channel("", description, label, 4, tile=False)
         for output in range(1, self._has.heaters + 1):
             channels[f"heater_{output}"] = Channel(
                 unit="%",
@@ -262,7 +321,12 @@ def _setpoint(output: int, unit: str, highest: float) -> Parameter[Any]:
         tile=False,
     )
     return Parameter(
-        unit=unit, limits=(0.0, highest), channel=channel, every_s=5.0, read=read, write=write
+        unit=unit,
+        limits=(LOWEST[unit], highest),
+        channel=channel,
+        every_s=5.0,
+        read=read,
+        write=write,
     )
 
 

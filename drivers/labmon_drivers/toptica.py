@@ -103,6 +103,7 @@ def _laser(n: int, prefix: str) -> dict[str, TopticaChannel]:
         f"{prefix}temperature": _channel(f"{laser}:dl:tc:temp-act", "°C", "Temperature", 4),
         f"{prefix}piezo": _channel(f"{laser}:dl:pc:voltage-act", "V", "Piezo", 4),
         f"{prefix}wavelength": _channel(f"{laser}:ctl:wavelength-act", "nm", "Wavelength", 4),
+        f"{prefix}emission": _channel(f"{laser}:emission", "", "Emission", 0),
     }
 
 

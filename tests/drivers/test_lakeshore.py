@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from labmon.device import InstrumentError, Quality, Value
 from labmon.device.transport import open_link
+from labmon.errors import OutOfLimitsError
 from labmon_drivers.lakeshore import LakeShore, parse_status
 from labmon_drivers.simulators.lakeshore import LakeShore as Simulated
 
@@ -52,6 +53,27 @@ def test_the_status_decides_and_not_the_number(bench):
     assert readings["temperature_c"] == Value(None, Quality.UNDER_RANGE)
     assert readings["temperature_d"] == Value(None, Quality.OVER_RANGE)
     assert readings["heater_1"] == Value(25.0)
+
+
+def test_a_loop_is_tuned_and_read_back(bench):
+    driver = connected(bench, Simulated())
+    assert driver.get_pid(1) == [50.0, 20.0, 0.0]
+    assert driver.set_pid(75.5, 30.0, 10.0, output=2) == [75.5, 30.0, 10.0]
+    with pytest.raises(OutOfLimitsError, match="has 0"):
+        connected(bench, Simulated(model="218"), model="218").get_pid(1)
+
+
+def test_what_the_sensors_read_is_told_where_it_is_wanted(bench):
+    driver = connected(bench, Simulated(status="0,1", noise=0.0), sensor_readings=True)
+    readings = driver.poll()
+    assert readings["sensor_a"] == Value(1.58947)
+    assert readings["sensor_b"] == Value(None, Quality.NO_SIGNAL)
+    assert set(readings) <= set(driver.channels)
+
+
+def test_setpoints_below_zero_celsius_can_be_asked_for(bench):
+    driver = connected(bench, Simulated(), unit="°C", highest=50)
+    assert driver.parameters["setpoint_1"].rules.limits == (-273.15, 50)
 
 
 def test_names_and_model_come_from_the_instrument(bench):

@@ -46,6 +46,7 @@ class LakeShore:
         self.names = {name: f"Stage {name}" for name in self.inputs}
         self.setpoints = {"1": 4.2, "2": 77.0}
         self.ranges = {"1": 2, "2": 0}
+        self.pids = {"1": (50.0, 20.0, 0.0), "2": (50.0, 20.0, 0.0)}
         self.event_status = POWER_ON
         self._noise = noise
         self._random = random.Random(seed)
@@ -91,6 +92,8 @@ class LakeShore:
             "RANGE": lambda: str(self.ranges[argument or "1"]),
             "HTR": lambda: f"{12.5 * self.ranges[argument or '1']:+06.1f}",
             "HTRST": lambda: "0",
+            "SRDG": lambda: f"{1.6 - self._temperature(argument, 'KRDG') / 400:+.5f}",
+            "PID": lambda: ",".join(f"{each:+07.1f}" for each in self.pids[argument]),
         }
         try:
             return answers[query]()
@@ -106,6 +109,9 @@ class LakeShore:
         try:
             if command == "SETP" and output in self.setpoints and 0 <= float(value) <= 400:
                 self.setpoints[output] = float(value)
+            elif command == "PID" and output in self.pids:
+                proportional, integral, derivative = map(float, value.split(","))
+                self.pids[output] = (proportional, integral, derivative)
             elif command == "*CLS":
                 self.event_status = 0
             elif command == "RANGE" and output in self.ranges and 0 <= int(value) <= 3:
