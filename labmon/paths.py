@@ -73,19 +73,42 @@ def _indexes(selection: Selection, paths: tuple[str, ...]) -> tuple[int, ...] | 
 
 
 def _translate(glob: str) -> str:
-    parts: list[str] = []
-    segments = glob.split("/")
-    for i, segment in enumerate(segments):
-        last = i == len(segments) - 1
-        if segment == "**":
-            # any number of segments, none of them hidden
-            parts.append(r"(?!_)[^/]+(?:/(?!_)[^/]+)*" if last else r"(?:(?!_)[^/]+/)*")
-            continue
-        hidden = "" if segment.startswith("_") else "(?!_)"
-        body = "".join(
-            "[^/]*" if piece.startswith("*") else "[^/]" if piece == "?" else re.escape(piece)
-            for piece in re.split(r"(\*+|\?)", segment)
-            if piece
-        )
-        parts.append(hidden + body + ("" if last else "/"))
+    """A regular expression that takes time in proportion to a path, whoever wrote the glob.
+
+    What stands between two stars is matched where it first occurs, and that is not taken back
+    (atomic groups): the star behind it takes what is left in any case.
+    """
+    first, *others = _blocks(glob.split("/"))
+    if not others:
+        return first
+    *between, last = others
+    some = r"(?:(?!_)[^/]+/)*"
+    parts = [first + "/" if first else ""]
+    parts += [f"(?>{some}?{block}/)" for block in between if block]
+    parts.append(some + last if last else r"(?!_)[^/]+(?:/(?!_)[^/]+)*")
     return "".join(parts)
+
+
+def _blocks(segments: list[str]) -> list[str]:
+    """What stands before, between and behind each `**`."""
+    blocks: list[list[str]] = [[]]
+    for segment in segments:
+        if segment == "**":
+            blocks.append([])
+        else:
+            blocks[-1].append(_segment(segment))
+    return ["/".join(block) for block in blocks]
+
+
+def _segment(segment: str) -> str:
+    """One segment, which may have stars; a hidden one is matched only where the glob says `_`."""
+    hidden = "" if segment.startswith("_") else "(?!_)"
+    first, *others = map(_letters, re.split(r"\*+", segment))
+    if not others:
+        return hidden + first
+    *between, last = others
+    return hidden + first + "".join(f"(?>[^/]*?{piece})" for piece in between) + "[^/]*" + last
+
+
+def _letters(piece: str) -> str:
+    return "[^/]".join(map(re.escape, piece.split("?")))

@@ -1,4 +1,8 @@
+import time
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labmon.paths import Selection, check_name
 
@@ -73,3 +77,52 @@ def test_several_globs_select_what_any_of_them_selects():
 def test_a_pattern_that_is_no_glob_is_refused(glob):
     with pytest.raises(ValueError, match="no glob"):
         Selection((glob,))
+
+
+def matches(globs, segments):
+    """What a glob selects, segment by segment, as the module's docstring says it."""
+    if not globs:
+        return not segments
+    if globs[0] == "**":
+        if len(globs) == 1:
+            return bool(segments) and not any(each.startswith("_") for each in segments)
+        visible = segments and not segments[0].startswith("_")
+        return matches(globs[1:], segments) or (visible and matches(globs, segments[1:]))
+    return bool(segments) and fits(globs[0], segments[0]) and matches(globs[1:], segments[1:])
+
+
+def fits(glob, segment, *, is_first=True):
+    if is_first and segment.startswith("_") and not glob.startswith("_"):
+        return False
+    if not glob:
+        return not segment
+    if glob[0] == "*":
+        rest = glob.lstrip("*")
+        return any(fits(rest, segment[i:], is_first=False) for i in range(len(segment) + 1))
+    is_same = bool(segment) and glob[0] in {"?", segment[0]}
+    return is_same and fits(glob[1:], segment[1:], is_first=False)
+
+
+@given(
+    st.lists(st.just("**") | st.text("ab_*?", min_size=1, max_size=5), min_size=1, max_size=5),
+    st.lists(st.text("ab_", min_size=1, max_size=5), min_size=1, max_size=5),
+)
+def test_a_glob_selects_what_the_rules_say(globs, segments):
+    globs = ["**" if set(each) == {"*"} and len(each) > 1 else each for each in globs]
+    is_selected = "/".join(segments) in Selection(("/".join(globs),))
+    assert is_selected == bool(matches(globs, segments))
+
+
+@pytest.mark.parametrize(
+    ("glob", "path"),
+    [
+        ("*a" * 60 + "*b", "a" * 255),
+        ("*a?" * 40 + "*b", "a" * 255),
+        ("**/a/" * 40 + "b", "a/" * 127 + "a"),
+        ("**/*a*a*/" * 20 + "**/b", "aaa/" * 63 + "c"),
+    ],
+)
+def test_no_glob_takes_long(glob, path):
+    began_s = time.perf_counter()
+    assert path not in Selection((glob,))
+    assert time.perf_counter() - began_s < 0.1
