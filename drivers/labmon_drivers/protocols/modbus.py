@@ -93,12 +93,12 @@ class Exchange:
         """
         self._buffer += data
         if len(self._buffer) > MAX_BYTES:
-            raise InstrumentError(f"unit {self._request.dev_id} sent garbage")
+            raise self._garbage()
         while self._buffer:
             try:
                 used, unit, number, message = self._framer.decode(bytes(self._buffer))
             except (ModbusException, struct.error, IndexError, ValueError):
-                raise InstrumentError(f"unit {self._request.dev_id} sent garbage") from None
+                raise self._garbage() from None
             if not used:
                 break
             del self._buffer[:used]
@@ -106,6 +106,10 @@ class Exchange:
             if message and is_ours and (answer := self._answer(message)):
                 return [answer]
         return []
+
+    def _garbage(self) -> InstrumentError:
+        self._buffer.clear()
+        return InstrumentError(f"unit {self._request.dev_id} sent garbage")
 
     def _answer(self, message: bytes) -> ModbusPDU | None:
         """The answer in a message; None where it answers another question."""

@@ -47,7 +47,8 @@ class Decof:
 
     def feed(self, data: bytes) -> bytes:
         """Evaluate each line."""
-        answers = [self._evaluate(line.decode().strip()) for line in self._lines.feed(data)]
+        lines = [line.decode(errors="replace").strip() for line in self._lines.feed(data)]
+        answers = [self._evaluate(line) for line in lines]
         return b"".join(f"{answer}\n> ".encode() for answer in answers)
 
     def tick(self, now_s: float) -> bytes:
@@ -87,7 +88,10 @@ class Decof:
         elif isinstance(old, str):
             self.parameters[name] = text.strip('"')
         else:
-            self.parameters[name] = float(text)
+            try:
+                self.parameters[name] = float(text)
+            except ValueError:
+                return f"Error: -4 {text[:40]!r} is no number"
             if name.endswith("-set"):
                 self.parameters[name.removesuffix("set") + "act"] = float(text)
         return "0"

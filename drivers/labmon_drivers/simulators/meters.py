@@ -101,7 +101,16 @@ class PowerMeter(ScpiMeter):
         header = short_form(header)
         if header == "SENS:CORR:WAV?" and argument in {"MIN", "MAX"}:
             return {"MIN": "400", "MAX": "1100"}[argument]
-        if header == "SENS:CORR:WAV" and not 400 <= float(argument) <= 1100:
-            self.errors = [*self.errors, '-222,"Data out of range"']
+        if header == "SENS:CORR:WAV" and (error := _refused(argument)):
+            self.errors = [*self.errors[-8:], error]
             return None
         return super().do(line)
+
+
+def _refused(wavelength: str) -> str:
+    """Why the sensor does not take a wavelength; empty where it does."""
+    try:
+        is_known = 400 <= float(wavelength) <= 1100
+    except ValueError:
+        return '-120,"Numeric data error"'
+    return "" if is_known else '-222,"Data out of range"'

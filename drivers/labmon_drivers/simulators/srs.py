@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from labmon_drivers.protocols.lines import LineSplitter
+from labmon_drivers.protocols.lines import NUMBER, LineSplitter
 
-_SETPOINT: Final = re.compile(r'"([^"]+)\.PID\.setpoint"\s*=\s*(\S+)')
+_SETPOINT: Final = re.compile(rf'"([^"]+)\.PID\.setpoint"\s*=\s*({NUMBER})')
 _QUERY: Final = re.compile(r'"([^"]+)\.PID\.setpoint\?"')
 
 
