@@ -10,11 +10,12 @@ from benchmarks.stores import CONTENDERS, NUMBERS
 
 METHOD = """\
 {hours:g} h of 40 streams ({count:,} datapoints), imported device by device into a new file; then
-the file is closed, and all files of the store are counted, with what is free in them. labmon's
-rollups are in it (mean, deviation, minimum, maximum, sum, count, first and last value, and where
-they lie in time). SQLite: rows clustered by stream and time, without any index beside, after
-VACUUM and a checkpoint of its WAL. DuckDB: rows in the order of stream and time, without an index,
-after CHECKPOINT. The sizes come out the same each time, so there is one round."""
+the file is closed, and all files of the store are counted, with what is free in them (labmon's
+reserve for a full disk, 4 MiB for any store, is not). labmon's rollups are in it (mean, deviation,
+minimum, maximum, sum, count, first and last value, and where they lie in time). SQLite: rows
+clustered by stream and time, without any index beside, after VACUUM and a checkpoint of its WAL.
+DuckDB: rows in the order of stream and time, without an index, after CHECKPOINT. The sizes come out
+the same each time, so there is one round."""
 
 
 async def sized(contender, seconds, is_shared, folder):

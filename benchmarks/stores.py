@@ -185,8 +185,8 @@ CONTENDERS = {"labmon": Labmon, "sqlite": SqliteRows, "duckdb": DuckDb}
 
 
 def _size(folder):
-    """Bytes of all files of a folder."""
-    return sum(path.stat().st_size for path in folder.iterdir())
+    """Bytes of all files of a folder but labmon's reserve for a full disk."""
+    return sum(path.stat().st_size for path in folder.iterdir() if path.suffix != ".ballast")
 
 
 @contextlib.asynccontextmanager
