@@ -39,7 +39,7 @@ _SLOPE_BITS: Final = 20
 _MAX_SLOPE: Final = 2**42  # times the 2**20 rows of a block, it still fits 63 bits
 _MAX_BYTES: Final = 1 << 28
 _LEVEL: Final = 6  # measured: level 8 takes three times as long for 0.3% less
-_STEPS: Final = (10**12, 10**9, 10**6, 10**3)
+_STEPS: Final = (10**12, 10**9, 10**6, 10**3, 100, 10)
 _AS_IT_IS: Final = ChunkConfig(
     compression_level=_LEVEL, mode_spec=ModeSpec.classic(), delta_spec=DeltaSpec.no_op()
 )

@@ -88,6 +88,13 @@ def test_regular_times_take_hardly_any_room():
     assert len(vectors.encode_times_vector(np.arange(4096) * 10**8 + 17 * 10**17)) < 100
 
 
+def test_mean_times_are_told_in_steps_of_ten_or_a_hundred_nanoseconds():
+    """Those of a hundred datapoints at whole microseconds are multiples of ten."""
+    spread = np.random.default_rng(1).normal(0, 1e4, 4096).astype(np.int64)
+    one, ten = (len(vectors.encode_times_vector(spread * step + 7)) for step in (1, 10))
+    assert ten < one + 10  # not three bits more for each
+
+
 def test_jittered_times_cost_their_jitter_only():
     jitter = np.random.default_rng(1).normal(0, 1e6, 4096).astype(np.int64) // 1000 * 1000
     times = np.arange(4096) * 10**8 + 17 * 10**17 + jitter
