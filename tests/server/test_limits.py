@@ -195,3 +195,23 @@ async def test_too_many_heavy_queries_are_told_to_come_back(node, eventually):
         assert response.headers["Retry-After"]
     assert {response.code for response in await asyncio.gather(*waiting)} == {200}
     assert gate.inside == 0
+
+
+async def test_a_query_that_nobody_waits_for_any_more_is_cancelled(node, eventually, monkeypatch):
+    gate = node.server.application.gate
+    cancelled = []
+
+    async def endless(*_args):
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    monkeypatch.setattr(node.datastream, "get_graph", endless)
+    _, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    address = b"/api/v1/data?stream=oven/temperature"
+    writer.write(b"GET " + address + b" HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    await eventually(lambda: gate.inside == 1)
+    writer.close()
+    await eventually(lambda: cancelled and gate.inside == 0)
