@@ -137,7 +137,8 @@ def _title(name: str) -> str:
 
 
 def _all_settings(name: str, schema: dict[str, Any]) -> Iterator[str]:
-    line = LinkKeys.__annotations__
+    driver = find(name)
+    line = LinkKeys.__annotations__ if issubclass(driver, LinkDriver) else ()
     own = {key: each for key, each in schema["properties"].items() if key not in line}
     if own:
         yield "### Settings\n"
@@ -145,7 +146,7 @@ def _all_settings(name: str, schema: dict[str, Any]) -> Iterator[str]:
     for key, each in own.items():
         if model := _model(each):
             yield from _model_settings(key, model)
-    if issubclass(driver := find(name), LinkDriver):
+    if issubclass(driver, LinkDriver):
         yield _line(driver)
 
 
