@@ -60,17 +60,22 @@ from pydantic import Field
 
 from labmon.device import (
     InstrumentError,
-    InstrumentTimeoutError,
     LinkDriver,
     LinkKeys,
     LinkSettings,
-    OfflineError,
     Parameter,
     Port,
     Value,
 )
 from labmon_drivers._channels import ChannelSettings
-from labmon_drivers.protocols.decof import Replies, assignment, checked_name, parse, reference
+from labmon_drivers.protocols.decof import (
+    RefusedError,
+    Replies,
+    assignment,
+    checked_name,
+    parse,
+    reference,
+)
 
 
 class TopticaChannel(ChannelSettings):
@@ -152,9 +157,7 @@ class Toptica(LinkDriver):
         for name, each in self._described.items():
             try:
                 self.ask(reference([each.parameter]))
-            except (OfflineError, InstrumentTimeoutError):
-                raise
-            except InstrumentError:  # it answered that it knows no such parameter
+            except RefusedError:  # it knows no such parameter; garbage would say nothing
                 continue
             self._present[name] = each
         if not self._present:

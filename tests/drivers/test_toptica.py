@@ -95,6 +95,16 @@ def test_all_parameters_come_in_one_poll(bench):
     assert driver.identify() == "DLCpro DLC PRO_012345"
 
 
+def test_garbage_does_not_say_that_a_model_lacks_something(bench):
+    class Noisy(Decof):
+        def feed(self, data: bytes) -> bytes:
+            answer = super().feed(data)
+            return b"(\xf8\x80)\n> " if b"temp-act" in data else answer
+
+    with pytest.raises(InstrumentError, match="no value"):
+        connected(bench, Noisy())
+
+
 def test_what_a_model_lacks_is_left_out(bench):
     driver = connected(bench, Decof(has_wavelength=False))
     assert "wavelength" not in driver.poll()

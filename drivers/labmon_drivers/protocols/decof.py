@@ -26,6 +26,10 @@ _TOKEN: Final = re.compile(
 _ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
+class RefusedError(InstrumentError):
+    """The controller understood, and answered with an error of its own."""
+
+
 class Replies:
     """Cuts what the command line says into answers, each without its prompt."""
 
@@ -51,10 +55,11 @@ def parse(text: str) -> Any:
     """A value: True, False, a number, text, a list, or None for `()`-less nothing.
 
     Raises:
-        InstrumentError: it is an error message, or no value.
+        RefusedError: it is an error message.
+        InstrumentError: it is no value.
     """
     if text.startswith("Error:"):
-        raise InstrumentError(text[:200])
+        raise RefusedError(text[:200])
     tokens = _tokens(text)
     value, rest = _value(tokens, MAX_DEPTH)
     if rest:
