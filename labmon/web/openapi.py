@@ -34,8 +34,11 @@ _COMMON: Final = {
     400: "malformed, or an unknown parameter",
     403: "not allowed, or a page of another site",
     404: "there is nothing of this name",
+    409: "somebody else's lease, or a tag that stands for good",
     413: "too large",
     421: "the server is not known under this host name",
+    429: "too many at once: come back",
+    503: "the store takes nothing now, or the server stops: come back",
 }
 _GROUP: Final = re.compile(r"\(\?P<(\w+)>((?:[^()]|\([^()]*\))*)\)")
 
