@@ -21,6 +21,9 @@ from labmon_drivers.simulated_wavemeter import LASERS
 KINDS: Final = {"ws6": (6, 1), "ws7": (7, 8), "ws8": (8, 8)}
 """Type and number of inputs."""
 DEAD_MS: Final = 12
+IDLE_S: Final = 0.1
+WATCHED_S: Final = 2.0
+"""After the last question it goes on to measure for so long."""
 LIGHT: Final = 350.0
 """Amplitude for each ms of exposure."""
 LEAST_MS, MOST_MS = 1, 999
@@ -76,7 +79,7 @@ class SimulatedLibrary:
         """Measure, as long as somebody looks."""
         while True:
             with self._changed:
-                is_watched = self._callback or time.monotonic() - self._asked_s < 2.0
+                is_watched = self._callback or time.monotonic() - self._asked_s < WATCHED_S
                 if not is_watched or self._operation != MEASURING:
                     self._changed.wait(1.0)
                     continue
@@ -84,17 +87,25 @@ class SimulatedLibrary:
 
     def _measure(self) -> None:
         """One cycle."""
-        for number in [n for n, used in self._used.items() if used]:
-            if not self._is_switching and number != self._selected:
-                continue
-            self._pause((self._exposures_ms[number] + DEAD_MS) / 1000)
-            self._past_ms[number].append(self._exposures_ms[number])
-            self._past_selected.append(self._selected)
-            source = number if self._is_switching else self._past_selected[0]
-            self._results[number] = thz = self._result(number, source)
-            wavelength_nm = wlmdata.LIGHT_NM_THZ / thz if thz > 0 else thz
-            self._say(RESULT_MODES[number], int(time.monotonic() * 1000), wavelength_nm)
+        used = [number for number, is_used in self._used.items() if is_used]
+        measured = used if self._is_switching else [self._selected]
+        if not measured:
+            with self._changed:
+                self._changed.wait(IDLE_S)
+        for number in measured:
+            with self._changed:  # a change comes before this result, or after it
+                self._changed.wait((self._exposures_ms[number] + DEAD_MS) / 1000)
+                self._take(number)
         self._say(14, 0, self.GetTemperature(0.0))
+
+    def _take(self, number: int) -> None:
+        """The result of an input, with the settings of two results before."""
+        self._past_ms[number].append(self._exposures_ms[number])
+        self._past_selected.append(self._selected)
+        source = number if self._is_switching else self._past_selected[0]
+        self._results[number] = thz = self._result(number, source)
+        wavelength_nm = wlmdata.LIGHT_NM_THZ / thz if thz > 0 else thz
+        self._say(RESULT_MODES[number], int(time.monotonic() * 1000), wavelength_nm)
 
     def _result(self, number: int, source: int) -> float:
         laser, exposure_ms = LASERS[source - 1], self._past_ms[number][0]
@@ -106,10 +117,6 @@ class SimulatedLibrary:
             return -4.0
         off_mhz = laser.off_mhz(time.time(), source) + self._random.gauss(0, laser.noise_mhz)
         return laser.frequency_thz + off_mhz * 1e-6
-
-    def _pause(self, seconds: float) -> None:
-        with self._changed:
-            self._changed.wait(seconds)
 
     def _say(self, mode: int, whole: int, value: float) -> None:
         callback = self._callback
@@ -153,8 +160,9 @@ class SimulatedLibrary:
     def GetFrequencyNum(self, number: int, _zero: float) -> float:  # noqa: N802
         """The newest result in THz, or an error."""
         with self._changed:
-            self._asked_s = time.monotonic()
-            self._changed.notify_all()
+            before_s, self._asked_s = self._asked_s, time.monotonic()
+            if self._asked_s - before_s > WATCHED_S:
+                self._changed.notify_all()
         if number not in self._used:
             return float(NO_CHANNEL)
         return (
@@ -191,7 +199,8 @@ class SimulatedLibrary:
             return NO_CHANNEL
         if not LEAST_MS <= milliseconds <= MOST_MS:
             return OUT_OF_RANGE
-        self._exposures_ms[number] = milliseconds
+        with self._changed:
+            self._exposures_ms[number] = milliseconds
         self._say(CAMERA_1_MODES[number - 1], milliseconds, float(milliseconds))
         return 0
 
@@ -229,7 +238,8 @@ class SimulatedLibrary:
             return ONLY_SELECTED
         if number not in self._used:
             return NO_CHANNEL
-        self._selected = number
+        with self._changed:
+            self._selected = number
         self._say(wlmdata.SELECTED_EVENT, number, 0.0)
         return 0
 
