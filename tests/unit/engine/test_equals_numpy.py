@@ -124,7 +124,28 @@ steps = st.sampled_from([0, 1, 10**6, SECOND // 10, SECOND, 7 * SECOND, 90 * SEC
 runs = st.tuples(st.just("run"), st.integers(1, 150), steps, st.integers(0, 9))
 lates = st.tuples(st.just("late"), st.floats(0, 1), values, qualities)
 singles = st.tuples(st.just("one"), steps, values, qualities)
+asks = st.tuples(st.just("ask"), st.sampled_from(Granularity.values), st.integers(0, 40))
 others = st.sampled_from([("restart",), ("kill",), ("commit",), ("upkeep",), ("idle",), ("look",)])
+
+
+class BusyBackend(MemoryBackend):
+    """A store that takes a while, so that questions and sealing come between one another."""
+
+    async def read_outlines(self, *args):
+        await asyncio.sleep(0)
+        found = await super().read_outlines(*args)
+        await asyncio.sleep(0)
+        return found
+
+    async def read_blocks(self, *args):
+        await asyncio.sleep(0)
+        found = await super().read_blocks(*args)
+        await asyncio.sleep(0)
+        return found
+
+    async def apply(self, change):
+        await asyncio.sleep(0)
+        await super().apply(change)
 
 
 class World:
@@ -132,7 +153,8 @@ class World:
 
     def __init__(self, size):
         self.size = size
-        self.backend = MemoryBackend()
+        self.backend = BusyBackend()
+        self.asking = []
         self.model = Model()
         self.now_ns = START_NS
         self.ds = None
@@ -150,7 +172,7 @@ class World:
         assert await self.ds.append_batch(batch) == ()
         self.model.add(time_ns, value, quality)
 
-    async def do(self, action):
+    async def do(self, action):  # noqa: C901 - a list of things that happen
         kind, *rest = action
         if kind == "run":
             count, step_ns, seed = rest
@@ -163,7 +185,13 @@ class World:
         elif kind == "late":
             at = START_NS - SECOND + int(rest[0] * (self.now_ns - START_NS + SECOND))
             await self.append(at, *rest[1:])
+        elif kind == "ask":
+            asked = self.ds.get_arrays(self.stream, rest[0], 0, 2**62)
+            self.asking.append(asyncio.create_task(asked))
+            for _ in range(rest[1]):
+                await asyncio.sleep(0)
         elif kind == "restart":
+            await asyncio.gather(*self.asking)
             await self.ds.close()
             await self.open()
         elif kind == "kill":
@@ -181,6 +209,7 @@ class World:
 
     async def kill(self):
         """End without a word, after a commit: what is acknowledged must be there again."""
+        await asyncio.gather(*self.asking)
         await self.ds.commit()
         engine = self.ds._engine
         engine._upkeep.cancel()
@@ -195,7 +224,7 @@ class World:
 )
 @given(
     st.sampled_from([8, 32, 64]),
-    st.lists(st.one_of(runs, runs, lates, lates, singles, others), max_size=25),
+    st.lists(st.one_of(runs, runs, lates, lates, singles, asks, others), max_size=25),
 )
 def test_every_granularity_equals_numpy_at_any_moment(size, actions):
     async def run():
@@ -211,3 +240,45 @@ def test_every_granularity_equals_numpy_at_any_moment(size, actions):
         await world.ds.close()
 
     asyncio.run(run())
+
+
+class GatedBackend(MemoryBackend):
+    """The next reading of blocks waits until it may go on."""
+
+    gate = None
+
+    async def read_blocks(self, keys):
+        gate, self.gate = self.gate, None
+        if gate is not None:
+            gate.reached.set()
+            await gate.passed.wait()
+        return await super().read_blocks(keys)
+
+
+@dataclass
+class Gate:
+    reached: asyncio.Event = field(default_factory=asyncio.Event)
+    passed: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def test_what_is_sealed_while_somebody_asks_is_in_this_answer_and_in_the_next():
+    backend = GatedBackend()
+    options = {"seal_datapoints": 64, "commit_interval_s": 0}
+    async with datastream.open(backend, **options) as ds:
+        stream = await ds.ensure_stream({"path": "a/b"}, {}, DOWNSAMPLERS, "raw")
+        for i in range(64):
+            await ds.append(stream, float(i), START_NS + i)
+        await ds.commit()
+        await ds._engine.sealer.idle()
+    async with datastream.open(backend, **options) as ds:  # nothing is in a cache
+        gate = backend.gate = Gate()
+        asking = asyncio.create_task(ds.get_arrays(stream, "days", 0, 2**62, ["count"]))
+        await gate.reached.wait()
+        for i in range(64):
+            await ds.append(stream, float(i), START_NS + i, check_timestamp=False)
+        await ds.commit()
+        await ds._engine.sealer.idle()
+        assert ds._engine.catalogue.get(stream).head_length == 0
+        gate.passed.set()
+        assert (await asking)["count"].tolist() == [128]
+        assert (await ds.get_arrays(stream, "days", 0, 2**62, ["count"]))["count"].tolist() == [128]
