@@ -18,7 +18,11 @@ FAULT_OPTIONS: Final = ("fault", "fault_after_s", "fault_every_s", "fault_for_s"
 DRIP_S: Final = 0.2
 LATE_S: Final = 1.5
 FLOOD_BYTES: Final = 3000
-FAULTS: Final = ("none", "silence", "garbage", "half", "drip", "late", "flood", "unplug")
+BABBLE_BYTES: Final = 7
+FAULTS: Final = (
+    *("none", "silence", "garbage", "half", "drip", "late"),
+    *("flood", "babble", "unplug"),
+)
 
 
 class Cable:
@@ -35,7 +39,8 @@ class FaultySimulator:
         simulator: the instrument.
         fault: `silence` (nothing comes), `garbage` (random bytes instead), `half` (the second half
             of each answer is missing), `drip` (a byte each 0.2 s), `late` (1.5 s late), `flood`
-            (3 kB without end of line before the answer), `unplug` (the port is gone).
+            (3 kB without end of line before the answer), `babble` (random bytes all the time, as
+            with the wrong speed), `unplug` (the port is gone).
         fault_after_s: when it begins.
         fault_for_s: how long it lasts; 0: for ever.
         fault_every_s: after which time it comes again; 0: once.
@@ -86,6 +91,8 @@ class FaultySimulator:
             self.cable.start_s = now_s
         self._now_s = now_s
         said = self._spoil(self.simulator.tick(now_s))
+        if self.fault == "babble" and self.is_faulty:
+            said += self._random.randbytes(BABBLE_BYTES)
         if not self.is_faulty:  # what was held back comes first
             now_s = math.inf
         due = [data for due_s, data in self._waiting if due_s <= now_s]
@@ -105,6 +112,8 @@ class FaultySimulator:
         if self.fault == "late":
             self._waiting += [(self._now_s + LATE_S, data)] if data else []
             return b""
+        if self.fault == "babble":
+            return data
         if not data or self.fault == "silence":
             return b""
         if self.fault == "half":

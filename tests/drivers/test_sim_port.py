@@ -136,6 +136,8 @@ def test_what_each_fault_does():
     assert after("late", 1) == b""
     assert after("late", 2) == b"hello!"
     assert after("flood").endswith(b"xhello!")
+    before, _, behind = after("babble", 1).partition(b"hello!")
+    assert len(before) == len(behind) > 0
     assert len(after("garbage")) == 6
     assert after("garbage") != b"hello!"
     with pytest.raises(ConnectionResetError):
