@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Self
 
+from labmon.datastream.appending import check_kept
 from labmon.datastream.backends import open_backend
 from labmon.datastream.condition import Condition, condition
 from labmon.datastream.descriptor import describe
@@ -192,6 +193,15 @@ class OpenStore:
             StreamNotFound: there is none.
         """
         return self._engine.catalogue.get(stream_id).newest()
+
+    def check_kept(self, stream_id: str, time_ns: int) -> None:
+        """Tell, before a late datapoint is appended, whether it would be refused.
+
+        Raises:
+            StreamNotFound: there is no such stream.
+            InvalidTimestamp: retention has removed the datapoints of that time.
+        """
+        check_kept(self._engine.catalogue.get(stream_id), time_ns)
 
     async def epoch_end(self, epoch: int) -> int | None:
         """The last durable sequence number of an epoch; None: there was no such epoch."""

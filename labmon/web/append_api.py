@@ -182,7 +182,7 @@ async def _sorted_out(
 async def _fitting(
     services: Services, readings: list[Pushed]
 ) -> tuple[list[Pushed], list[dict[str, Any]]]:
-    """Make streams that do not exist; keep what fits the type of its stream."""
+    """Make streams that do not exist; keep what fits the type of its stream, and is kept."""
     checks: dict[str, Check] = {}
     good: list[Pushed] = []
     rejected: list[dict[str, Any]] = []
@@ -190,7 +190,10 @@ async def _fitting(
         if reading.path not in checks:
             checks[reading.path] = await _check(services, reading)
         try:
-            good.append(reading._replace(value=checks[reading.path](reading.value)))
+            value = checks[reading.path](reading.value)
+            if (stream_id := services.datastream.stream_id(reading.path)) is not None:
+                services.datastream.check_kept(stream_id, reading.time_ns)
+            good.append(reading._replace(value=value))
         except (ValueError, TypeError) as error:
             rejected.append(_rejection(reading.place, {"stream": reading.path}, str(error)))
         if number % SLICE == SLICE - 1:

@@ -64,7 +64,8 @@ class DataHandler(ApiHandler):
                 ),
                 Parameter(
                     "granularity",
-                    "Fixes the level; else the finest that fits is taken.",
+                    "Fixes the level; else the finest that fits is taken. Where retention has"
+                    " removed it, the finest that is left.",
                     {"type": "string", "enum": list(LEVELS)},
                 ),
                 Parameter(

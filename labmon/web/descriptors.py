@@ -60,6 +60,10 @@ def descriptor(datastream: Datastream, stream_id: str, format: Format) -> dict[s
         "quality": quality,
         "quality_words": quality_words(quality),
         "count": known.get("count"),
+        "removed_until": {
+            name.lower(): edge_time(time_ns, format)
+            for name, time_ns in known["removed_until"].items()
+        },
         "tags": own_tags(known),
     }
     return shown
