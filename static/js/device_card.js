@@ -4,6 +4,7 @@
 import { formatAge } from './ages.js';
 import { drawings } from './frames.js';
 import { Icon } from './icons.js';
+import { rateText } from './numbers.js';
 import { useStatus, useTick } from './shell.js';
 import { deviceState, STATES } from './states.js';
 import { Tile } from './tile.js';
@@ -47,7 +48,7 @@ function Rate({ app, device, channels }) {
   if (device.state !== 'online') return null;
   const seen = Math.max(0, ...channels.map((channel) => app.store.stream(channel.path).rate_hz ?? 0));
   const rate = seen || device.rate_hz;
-  return rate ? html`<span class="rate">${rate < 0.095 ? rate.toPrecision(1) : rate.toFixed(1)} Hz</span>` : null;
+  return rate ? html`<span class="rate">${rateText(rate)}</span>` : null;
 }
 
 /**

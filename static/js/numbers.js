@@ -119,3 +119,9 @@ export function significantText(value, significant) {
   if (power < -4 || power > 6) return numberText(value, { digits: significant - 1, scientific: true });
   return withMinus(value.toFixed(Math.max(0, significant - 1 - power)));
 }
+
+/** `10.0 Hz`, `0.02 Hz`, `10.0 kHz` @param {number} rate_hz */
+export function rateText(rate_hz) {
+  if (rate_hz < 0.095) return `${rate_hz.toPrecision(1)} Hz`;
+  return rate_hz < 999.95 ? `${rate_hz.toFixed(1)} Hz` : `${(rate_hz / 1000).toFixed(1)} kHz`;
+}

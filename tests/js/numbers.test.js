@@ -1,7 +1,7 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { countText, MINUS, MISSING, numberFace, numberText, significantText } from '../../static/js/numbers.js';
+import { countText, MINUS, MISSING, numberFace, numberText, rateText, significantText } from '../../static/js/numbers.js';
 
 /** Runs as one line: `|` a drawn gap, `(...)` pale. @param {number} value @param {any} format */
 function drawn(value, format) {
@@ -68,4 +68,8 @@ test('to so many significant digits', () => {
   assert.equal(significantText(999.6, 2), '1000');
   assert.equal(significantText(0, 2), '0');
   assert.equal(significantText(2.34e-9, 2), '2.3 × 10⁻⁹');
+});
+
+test('a rate is told in Hz or kHz', () => {
+  assert.deepEqual([0.0166, 0.5, 10.02, 999.9, 10_004].map(rateText), ['0.02 Hz', '0.5 Hz', '10.0 Hz', '999.9 Hz', '10.0 kHz']);
 });
