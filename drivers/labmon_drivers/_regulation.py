@@ -15,12 +15,13 @@ from labmon.errors import BadRequestError, OutOfLimitsError
 from labmon_drivers.protocols import wlmdata
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from labmon_drivers.protocols.wlmdata import WlmLibrary
 
 MAX_PORTS: Final = 8
 COURSE_BYTES: Final = 1024
+PID: Final = {"p": 1034, "i": 1035, "d": 1036, "t": 1033, "dt": 1060}
 _POINT: Final = re.compile(r"(?<=\d)\.(?=\d)")
 _COMMA: Final = re.compile(r"(?<=\d),(?=\d)")
 
@@ -91,6 +92,34 @@ class Regulation:
         code = _function(library, "SetPIDCourseNum")(port, buffer)
         wlmdata.check(code, f"the course of port {port}")
         return _course(library, port)
+
+    def pid(self, library: WlmLibrary, port: int) -> dict[str, float]:
+        """How a port regulates: `p`, `i`, `d`, and the time constants `t` and `dt`.
+
+        Raises:
+            InstrumentError: it does not tell.
+        """
+        ask, found = _function(library, "GetPIDSetting"), {}
+        for name, number in PID.items():
+            whole, value = ctypes.c_int64(0), ctypes.c_double(0.0)
+            # unlike all others it returns 1 where it succeeds
+            if ask(number, port, ctypes.byref(whole), ctypes.byref(value)) != 1:
+                raise InstrumentError(f"port {port} does not tell its {name}")
+            found[name] = value.value
+        return found
+
+    def set_pid(
+        self, library: WlmLibrary, port: int, settings: Mapping[str, float]
+    ) -> dict[str, float]:
+        """Set how a port regulates, those that are named; returns all as read back.
+
+        Raises:
+            InstrumentError: it refused.
+        """
+        for name, value in settings.items():
+            code = _function(library, "SetPIDSetting")(PID[name], port, 0, value)
+            wlmdata.check(code, f"{name} of port {port}")
+        return self.pid(library, port)
 
     def set_signal(self, library: WlmLibrary, port: int, millivolts: float) -> float:
         """Set the voltage of a port; returns it as read back.

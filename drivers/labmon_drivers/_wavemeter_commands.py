@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 MAX_INPUTS: Final = 64
 NUMBER = Annotated[int, Limits(1, MAX_INPUTS)]
+GAIN = Annotated[float, Limits(-1e6, 1e6)]
 PORT = Annotated[int, Limits(1, MAX_PORTS)]
 
 
@@ -156,6 +157,33 @@ class WavemeterCommands(Driver):
         """
         self._readbacks_due_s = 0.0
         return self._regulation.set_course(self.library, port, course)
+
+    @command(role="viewer")
+    def get_pid(self, port: PORT) -> dict[str, float]:
+        """Ask how a port regulates.
+
+        Args:
+            port: output of the wavemeter.
+
+        Returns:
+            `p`, `i`, `d`, and the time constants `t` and `dt`.
+        """
+        return self._regulation.pid(self.library, port)
+
+    @command(confirm="Change how the wavemeter regulates?")
+    def set_pid(self, port: PORT, p: GAIN, i: GAIN, d: GAIN) -> dict[str, float]:
+        """Set how a port regulates.
+
+        Args:
+            port: output of the wavemeter.
+            p: proportional gain.
+            i: integral gain.
+            d: derivative gain.
+
+        Returns:
+            all settings as read back.
+        """
+        return self._regulation.set_pid(self.library, port, {"p": p, "i": i, "d": d})
 
     @command
     def set_deviation_signal(self, port: PORT, millivolts: float) -> float:

@@ -432,6 +432,17 @@ def test_outputs_are_reported_and_set_within_limits(wavemeter):
 
 
 @needs_compiler
+def test_a_regulation_is_tuned_and_read_back(wavemeter):
+    driver = wavemeter.connected()
+    expected = {"p": 2.5, "i": 10.0, "d": 0.0, "t": 0.5, "dt": 0.5}
+    assert driver.set_pid(2, 2.5, 10.0, 0.0) == driver.get_pid(2) == expected
+    with pytest.raises(InstrumentError, match="p of port 1: the value is out of range"):
+        driver.set_pid(1, 5000.0, 0.0, 0.0)
+    with pytest.raises(InstrumentError, match="port 3 does not tell its p"):
+        driver.get_pid(3)
+
+
+@needs_compiler
 def test_an_output_is_the_wavemeters_while_it_regulates(wavemeter):
     driver = wavemeter.connected(dac_ports=[1], dac_limits_mv=(0.0, 4000.0))
     assert driver.set_regulation(True) is True
@@ -482,6 +493,8 @@ def test_a_simulated_wavemeter_pushes_results_and_drops_stale_ones():
     driver.set_exposure(1, 20)
     seen = following(driver, "ch1")
     assert seen["ch1"] == Value(None, Quality.OVER_RANGE)  # not what was measured before
+    assert driver.set_pid(1, 2.0, 3.0, 4.0)["i"] == 3.0
+    assert driver.set_pid_course(1, "384.23 + 0.01 * t") == "384.23 + 0.01 * t"
     driver.disconnect()
 
 

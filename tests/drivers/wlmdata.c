@@ -28,6 +28,7 @@ static struct {
     int amplitude[INPUTS][2];
     bool is_regulating;
     double signal_mv[INPUTS];
+    double pid[3][INPUTS];
     char course[INPUTS][1024];
     int was_selected[2];         /* the inputs of the last two measurements */
     int was_exposed[INPUTS][2][2]; /* their exposures, by input and camera */
@@ -200,6 +201,19 @@ LONG SetDeviationSignalNum(LONG port, double s) {
     if (!w.is_running) return -1;
     if (port > 2) return -10;
     w.signal_mv[port - 1] = s;
+    return 0;
+}
+LONG GetPIDSetting(LONG setting, LONG port, LONG *whole, double *value) {
+    if (!w.is_running) return -5;
+    if (port > 2) return -10;
+    *whole = 0;
+    *value = setting == 1033 || setting == 1060 ? 0.5 : w.pid[setting - 1034][port - 1];
+    return 1; /* and not 0 */
+}
+LONG SetPIDSetting(LONG setting, LONG port, LONG whole, double value) {
+    if (!w.is_running) return -1;
+    if (value > 1000) return -3;
+    w.pid[setting - 1034][port - 1] = value;
     return 0;
 }
 LONG GetPIDCourseNum(LONG port, char *text) {

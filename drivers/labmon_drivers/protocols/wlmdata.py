@@ -122,6 +122,8 @@ OPTIONAL_FUNCTIONS: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "SetDeviationMode": (LONG, (ctypes.c_bool,)),
     "GetDeviationSignalNum": (DOUBLE, (LONG, DOUBLE)),
     "SetDeviationSignalNum": (LONG, (LONG, DOUBLE)),
+    "GetPIDSetting": (LONG, (LONG, LONG, OUT, OUT)),
+    "SetPIDSetting": (LONG, (LONG, LONG, LONG, DOUBLE)),
     "GetPIDCourseNum": (LONG, (LONG, ctypes.c_char_p)),
     "SetPIDCourseNum": (LONG, (LONG, ctypes.c_char_p)),
 }

@@ -69,6 +69,7 @@ class SimulatedLibrary:
         self._is_regulating = False
         self._signals_mv: dict[int, float] = {}
         self._courses: dict[int, bytes] = {}
+        self._pids: dict[tuple[int, int], float] = {}
         self._callback: Any = None
         self._changed = threading.Condition()
         self._asked_s = 0.0
@@ -275,6 +276,17 @@ class SimulatedLibrary:
     def SetDeviationSignalNum(self, port: int, millivolts: float) -> int:  # noqa: N802
         """In mV."""
         self._signals_mv[port] = millivolts
+        return 0
+
+    def GetPIDSetting(self, setting: int, port: int, whole: Any, value: Any) -> int:  # noqa: N802
+        """1 where it succeeds."""
+        whole._obj.value = 0  # noqa: SLF001
+        value._obj.value = self._pids.get((port, setting), 1.0)  # noqa: SLF001
+        return 1
+
+    def SetPIDSetting(self, setting: int, port: int, _whole: int, value: float) -> int:  # noqa: N802
+        """A gain or time constant."""
+        self._pids[port, setting] = value
         return 0
 
     def GetPIDCourseNum(self, port: int, text: Any) -> int:  # noqa: N802
