@@ -15,6 +15,7 @@ import numpy as np
 
 from labmon.datastream import codec
 from labmon.datastream.exceptions import DamagedBlock
+from labmon.datastream.granularity import Granularity
 from labmon.datastream.retained import counts
 
 if TYPE_CHECKING:
@@ -57,6 +58,19 @@ class BlockList:
     def rows_inside(self, start_ns: int, end_ns: int) -> int:
         """How many rows the blocks have that lie wholly in `start_ns <= t < end_ns`."""
         return int(self.lengths[(self.from_ns >= start_ns) & (self.to_ns < end_ns)].sum())
+
+    def until(self, floor_ns: int) -> list[BlockOutline]:
+        """The blocks that do not reach behind the floor of their granularity."""
+        return [self.outlines[i] for i in np.flatnonzero(self._ends_before(floor_ns)).tolist()]
+
+    def behind(self, floor_ns: int) -> BlockList:
+        """Without the blocks that do not reach behind the floor."""
+        left = np.flatnonzero(~self._ends_before(floor_ns)).tolist()
+        return BlockList([self.outlines[i] for i in left])
+
+    def _ends_before(self, floor_ns: int) -> NDArray[np.bool_]:
+        is_raw = bool(self.outlines) and self.outlines[0].key.granularity == Granularity.Raw.key
+        return self.to_ns < floor_ns if is_raw else self.to_ns <= floor_ns
 
     def replaced(self, new: Iterable[BlockOutline], gone: Iterable[BlockKey] = ()) -> BlockList:
         """With other blocks added, and some removed."""
@@ -118,6 +132,13 @@ class Blocks:
             place = (stream.number, granularity)
             if place in self._lists:
                 self._lists[place] = self._lists[place].replaced(new, removed)
+
+    def removed(self, stream: Stream) -> None:
+        """Leave out what no longer counts, after the floors of a stream were raised."""
+        for granularity, floor_ns in stream.state.floors.items():
+            place = (stream.number, granularity)
+            if place in self._lists:
+                self._lists[place] = self._lists[place].behind(floor_ns)
 
     def remember(self, key: BlockKey, table: Any) -> None:
         """Keep the table of a block that was just written, so that nobody has to decode it."""

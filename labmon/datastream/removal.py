@@ -16,7 +16,7 @@ from labmon.datastream.backends.base import BlockKey, BlockRow
 from labmon.datastream.blockmaking import encode_level
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.levels import holes
-from labmon.datastream.retained import DAY_NS, counts, ladder_of
+from labmon.datastream.retained import DAY_NS, ladder_of
 from labmon.datastream.seal_state import LevelState
 
 if TYPE_CHECKING:
@@ -139,13 +139,11 @@ async def _find_gone(engine: Engine, stream: Stream, made: Removal) -> None:
     irreplaceable = [row.outline for row in made.rows]
     finer_ns = 0
     for granularity in ladder_of(stream):
-        for outline in (await engine.blocks.of(stream, granularity.key)).outlines:
-            if not counts(outline, state):
-                made.gone.append(outline.key)
-                made.removed_bytes += outline.size
-                irreplaceable.append(outline)
-            elif outline.from_ns < finer_ns:
-                irreplaceable.append(outline)
+        found = await engine.blocks.of(stream, granularity.key)
+        gone = found.until(state.floors.get(granularity.key, 0))
+        made.gone += [outline.key for outline in gone]
+        made.removed_bytes += sum(outline.size for outline in gone)
+        irreplaceable += [*gone, *found.overlapping(0, finer_ns)]
         finer_ns = state.floors.get(granularity.key, 0)
     state.fixed = max([state.fixed, *(outline.through for outline in irreplaceable)])
 

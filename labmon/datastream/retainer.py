@@ -208,7 +208,7 @@ class Retainer:
         some = made.gone[:CHANGE_BLOCKS]
         await engine.journal.submit(Change(states=states, removed_blocks=some))
         stream.forget_removed(made.state)
-        engine.blocks.written(stream, (), made.gone)
+        engine.blocks.removed(stream)
         engine.levels.forget_stream(number)
 
     async def _sweep(self, stream: Stream) -> None:
