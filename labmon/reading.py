@@ -143,9 +143,12 @@ class Receipt(NamedTuple):
     end: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """The readings of one poll of one device: one time stamp, columns of values and qualities.
+
+    It is shared by all who get it, so nobody changes one; that the type checker sees to, as a
+    frozen class takes four times as long to make.
 
     Attributes:
         source: the device, or `append` for readings pushed from outside.
@@ -158,13 +161,13 @@ class Batch:
         receipt: which part of a push it is; becomes durable with the readings.
     """
 
-    source: str
-    time_ns: int
-    paths: tuple[str, ...]
-    values: tuple[Value, ...]
-    qualities: bytes
-    seq: int = 0
-    receipt: Receipt | None = None
+    source: Final[str]
+    time_ns: Final[int]
+    paths: Final[tuple[str, ...]]
+    values: Final[tuple[Value, ...]]
+    qualities: Final[bytes]
+    seq: Final[int] = 0
+    receipt: Final[Receipt | None] = None
 
     def __post_init__(self) -> None:
         """Refuse columns of different length."""
