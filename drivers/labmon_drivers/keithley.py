@@ -1,7 +1,7 @@
 """`keithley`: multimeters 2000, 2001, 2010, 2110, DMM6500, and others that speak SCPI.
 
-The meter is set up after each connect, so that it measures the same after a power cut. The trap: an
-overflow is answered with 9.9E37, which is no voltage.
+The meter is set up after each connect, so that it measures the same after a power cut, also after
+one between two polls. The trap: an overflow is answered with 9.9E37, which is no voltage.
 
 ## Wiring
 
@@ -27,6 +27,8 @@ One, of the name of its `function`.
 
 ## Quirks
 
+- A meter that was switched off and on measures DC volts, whatever it measured before, and answers
+  as if nothing had happened: each poll asks `*ESR?` whether it was, and if so, sets it up anew.
 - 9.9E37 is *over range*, 9.91E37 (not a number) *no signal*.
 - One measurement with `nplc: 10` takes 0.2 s, and as long again for its automatic zero.
 - `reset: false` leaves everything else as somebody set it.
@@ -83,6 +85,8 @@ FUNCTIONS: Final[dict[str, tuple[str, str, str, int]]] = {
     "frequency": ("FREQ", "Hz", "Frequency", 3),
     "temperature": ("TEMP", "°C", "Temperature", 3),
 }
+POWER_ON: Final = 128
+"""Of the event register that IEEE 488.2 prescribes; `*CLS` and `*ESR?` clear it."""
 HAS_NPLC: Final = {
     "VOLT:DC",
     "CURR:DC",
@@ -143,8 +147,15 @@ class Keithley(LinkDriver):
         return " ".join(field.strip() for field in fields[:2])[:80]
 
     def poll(self) -> dict[str, Value]:
-        """One measurement."""
-        return {self._name: parse_number(self.link.query(":READ?").split(",")[0])}
+        """One measurement.
+
+        Raises:
+            InstrumentError: the meter was switched off meanwhile: this is another measurement.
+        """
+        value = parse_number(self.link.query(":READ?").split(",")[0])
+        if int(self.link.query_number("*ESR?")) & POWER_ON:
+            raise InstrumentError("it was switched off and on, and has forgotten its settings")
+        return {self._name: value}
 
     @command
     def errors(self) -> list[str]:

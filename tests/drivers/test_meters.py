@@ -35,6 +35,19 @@ def test_a_multimeter_is_set_up_at_each_connect(bench):
     assert driver.identify() == "KEITHLEY INSTRUMENTS INC. MODEL 2000"
 
 
+def test_a_multimeter_that_was_off_between_two_polls_is_set_up_anew(bench):
+    simulator = Multimeter(noise=0.0)
+    server = bench.serve("tcp", simulator)
+    driver = bench.use(Keithley(server.port, function="resistance", reply_timeout_s=0.5))
+    driver.connect()
+    assert driver.poll() == {"resistance": Value(1.234567)}
+    server.simulator = Multimeter(value=5.0, noise=0.0)  # volts, and it does not say so
+    with pytest.raises(InstrumentError, match="switched off and on"):
+        driver.poll()
+    driver.connect()
+    assert driver.poll() == {"resistance": Value(5.0)}
+
+
 def test_an_overflow_is_no_voltage(bench):
     driver = connected(bench, Keithley, Multimeter(value=9.9e37))
     assert driver.poll() == {"voltage_dc": Value(None, Quality.OVER_RANGE)}

@@ -7,6 +7,8 @@ import random
 from labmon_drivers.protocols.lines import LineSplitter
 from labmon_drivers.protocols.scpi import short_form
 
+POWER_ON = 128
+
 
 class ScpiMeter:
     """What both have: an identity, an error queue, settings in memory."""
@@ -15,6 +17,7 @@ class ScpiMeter:
         self.answers = answers
         self.settings = settings
         self.errors: list[str] = []
+        self.event_status = POWER_ON
         self._lines = LineSplitter(b"\n")
 
     def feed(self, data: bytes) -> bytes:
@@ -34,6 +37,9 @@ class ScpiMeter:
         header = short_form(header)
         if header == "SYST:ERR?":
             return self.errors.pop(0) if self.errors else '+0,"No error"'
+        if header == "*ESR?":
+            status, self.event_status = self.event_status, 0
+            return str(status)
         if header in self.answers:
             return self.answers[header]
         if header.endswith("?") and header[:-1] in self.settings:
@@ -42,6 +48,7 @@ class ScpiMeter:
             self.settings[header] = argument
         elif header == "*CLS":
             self.errors.clear()
+            self.event_status = 0
         elif header != "*RST":
             self.errors = [*self.errors[-8:], '-113,"Undefined header"']
         return None
