@@ -1,7 +1,6 @@
 """How long a reading and a command take through everything: one client, idle and under load."""
 
 import contextlib
-import http.client
 import json
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.line import Line
+from benchmarks.line import Line, Posts
 from benchmarks.rounds import Spread, arguments, number, ratios, report, table
 from benchmarks.serving import LoopLag, Serving
 
@@ -78,14 +77,13 @@ def commands_over_websocket(port, count):
 
 def commands_over_http(port, count):
     """Milliseconds of each."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = Posts(port)
     took = []
     for asked in range(count):
-        body = json.dumps(request(asked))
+        body = json.dumps(request(asked)).encode()
         begin = time.monotonic()
-        connection.request("POST", "/rpc", body, {"Content-Type": "application/json"})
-        reply = connection.getresponse().read()
-        took.append(1000 * (time.monotonic() - begin))
+        at, reply = connection.ask("/rpc", body)
+        took.append(1000 * (at - begin))
         assert json.loads(reply)["result"] == asked, reply
         time.sleep(PAUSE_S)  # noqa: TID251 - the pace at which commands come
     connection.close()
