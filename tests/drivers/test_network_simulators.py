@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
 import urllib.request
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import paho.mqtt.client as paho
 import pytest
@@ -14,12 +15,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.enums import CallbackAPIVersion
 
+from labmon.config import DeviceConfig
 from labmon.device import InstrumentError, InstrumentTimeoutError, OfflineError, Timed
+from labmon.device.device import Device
 from labmon.device.simulator import make_simulator
+from labmon.timestamps import Clock
 from labmon_drivers.epics import Epics, RecordChannel
 from labmon_drivers.http_json import HttpJson, JsonChannel
 from labmon_drivers.mqtt import Mqtt
 from labmon_drivers.simulators.mqtt_broker import Packet, matches
+
+if TYPE_CHECKING:
+    from labmon.reading import Batch
 
 
 def heard(driver: Any, *names: str, timeout_s: float = 10.0) -> dict[str, Any]:
@@ -163,3 +170,39 @@ def test_a_simulated_furnace_is_found_read_and_set(bench):
         driver.put("target", 100.0)
         assert heard(driver, "target")["target"] == 100.0
         driver.disconnect()
+
+
+@pytest.mark.parametrize(
+    ("driver_of", "channel"),
+    [
+        (lambda fault: HttpJson(f"sim://http_json?{fault}", CHANNELS), "power"),
+        (lambda fault: Mqtt(f"sim://tasmota?period_s=0.1&{fault}", tasmota="plug"), "energy/power"),
+    ],
+    ids=["http_json", "mqtt"],
+)
+async def test_a_device_comes_back_when_its_network_does(driver_of, channel):
+    fault = f"fault=unplug&fault_after_s=1&fault_for_s=1&seed={time.time_ns() % 10_000}"
+    batches: list[Batch] = []
+    config = DeviceConfig(name="device", driver="of:Test", period_s=0.05)
+    device = Device(
+        config, driver_of(fault), clock=Clock(), publish=batches.append, changed=lambda _: None
+    )
+
+    def values() -> list[Any]:
+        path = f"device/{channel}"
+        return [each.value for batch in batches for each in batch.readings() if each.path == path]
+
+    async def reached(condition: Any) -> None:
+        async with asyncio.timeout(15):
+            while not condition():  # noqa: ASYNC110  the simulator tells no loop
+                await asyncio.sleep(0.01)
+
+    await device.start()
+    await reached(lambda: device.state == "online" and any(values()))
+    await reached(lambda: device.state == "offline")
+    await reached(lambda: device.state == "online")
+    seen = len(values())
+    await reached(lambda: any(values()[seen:]))
+    await device.stop()
+    assert device.is_simulated
+    assert all(value is None or 350 < value < 480 for value in values())
