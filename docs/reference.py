@@ -1,7 +1,8 @@
 """docs/datastream.md: the reference of the time-series library, made from its docstrings.
 
-`python docs/reference.py > docs/datastream.md` writes it; a test compares. The trap: what is said
-here is said in the code, so a sentence is mended there.
+`python docs/reference.py > docs/datastream.md` writes it; a test compares. What no docstring says
+stands in `docs/_datastream_guide.md`, in front. The trap: what is said here is said in the code, so
+a sentence is mended there.
 """
 
 from __future__ import annotations
@@ -9,61 +10,99 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labmon import datastream
-from labmon.datastream import exceptions
+from labmon.datastream import aggregate, exceptions, query, receipts
+from labmon.datastream.granularity import Granularity
+from labmon.datastream.operators import OPERATORS
+from labmon.datastream.shape import TIME_KEYS
+from labmon.datastream.stream import DOWNSAMPLERS, TIME_DOWNSAMPLERS
+from labmon.datastream.values import VALUE_KEYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-INTRODUCTION = """\
-# The datastream library
+    from labmon.datastream.operator_arguments import Argument
 
-`labmon.datastream` keeps time series: streams found by tags, values with qualities and nanoseconds,
-rollups that are always right, derived streams. It stands alone: nothing of the server is needed, or
-imported. This page is made from the docstrings by `docs/reference.py`.
-
-```python
-import asyncio
-
-from labmon import datastream
-from labmon.datastream import Granularity
-
-
-async def main():
-    # or sqlite:///data/labmon.db, mongodb://HOST/DATABASE
-    async with datastream.open("memory:") as streams:
-        laser = await streams.ensure_stream(
-            {"path": "wavemeter/ch1"},
-            {"unit": "THz"},
-            {"mean", "min", "max", "std_dev"},
-            Granularity.Raw,
-        )
-        await streams.append(laser, 384.230484468)
-        await streams.append(laser, 384.230484471)
-        await streams.commit()  # durable from here on
-        minutes = await streams.get_data(
-            laser, Granularity.Minutes, start=0, value_downsamplers={"mean"}
-        )
-        print(await minutes.fetch())
-
-
-asyncio.run(main())
-```
-
-Times are taken as integer nanoseconds since 1970 UTC, as `datetime` (naive means UTC) or as
-`numpy.datetime64`, and returned as integer nanoseconds.
-"""
+GUIDE = Path(__file__).with_name("_datastream_guide.md")
+TABLE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Example):")
+CLASSES = (
+    *(datastream.Datastream, datastream.Streams, datastream.Datapoints, query.Arrays),
+    *(aggregate.Aggregate, datastream.Graph),
+    *(datastream.Followed, datastream.Revised, datastream.Removed),
+    *(datastream.Granularity, datastream.Retention, datastream.Rejection),
+    *(datastream.JournalTail, receipts.Received),
+)
 
 
 def page() -> str:
     """The whole page."""
-    parts = [INTRODUCTION, "## Opening a store\n", *_callable("open", datastream.open)]
-    for name in ("Datastream", "Streams", "Datapoints", "Granularity", "Retention", "Rejection"):
-        parts += [f"## {name}\n", *_class(getattr(datastream, name))]
+    parts = [_guide(), "## Opening a store\n", *_callable("open", datastream.open)]
+    for cls in CLASSES:
+        parts += [f"## {cls.__name__}\n", *_class(cls)]
     return "\n".join([*parts, "## Exceptions and warnings\n", *_exceptions()]).rstrip() + "\n"
+
+
+def _guide() -> str:
+    tables = {
+        "granularities": _granularities,
+        "value_downsamplers": _value_downsamplers,
+        "time_downsamplers": _time_downsamplers,
+        "operators": _operators,
+    }
+    return TABLE.sub(lambda found: tables[found[1]](), GUIDE.read_text("utf-8"))
+
+
+def _table(titles: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    titles = list(titles)
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _granularities() -> str:
+    rows = [
+        (f"`Granularity.{g.name}`", f"`{g.name.lower()}`", f"`{g.key}`", f"{g.duration_ns:,}")
+        for g in Granularity.values
+    ]
+    return _table(("granularity", "as text", "key", "length of a bucket, ns"), rows)
+
+
+def _value_downsamplers() -> str:
+    rows = [
+        (f"`{name}`", f"`{key}`", ", ".join(kind for kind in DOWNSAMPLERS if name in _of(kind)))
+        for name, key in VALUE_KEYS.items()
+    ]
+    return _table(("value downsampler", "key", "of streams that are"), rows)
+
+
+def _of(kind: str) -> tuple[str, ...]:
+    return DOWNSAMPLERS[kind]
+
+
+def _time_downsamplers() -> str:
+    rows = [(f"`{name}`", f"`{TIME_KEYS[name]}`") for name in TIME_DOWNSAMPLERS]
+    return _table(("time downsampler", "key"), rows)
+
+
+def _operators() -> str:
+    rows = []
+    for name, operator in OPERATORS.items():
+        least, most = operator.sources
+        sources = str(least) if least == most else f"{least} or more"
+        arguments = ", ".join(map(_argument, operator.arguments)) or "none"
+        says = inspect.getdoc(operator) or ""
+        rows.append((f"`{name}`", says.split("\n")[0], sources, arguments, operator.output))
+    return _table(("derive_op", "gives", "sources", "derive_args", "values"), rows)
+
+
+def _argument(argument: Argument) -> str:
+    if argument.kind == "hold":
+        return f'`{argument.name}`: `{{"hold_s": seconds}}`'
+    default = "" if argument.default is None else f" ({argument.default:g} by default)"
+    return f"`{argument.name}`{', needed' if argument.required else default}"
 
 
 def _class(cls: type) -> Iterator[str]:
@@ -92,10 +131,11 @@ def _members(cls: type) -> list[str]:
 def _callable(name: str, function: Callable[..., Any]) -> Iterator[str]:
     word = "await " if inspect.iscoroutinefunction(function) else ""
     target = function.__init__ if isinstance(function, type) else function
-    found = inspect.signature(target, eval_str=False).parameters.values()
-    parameters = [_plain(p) for p in found if p.name != "self"]
-    signature = _signature(parameters)
-    yield f"### {name}\n\n```python\n{word}{name}{signature}\n```\n"
+    found = inspect.signature(target, eval_str=False)
+    parameters = [_plain(p) for p in found.parameters.values() if p.name not in ("self", "cls")]
+    gives = found.return_annotation
+    result = "" if gives in ("None", inspect.Signature.empty) else f" -> {gives}"
+    yield f"### {name}\n\n```python\n{word}{name}{_signature(parameters)}{result}\n```\n"
     documented = (
         c.__doc__ for c in getattr(function, "__mro__", ()) if "Args:" in (c.__doc__ or "")
     )
@@ -138,15 +178,17 @@ def _signature(parameters: list[inspect.Parameter]) -> str:
 
 
 def _prose(docstring: str | None) -> str:
-    """A docstring as Markdown: sections as bold words, their entries as a list."""
+    """A docstring as Markdown: sections as bold words, what they list as a list."""
     lines: list[str] = []
-    is_list = False
+    section = ""
     for line in inspect.cleandoc(docstring or "").splitlines():
         if SECTION.fullmatch(line):
-            is_list = True
-            lines.append(f"**{line[:-1]}**\n")
-        elif not is_list or not line.strip():
-            lines.append(line)
+            section = line[:-1]
+            lines.append(f"**{section}**\n")
+        elif section in ("", "Returns", "Yields") or not line.strip():
+            lines.append(line.removeprefix("    ") if section else line)
+        elif lines[-1].startswith("- ") and lines[-1].endswith(","):
+            lines[-1] = _entry(f"{lines[-1][2:]} {line[4:]}")  # a long list of names
         else:
             lines.append(_entry(line[4:]))
     return "\n".join(lines).rstrip() + "\n"
@@ -155,16 +197,21 @@ def _prose(docstring: str | None) -> str:
 def _entry(line: str) -> str:
     if line.startswith(" "):
         return "  " + line.strip()
-    name, colon, rest = line.partition(": ")
-    is_name = colon and re.fullmatch(r"[\w, *]+", name)
-    return f"- `{name}`: {rest}" if is_name else f"- {line}"
+    names, colon, rest = line.partition(": ")
+    if not colon or not re.fullmatch(r"[\w, *]+", names):
+        return f"- {line}"
+    return f"- {', '.join(f'`{name}`' for name in names.split(', '))}: {rest}"
 
 
 def _exceptions() -> Iterator[str]:
     tree = inspect.cleandoc(exceptions.__doc__ or "")
+    yield "They stand in `labmon.datastream.exceptions`.\n"
     yield "```text"
     yield "\n".join(line[4:] for line in tree.splitlines() if line.startswith("    "))
     yield "```\n"
+    for name, cls in vars(exceptions).items():
+        if inspect.isclass(cls) and cls.__module__ == exceptions.__name__:
+            yield f"### {name}\n\n{_prose(cls.__doc__)}"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,15 @@ visible at once but durable only after `commit`, or a tenth of a second later.
 from __future__ import annotations
 
 from labmon.datastream import exceptions
-from labmon.datastream.api import Datastream, Rejection
+from labmon.datastream.api import (
+    Datastream,
+    Followed,
+    Graph,
+    JournalTail,
+    Rejection,
+    Removed,
+    Revised,
+)
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.lazy import Datapoints, Streams
 from labmon.datastream.retention import Retention
@@ -24,9 +32,14 @@ open = Datastream
 __all__ = [
     "Datapoints",
     "Datastream",
+    "Followed",
     "Granularity",
+    "Graph",
+    "JournalTail",
     "Rejection",
+    "Removed",
     "Retention",
+    "Revised",
     "Streams",
     "exceptions",
     "open",

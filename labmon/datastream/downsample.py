@@ -13,6 +13,7 @@ import numpy as np
 
 from labmon.datastream import nominal
 from labmon.datastream.buckets import bucket_starts, mean_times, run_lengths
+from labmon.datastream.columns import Columns
 from labmon.datastream.decimals import divided
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.given import given_rows, is_given
@@ -28,8 +29,6 @@ from labmon.reading import Quality
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from labmon.datastream.columns import Columns
 
 AnyRollups = TypeVar("AnyRollups", bound=Rollups)
 
@@ -53,6 +52,8 @@ def roll_up(columns: Columns, bucket_ns: int) -> Rollups:
     if is_given(columns):
         return coarsen(given_rows(columns, ~_is_unusable(columns)), bucket_ns)
     numbers = columns.numbers()
+    if columns.v.dtype == object:  # decimals, or floats and ints: sums of decimals are exact then
+        columns = Columns(columns.t, numbers, None, columns.quality)
     is_bad = _is_unusable(columns) | np.isinf(numbers)
     buckets = _Buckets(columns, bucket_ns, ~(is_bad | np.isnan(numbers)), is_bad)
     fields = buckets.count_fields()

@@ -1,5 +1,8 @@
 """Graphs, downsampled values and words: checked, stored, and downsampled."""
 
+from decimal import Decimal
+from fractions import Fraction
+
 import pytest
 
 from labmon.datastream import exceptions
@@ -86,3 +89,47 @@ async def test_words_are_counted(streams):
         await streams.append(stream, word, i)
     (day,) = await fetch(streams, stream, "days")
     assert day["v"] == {"c": 4, "o": "on", "r": "off", "f": {"on": 3, "off": 1}}
+
+
+async def test_decimals_are_exact_where_they_are_stored_and_floats_in_rollups(streams, clock):
+    stream = await streams.ensure_stream(
+        {"path": "w/d"}, {}, ["mean", "min"], "raw", value_type_options={"high_accuracy": True}
+    )
+    long = Decimal("123456789.0123456789012345678901234567890")
+    for i, value in enumerate([Decimal("0.1"), Decimal("0.2"), "0.3", 0.1, 2]):
+        await streams.append(stream, value, i)
+    minute = (await (await streams.get_data(stream, "minutes", 0)).fetch())[0]["v"]
+    assert minute == {"m": 0.54, "s": 2.7, "l": 0.1, "c": 5}  # and not 2.7000000000000006
+    await streams.append(stream, long, 60 * 10**9)
+    for _ in range(2):
+        raw = await (await streams.get_data(stream, "raw", 60 * 10**9)).fetch(slice(1))
+        assert raw == [{"t": 60 * 10**9, "v": long}]
+        later = await (await streams.get_data(stream, "minutes", 60 * 10**9)).fetch()
+        assert later[0]["v"] == {"m": float(long), "s": float(long), "l": float(long), "c": 1}
+        for i in range(64):  # into blocks
+            await streams.append(stream, None, 120 * 10**9 + i)
+        await streams.commit()
+        await streams._engine.sealer.idle()
+    for wrong in (Fraction(1, 3), True, "abc", b"1", 1j):
+        with pytest.raises(exceptions.UnsupportedValueType):
+            await streams.append(stream, wrong)
+
+
+async def test_integers_beyond_floats_are_exact_where_they_are_stored(streams):
+    stream = await streams.ensure_stream({"path": "w/i"}, {}, ["mean", "std_dev"], "raw")
+    values = [2**53 + 1 + i for i in range(6)]
+    for i, value in enumerate(values):
+        await streams.append(stream, value, i)
+    assert (await streams.get_arrays(stream, "raw", 0, 9))["v"].tolist() == values
+    minute = (await (await streams.get_data(stream, "minutes", 0)).fetch())[0]["v"]
+    assert minute["s"] == float(sum(values))
+    assert minute["m"] == float(2**53 + 3.5)
+    assert minute["d"] == pytest.approx(1.707825127659933, rel=1e-15)
+
+
+async def test_json_has_no_infinities_within(streams):
+    stream = await streams.ensure_stream({"path": "w/n"}, {}, [], "raw", value_type="nominal")
+    await streams.append(stream, {"a": [float("inf"), float("nan"), (1, 2)]}, 1)
+    await streams.append(stream, float("inf"), 2)
+    found = await (await streams.get_data(stream, "raw", 0)).fetch()
+    assert [point["v"] for point in found] == [{"a": [None, None, [1, 2]]}, float("inf")]
