@@ -17,19 +17,19 @@ from labmon.device.intake import Intake
 from labmon.device.state import Lifecycle, State
 from labmon.device.worker import DriverBugError, HungError
 from labmon.reading import Batch, Channel, Quality
-from labmon.timestamps import SECOND_NS, Clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from labmon.device.source import Answer
     from labmon.reading import AnyBatch
+    from labmon.timestamps import Clock
 
 log = logging.getLogger(__name__)
 
 BURST: Final = 5
 """Outages of one device in a row that are logged; after them one a minute."""
-REFILL_NS: Final = 60 * SECOND_NS
+REFILL_S: Final = 60.0
 MAX_PLACES: Final = 100
 
 
@@ -69,6 +69,7 @@ class Report:
         self._outages = _Bucket()
         self._was_online = False
         self._is_said = False
+        self._moved_s = time.monotonic()
 
     @property
     def intake(self) -> Intake:
@@ -94,7 +95,7 @@ class Report:
 
     def online(self) -> None:
         """The first poll succeeded."""
-        down_s = (self.clock.now_ns() - self.lifecycle.since_ns) / SECOND_NS
+        down_s = time.monotonic() - self._moved_s  # the wall clock may have been set meanwhile
         if self._was_online:
             self.counters.reconnects += 1
         if self._is_said:
@@ -167,7 +168,7 @@ class Report:
         is_first = self.lifecycle.state not in {"offline", "stuck"}
         self._move(state, reason)
         cause = error.__cause__ if self._is_new(error) else None
-        if (is_first and self._outages.take(self.clock.now_ns())) or cause is not None:
+        if (is_first and self._outages.take(time.monotonic())) or cause is not None:
             extra = self._outages.skipped()
             log.warning("%s is %s: %s%s", self.name, state, reason, extra, exc_info=cause)
             self._is_said = True
@@ -186,6 +187,7 @@ class Report:
     def _move(self, state: State, reason: str) -> None:
         before = self.lifecycle.reason
         if self.lifecycle.move(state, reason, self.clock.now_ns()):
+            self._moved_s = time.monotonic()
             self._publish_state()
             self._changed()
         elif reason != before:
@@ -215,14 +217,13 @@ class _Bucket:
 
     def __init__(self) -> None:
         self._tokens = float(BURST)
-        self._at_ns = 0
+        self._at_s = 0.0
         self._skipped = 0
 
-    def take(self, now_ns: int) -> bool:
-        """Whether one more line may be logged."""
-        gained = max(0, now_ns - self._at_ns) / REFILL_NS
-        self._tokens = min(BURST, self._tokens + gained)
-        self._at_ns = now_ns
+    def take(self, now_s: float) -> bool:
+        """Whether one more line may be logged; monotonic seconds."""
+        self._tokens = min(BURST, self._tokens + (now_s - self._at_s) / REFILL_S)
+        self._at_s = now_s
         if self._tokens < 1:
             self._skipped += 1
             return False
