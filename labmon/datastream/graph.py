@@ -8,6 +8,7 @@ graph that is moved shows the same buckets, and does not shimmer.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -126,6 +127,8 @@ class Graphs:
         first_ns, last_ns = _clipped(stream, start_ns, end_ns)
         if chosen is not Granularity.Seconds or not stream.is_numeric:
             return False
+        if finest_from(stream, start_ns) is not Granularity.Raw:
+            return False
         if (last_ns - first_ns) // chosen.duration_ns >= points // COARSE:
             return False
         return await self._raw.is_few(stream, start_ns, end_ns, ROLLED_UP)
@@ -138,7 +141,8 @@ class Graphs:
         columns = await self._raw.columns(
             stream, start_ns // bucket_ns * bucket_ns, -(-end_ns // bucket_ns) * bucket_ns
         )
-        rows = downsample.roll_up(columns, bucket_ns)
+        loop = asyncio.get_running_loop()
+        rows = await loop.run_in_executor(None, downsample.roll_up, columns, bucket_ns)
         found = {"t": rows.t, **{name: column(rows, name) for name in fields}}
         return Graph(Granularity.Raw, bucket_ns, found)
 
