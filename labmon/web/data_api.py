@@ -174,7 +174,9 @@ class DataHandler(ApiHandler):
         self, path: str, stream_id: str, level: Granularity, span: tuple[int, int]
     ) -> None:
         """Refuse a fixed level that would return too much, with the number it would."""
-        limit = self.services.limits.points
+        limits = self.services.limits
+        is_packed = self.answer_format == "msgpack" and self.query["format"] == "columns"
+        limit = limits.packed_points if is_packed else limits.points
         datastream = self.services.datastream
         known = datastream.describe(stream_id)
         earliest, latest = known.get("earliest_datapoint"), known.get("latest_datapoint")

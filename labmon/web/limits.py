@@ -21,7 +21,8 @@ class Limits:
         ahead_s: how far in the future a reading from outside may lie.
         keys: idempotency keys that are remembered.
         streams: in one query or subscription.
-        points: of one stream in one answer.
+        points: of one stream in one answer, where it names a level.
+        packed_points: the same in msgpack, where one takes 17 bytes and no parsing.
         queries: that run at once; further ones wait.
         waiting_queries: that wait; further ones are told to come back.
         drain_bytes: of a refused body that are read and thrown away, so that the answer arrives.
@@ -50,6 +51,7 @@ class Limits:
     keys: int = 10_000
     streams: int = 128
     points: int = 20_000
+    packed_points: int = 200_000
     queries: int = 4
     waiting_queries: int = 32
     drain_bytes: int = 64 << 20

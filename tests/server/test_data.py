@@ -191,13 +191,19 @@ async def test_exact_integers_stay_exact(filled):
 
 
 async def test_too_many_points_are_refused_with_their_number(make_node):
-    node = await make_node(limits={"points": 100})
+    node = await make_node(limits={"points": 100, "packed_points": 400})
     stream_id = await node.datastream.ensure_stream({"path": "lab/a"}, {}, ["mean"], "raw")
     t = START + np.arange(500, dtype=np.int64) * SECOND
     await node.datastream.append_array(stream_id, t, np.arange(500.0))
     error = await node.refused(query(stream="lab/a", granularity="raw"), 413)
     assert error["details"] == {"stream": "lab/a", "points": 500, "limit": 100}
     assert "500 points" in error["message"]
+    packed = {"Accept": "application/msgpack"}
+    long = query(stream="lab/a", granularity="raw", end=START / SECOND + 400)
+    assert (await node.fetch(long, headers=packed)).code == 200
+    assert (await node.fetch(long)).code == 413
+    response = await node.fetch(query(stream="lab/a", granularity="raw"), headers=packed)
+    assert response.code == 413
     assert (await node.fetch(query(stream="lab/a", granularity="minutes"))).code == 200
     short = query(stream="lab/a", granularity="raw", end=START / SECOND + 90)
     assert len((await node.get(short))["streams"][0]["t"]) == 90
