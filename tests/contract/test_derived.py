@@ -128,6 +128,27 @@ async def test_late_data_that_comes_just_before_a_kill_is_worked_in(opened, cloc
     assert len(await values(streams, slope)) == 300
 
 
+async def test_a_second_datapoint_of_one_time_that_comes_just_before_a_kill_is_worked_in(
+    opened, clock
+):
+    """It is not late, so nothing but its number tells of it."""
+    streams = await opened()
+    a = await make(streams, "w/a")
+    twice = await derive(streams, "d/twice", [a], "scale", {"a": 2})
+    for i in range(100):
+        await streams.append(a, float(i), clock.step(1))
+    await values(streams, twice)
+    await upkeep(streams._engine)
+    streams._engine.deriver._task.cancel()
+    await asyncio.gather(streams._engine.deriver._task, return_exceptions=True)
+    told = await streams.append(a, 7.5, clock())
+    assert "quality" not in told["datapoint"]
+    await streams.commit()
+    await opened.kill()
+    streams = await opened()
+    assert (await values(streams, twice))[-2:] == [198.0, 15.0]
+
+
 async def test_readers_beside_a_writer_see_what_is_derived(opened, clock, store):
     streams = await opened()
     total, _ = await chain(streams)

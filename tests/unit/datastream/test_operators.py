@@ -107,10 +107,12 @@ def test_it_does_not_matter_how_the_data_is_cut(name, arguments, count, data):
     assert list(map(repr, datapoints(in_spans))) == list(map(repr, datapoints(at_once)))
 
 
-@given(DATAPOINTS, BOUNDS, st.sampled_from([None, 100.0]))
-def test_it_does_not_matter_how_a_counter_is_cut(rows, bounds, max_value):
+@given(DATAPOINTS, BOUNDS, st.sampled_from([None, 100.0]), st.sampled_from([0, S // 4]))
+def test_it_does_not_matter_how_a_counter_is_cut(rows, bounds, max_value, apart_ns):
+    """Also where resets are told by somebody else, in between the counter's own times."""
     counter = columns_of(rows)
     resets = derive(find_operator("counter_reset"), counter)
+    resets = Columns(resets.t - apart_ns, resets.v)
     arguments = {"max_value": max_value} if max_value else {}
     operator = find_operator("counter_derivative", arguments, ["reset", None])
     at_once = derive(operator, resets, counter)

@@ -4,7 +4,7 @@ import asyncio
 import warnings
 
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from labmon import datastream
@@ -169,8 +169,22 @@ async def _do(world, step, argument):  # noqa: C901 - a list of things that happ
         await asyncio.sleep(0.001)
 
 
+UP_AND_DOWN = ("both", [0.0, 1.5, 7.0, 2.5, 40.0, 1.5])
+SETTLED = [("derive", None), UP_AND_DOWN, ("settle", None)]
+
+
 @settings(deadline=None, max_examples=60, suppress_health_check=list(HealthCheck))
 @given(st.lists(STEPS, max_size=25))
+# a window reaches back behind a restart, and behind a kill
+@example([*SETTLED, ("restart", None), UP_AND_DOWN])
+@example([*SETTLED, ("commit", None), ("upkeep", None), ("kill", None), UP_AND_DOWN])
+# late by nothing: at the very time that was worked in last
+@example([*SETTLED, ("late", (0, 7.0, False))])
+@example([("derive", None), ("c", [1.5, 2.5]), ("settle", None), ("late", (0, 7.0, True))])
+# a reset behind what is sealed
+@example(
+    [("derive", None), ("both", [40.0, 2.5] * 20), ("settle", None), ("late", (9, 0.0, False))]
+)
 def test_streaming_gives_what_a_batch_computation_gives(steps):
     async def story():
         world = World()
