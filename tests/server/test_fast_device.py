@@ -1,9 +1,11 @@
 """A digitiser of two channels at 10 kHz on a server of its own: nothing lost, nothing held up."""
 
+import random
 import re
 import signal
 import time
 import urllib.request
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -107,3 +109,22 @@ def counters(server):
     return {
         match[1]: float(match[2]) for line in lines if (match := re.fullmatch(r"(\S+) (\S+)", line))
     }
+
+
+def test_a_client_that_is_cut_again_and_again_gets_every_array_once(server):
+    """Each band begins where the one before ended, over cuts and a restart in between."""
+    client = Client(server.address)
+    random.seed(7)
+    cursor, told = None, []
+    for cut in range(12):
+        some, cursor = bands_until(client, random.choice([1000, 2000, 3000]), cursor)
+        told += some
+        if cut == 6:
+            assert server.end(signal.SIGTERM)[0] == 0
+            server.start()
+    pauses_ns = [
+        after.time_ns - (after.band.count - 1) * STEP_NS - before.time_ns
+        for before, after in pairwise(told)
+    ]
+    assert min(pauses_ns) > STEP_NS // 2  # none twice
+    assert sum(pause_ns > 2 * STEP_NS for pause_ns in pauses_ns) <= 1  # the restart
