@@ -198,7 +198,8 @@ class Batch:
 
     def numbered(self, seq: int) -> Batch:
         """The same batch, its first reading numbered `seq`."""
-        return replace(self, seq=seq)
+        columns = self.paths, self.values, self.qualities
+        return Batch(self.source, self.time_ns, *columns, seq, self.receipt)
 
     def readings(self) -> Iterator[Reading]:
         """One object per reading: for edges and tests, not for the way of a reading."""

@@ -133,11 +133,10 @@ class Topic:
                 await asyncio.sleep(early_s)
             self.flush()
 
-    def _cursor(self) -> str:
-        return f"{self._hub.node}.{self._hub.epoch:x}.{self.position:x}.{self._clock.now_ns():x}"
-
     def _body(self, rows: list[Row]) -> bytes:
-        return self.encoder.readings(self._clock.now_ns(), self._cursor(), rows)
+        now_ns = self._clock.now_ns()
+        cursor = f"{self._hub.node}.{self._hub.epoch:x}.{self.position:x}.{now_ns:x}"
+        return self.encoder.readings(now_ns, cursor, rows)
 
     def _send(self, rows: list[Row]) -> None:
         body = self._body(rows)
