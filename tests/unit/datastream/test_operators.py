@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from labmon.datastream.columns import Columns
@@ -108,6 +108,7 @@ def test_it_does_not_matter_how_the_data_is_cut(name, arguments, count, data):
 
 
 @given(DATAPOINTS, BOUNDS, st.sampled_from([None, 100.0]), st.sampled_from([0, S // 4]))
+@example([(S, 5, 0), (2 * S, 1, 0), (3 * S, 2, 0)], [2 * S - 1], None, S // 4)
 def test_it_does_not_matter_how_a_counter_is_cut(rows, bounds, max_value, apart_ns):
     """Also where resets are told by somebody else, in between the counter's own times."""
     counter = columns_of(rows)
