@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def restatement(engine: Engine) -> Change:
     """Node, epochs, streams, how far they are sealed or derived, one entry with all that is not."""
     durable_seq = engine.journal.durable_seq
+    engine.blocks.damaged.clear()  # the old store is read in other ways from now on: look again
     heads = [
         (stream.number, stream.head.first_ordinal, stream.head.arrivals())
         for stream in engine.catalogue

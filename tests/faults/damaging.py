@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+import sys
+
+import pytest
 
 from labmon.datastream.backends.sqlite import SqliteBackend
 from labmon.reading import Batch
@@ -20,6 +23,28 @@ def overwrite(path, first, count):
         ],
         check=True,
     )
+
+
+def overwrite_bodies(path, count):
+    """Overwrite some leaves of the table of bodies: what they hold is gone, and nothing else."""
+    done = subprocess.run(
+        [sys.executable, "-c", LEAVES, path], capture_output=True, text=True, check=False
+    )
+    if "no such table: dbstat" in done.stderr:
+        pytest.skip("this SQLite does not tell which page is whose (dbstat)")
+    pages = [int(line) for line in done.stdout.split()]
+    assert len(pages) > 2 * count, done.stderr
+    for page in pages[len(pages) // 2 :][:count]:
+        overwrite(path, page - 1, 1)
+
+
+LEAVES = """\
+import sqlite3, sys
+connection = sqlite3.connect(f"file:{sys.argv[1]}?mode=ro", uri=True)
+query = "SELECT pageno FROM dbstat WHERE name = 'bodies' AND pagetype = 'leaf' ORDER BY pageno"
+for (page,) in connection.execute(query):
+    print(page)
+"""
 
 
 async def append(streams, seqs):

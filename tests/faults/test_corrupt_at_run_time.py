@@ -4,7 +4,7 @@ import pytest
 
 from labmon import datastream
 from labmon.datastream.upkeep import trim
-from tests.faults.damaging import SEQS, append, fill, found_in, overwrite
+from tests.faults.damaging import SEQS, append, fill, found_in, overwrite, overwrite_bodies
 from tests.faults.load import Live, Pusher, Watch, metric, readiness
 from tests.faults.numbered import judge, time_ns
 
@@ -25,13 +25,13 @@ def check(found, acked_from, least):
         assert values == sorted(values)
 
 
-async def damaged(path, first, count, least):
+async def damaged(path, damage, least):
     """Damage some pages under a writing engine, go on, open it again; nothing new is lost."""
     url = f"sqlite:///{path}"
     async with datastream.open(url, seal_datapoints=64) as streams:
         await fill(streams)
         node = streams.node
-        overwrite(path, first, count)
+        damage()
         streams._engine.blocks.clear()
         await found_in(streams)  # somebody looks at the history, and so it is noticed
         await append(streams, range(SEQS, SEQS + AFTER))
@@ -44,14 +44,14 @@ async def damaged(path, first, count, least):
         check(await found_in(streams), SEQS, least)
 
 
-async def test_damage_behind_the_first_pages_leaves_the_other_blocks_readable(tmp_path):
+async def test_damage_of_some_blocks_leaves_the_others_readable(tmp_path):
     path = tmp_path / "labmon.db"
-    await damaged(path, 60, 10, SEQS)
+    await damaged(path, lambda: overwrite_bodies(path, 2), 2 * SEQS)
 
 
 async def test_damage_of_the_first_pages_loses_what_they_lead_to_and_nothing_later(tmp_path):
     path = tmp_path / "labmon.db"
-    await damaged(path, 3, 50, 0)
+    await damaged(path, lambda: overwrite(path, 3, 50), 0)
 
 
 @pytest.mark.parametrize("is_noticed", [True, False], ids=["in-upkeep", "at-the-end"])

@@ -105,10 +105,11 @@ class Attic:
 
     def times(self, address: bytes) -> bytes | None:
         """A time column, if any of them has it whole."""
-        for reading in self._readings:
-            times = reading.times(address)
-            if times and codec.is_whole(times):
-                return times
+        for find in (rows.Reading.times, rows.Reading.times_without_index):
+            for reading in self._readings:
+                times = find(reading, address)
+                if times and codec.is_whole(times):
+                    return times
         return None
 
     def find(self, reading: rows.Reading, after: BlockKey) -> list[Salvaged]:

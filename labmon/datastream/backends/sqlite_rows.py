@@ -70,6 +70,7 @@ OUTLINES: Final = Table(
     },
     ("granularity", "ordinal", "generation"),
 )
+TIMES: Final = Table("times NOT INDEXED", {"id": int, "address": bytes}, ("id",))
 ELSEWHERE: Final = 0
 """In the place of a body's number: it is still in a database that was set aside."""
 
@@ -134,6 +135,7 @@ class Reading:
         self.connection = connection
         self.damage: dict[str, str] = {}
         self.is_corrupt = False
+        self._times: dict[bytes, int] | None = None
 
     def rows(self, table: Table, where: str = "1", values: Sequence[object] = ()) -> list[Row]:
         """The rows of a condition in the order of their key."""
@@ -251,6 +253,13 @@ class Reading:
     def times(self, address: bytes) -> bytes | None:
         """A time column; its address is that of its bytes, so nothing else is to be checked."""
         row = self.one("SELECT body FROM times WHERE address = ?", (address,))
+        return row[0] if row is not None and isinstance(row[0], bytes) else None
+
+    def times_without_index(self, address: bytes) -> bytes | None:
+        """A time column where the index of addresses may be damaged: all rows are read."""
+        if self._times is None:
+            self._times = {found: number for number, found in self.rows(TIMES)}
+        row = self.one("SELECT body FROM times WHERE id = ?", (self._times.get(address),))
         return row[0] if row is not None and isinstance(row[0], bytes) else None
 
     def cursors(self, prefix: str) -> dict[str, bytes]:
