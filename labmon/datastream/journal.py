@@ -251,8 +251,8 @@ class Journal:
         """A numbered row for an encoded entry."""
         self._number += 1
         key = EntryKey(self._epoch, self._number)
-        first = last = 0
-        if seqs is not None and seqs.any():
+        first, last = (0, 0) if seqs is None else (int(seqs[0]), int(seqs[-1]))
+        if seqs is not None and not (first and last) and seqs.any():  # some have no number
             numbered = seqs[seqs != 0]
             first, last = int(numbered[0]), int(numbered[-1])
         return EntryRow(key, kind, first, last, self._clock(), body)
