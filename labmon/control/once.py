@@ -1,8 +1,8 @@
 """Idempotency keys: a request that is sent again with its key is answered, not carried out again.
 
 Remembers the newest outcomes of each caller, in memory alone: after a crash only the instrument
-knows what it did, so a record of ours would promise too much. The trap: the second may come while the
-first is still under way; it then waits for the first, even if whoever sent the first has gone.
+knows what it did, so a record of ours would promise too much. The trap: the second may come while
+the first is still under way; it then waits for the first, even if whoever sent the first has gone.
 """
 
 from __future__ import annotations
