@@ -90,6 +90,9 @@ async def test_all_that_is_readable_is_copied_and_the_old_file_no_longer_needed(
         assert backend_of(streams).set_aside == SetAside()
     blocks, bodies, missing = counts(path)
     assert (blocks - bodies, missing) == (lost, lost)
+    report = await verify(f"sqlite:///{path}")
+    assert {finding.text for finding in report.findings} == {"its body is missing"}
+    assert len(report.findings) == lost > 0
 
 
 async def test_it_goes_on_by_itself_after_a_restart(tmp_path, monkeypatch):

@@ -245,7 +245,7 @@ class Reading:
             return None
         number, owner, body = row
         if number == ELSEWHERE:
-            return elsewhere(key) or b""
+            return elsewhere(key)
         if owner is None:
             return None
         return _owned(body, owner, *key) if isinstance(body, bytes) else b""
