@@ -157,6 +157,8 @@ class Columns:
     def numbers(self) -> NDArray[np.float64]:
         """The values as float64, NaN for null; what is beyond its range becomes infinite.
 
+        A datapoint that came already downsampled is its mean, NaN where it tells none.
+
         Raises:
             ValueError, TypeError: a value is no number.
         """
@@ -242,6 +244,8 @@ def _is_int_or_null(part: Columns) -> bool:
 
 
 def _number(value: Any) -> float:
+    if isinstance(value, dict):
+        value = value.get("mean")
     if value is None:
         return np.nan
     try:

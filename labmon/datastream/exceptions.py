@@ -33,7 +33,7 @@
 
     DatastreamWarning
     ├── InvalidValueWarning                a derived stream left a datapoint out
-    ├── InternalInconsistencyWarning       never given: `verify` tells of rollups that lie
+    ├── InternalInconsistencyWarning       never given: `labmon verify` tells of rollups that lie
     └── DownsampleConsistencyNotGuaranteed late data came for a range that cannot be recomputed
 
 The names are those of the Datastream API, so most do not end in Error.
@@ -187,7 +187,7 @@ class InternalInconsistencyWarning(DatastreamWarning):
     """A stored rollup was not what its datapoints give.
 
     It is part of the Datastream API and never given here: checksums find what was damaged, and
-    `verify` recomputes every rollup and tells which lie.
+    `labmon verify` recomputes every rollup and tells which lie.
     """
 
 

@@ -118,6 +118,8 @@ def check_given(value: dict[str, Any], downsamplers: Collection[str]) -> dict[st
     count = checked.get("count")
     if not isinstance(count, int) or count < 0:
         raise ValueError(f"the count of a downsampled value is a whole number, not {count!r}")
+    if (checked.get("std_dev") or 0) < 0:
+        raise ValueError(f"a standard deviation is not negative: {checked['std_dev']!r}")
     return checked
 
 

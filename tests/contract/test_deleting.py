@@ -89,3 +89,22 @@ async def test_a_stream_may_be_removed_while_it_is_sealed(opened, clock):
     assert [o.length for o in await engine.backend.read_outlines(2, "r")] == [64]
     streams = await opened()
     assert await paths(streams) == ["w/b", "x/c"]
+
+
+async def test_none_removes_checkpoints_too_and_an_empty_query_leaves_them(streams, clock):
+    stream = await streams.ensure_stream({"path": "w/a"}, {}, [], "raw")
+    await streams.append(stream, 1.0)
+    told = streams.follow([stream], 0)
+    cursor = (await anext(told)).cursor
+    await told.aclose()
+    await streams.set_checkpoint("me", cursor)
+    await streams.delete_streams({})
+    assert await (await streams.find_streams()).count() == 0
+    assert await streams.get_checkpoint("me") == cursor
+    await streams.delete_streams()
+    assert await streams.get_checkpoint("me") is None
+    other = await streams.ensure_stream({"path": "w/b"}, {}, [], "raw")
+    await streams.append(other, 2.0)
+    told = streams.follow([other], cursor)  # of streams that are gone it means nothing any more
+    assert (await anext(told)).columns[other].python_values() == [2.0]
+    await told.aclose()

@@ -133,3 +133,28 @@ async def test_json_has_no_infinities_within(streams):
     await streams.append(stream, float("inf"), 2)
     found = await (await streams.get_data(stream, "raw", 0)).fetch()
     assert [point["v"] for point in found] == [{"a": [None, None, [1, 2]]}, float("inf")]
+
+
+async def test_downsampled_values_are_their_means_in_columns_graphs_and_derived_streams(streams):
+    stream = await streams.ensure_stream({"path": "w/s"}, {}, ["std_dev", "min"], "seconds")
+    slope = await streams.ensure_stream({"path": "s"}, {}, [], "seconds", [stream], "derivative")
+    for i in range(70):
+        value = {"mean": 2.0 * i, "sum": 8.0 * i, "std_dev": 0.5, "count": 4, "min": 2.0 * i - 1}
+        await streams.append(stream, value, i * 10**9)
+    await streams.append(stream, 3.5, 70 * 10**9)
+    await streams.append(stream, None, 71 * 10**9)
+    await streams.commit()
+    await streams._engine.sealer.idle()
+    raw = await streams.get_arrays(stream, "raw", 0, 2**62)
+    assert raw["v"][:70].tolist() == [2.0 * i for i in range(70)]
+    assert raw["v"][70] == 3.5
+    assert raw["v"][71] != raw["v"][71]
+    graph = await streams.get_graph(stream, 0, 100 * 10**9, 100)
+    assert graph.columns["v"][:70].tolist() == raw["v"][:70].tolist()
+    total = await streams.aggregate(stream, 0, 70 * 10**9, ["count", "mean", "min"])
+    assert total == {"count": 280, "mean": 69.0, "min": -1.0}
+    await streams.backprocess_streams()
+    assert (await streams.get_arrays(slope, "raw", 0, 2**62))["v"][:60].tolist() == [2.0] * 60
+    wrong = {"mean": 1, "sum": 1, "std_dev": -1, "count": 1, "min": 1}
+    with pytest.raises(ValueError, match="not negative"):
+        await streams.append(stream, wrong, 72 * 10**9)
