@@ -59,6 +59,10 @@ class AppendHandler(ApiHandler):
     operations: ClassVar[Mapping[str, Operation]] = {
         "POST": Operation(
             "Append readings; streams that do not exist are created.",
+            headers={
+                "Idempotency-Key": "The same body with the same key is recorded once, for 5 minutes"
+                " at least, also where the server was killed in between."
+            },
             body={"type": "array", "minItems": 1, "items": pushed.READING_SCHEMA},
             answers={
                 200: "all are recorded",

@@ -54,6 +54,12 @@ class LiveEventsHandler(ApiHandler):
                     {"type": "number", "minimum": MAX_RATE[0], "maximum": MAX_RATE[1]},
                 ),
             ),
+            headers={"Last-Event-ID": "The same as last_event_id, as browsers send it."},
+            answers={
+                200: "readings (rows of path, time, value, quality; behind these, where a row"
+                " stands for several, minimum, maximum, count, mean), device, gap, lost, skipped,"
+                " bye"
+            },
             answer_type="text/event-stream",
         )
     }

@@ -91,7 +91,8 @@ def _operation(pattern: str, method: str, operation: Operation) -> dict[str, Any
         "operationId": _identifier(method, pattern),
         "x-role": operation.role,
         "parameters": [_in_path(*group) for group in _GROUP.findall(pattern)]
-        + [_in_query(parameter) for parameter in operation.parameters],
+        + [_in_query(parameter) for parameter in operation.parameters]
+        + [_in_header(name, text) for name, text in operation.headers.items()],
         "responses": _responses(operation),
     }
     if operation.body is not None:
@@ -115,6 +116,11 @@ def _in_path(name: str, pattern: str) -> dict[str, Any]:
     if re.fullmatch(r"[a-z|]+", pattern):
         schema["enum"] = pattern.split("|")
     return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _in_header(name: str, text: str) -> dict[str, Any]:
+    schema = {"type": "string", "minLength": 1, "maxLength": 255}
+    return {"name": name, "in": "header", "description": text, "schema": schema}
 
 
 def _in_query(parameter: Parameter) -> dict[str, Any]:

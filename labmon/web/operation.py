@@ -113,6 +113,7 @@ class Operation:
     Attributes:
         summary: one sentence.
         parameters: of the query; anything else is refused.
+        headers: of the request, by name: one sentence each.
         body: JSON Schema of the body; None where it has none.
         answers: status -> what it means, beside the errors that everything may give.
         answer_type: of the good answer.
@@ -123,6 +124,7 @@ class Operation:
 
     summary: str
     parameters: tuple[Parameter, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: Mapping[str, Any] | None = None
     answers: Mapping[int, str] = field(default_factory=lambda: {200: "as asked"})
     answer_type: str = "application/json"
