@@ -35,14 +35,15 @@ TITLES = {
     "c": "epoll in C",
 }
 METHOD = (
-    "{messages} messages of about {bytes} bytes, one every {every} ms, to every client; then as"
-    " many as go out in {burst} s, one behind the other. CPU is that of the whole server process,"
-    " in seconds for a million deliveries, at this pace and at full speed; latency is from"
-    " publishing to the receiving process, over all clients, at this pace; memory is the resident"
-    " size. TCP_NODELAY everywhere, no compression, viewers in a process of their own in C. labmon"
-    " is the whole server (hub, recorder, store in memory), its batching of 20 ms off so that all"
-    " send the same number of frames; a Tornado loop is `write_message`, or `write` and `flush`"
-    " for SSE; sends in Python are the least that Python can do: one `send` for each client."
+    "{messages} messages of about {bytes} bytes, one every {every} ms, to every client; then as "
+    "many as go out in {burst} s, one behind the other. CPU is that of the whole server process, "
+    "in seconds for a million deliveries, at this pace and at full speed; latency is from "
+    "publishing to the receiving process, over all clients, at this pace; memory is the resident "
+    "size. TCP_NODELAY everywhere, no compression, viewers in a process of their own in C. labmon "
+    "is the whole server (hub, recorder, store in memory) and tells the numbers of a poll, which "
+    "it records and encodes each time; its batching of 20 ms is off, so that all send the same "
+    "number of frames; a Tornado loop is `write_message`, or `write` and `flush` for SSE; sends "
+    "in Python are the least that Python can do: one `send` for each client."
 )
 
 
@@ -123,20 +124,23 @@ class Viewers:
 
 
 def greeting(name, transport, glob="lab/*"):
-    """The request of each viewer of a server, and what it sends behind the answer."""
+    """The request of each viewer, what it sends behind the answer, what the marks look like."""
+    is_labmon = name == "labmon"
     if transport == "sse":
-        path = f"/api/v1/live?stream={glob}" if name == "labmon" else "/sse"
-        return f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", "-"
+        path = f"/api/v1/live?stream={glob}" if is_labmon else "/sse"
+        request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        return request, "-", "json" if is_labmon else "digits"
     path, protocol, first = "/ws", "", "-"
-    if name == "labmon":
+    if is_labmon:
         path, protocol = "/api/v1/ws", "Sec-WebSocket-Protocol: labmon.v1.msgpack\r\n"
         message = msgpack.packb({"type": "subscribe", "id": 1, "streams": [glob]})
         first = (struct.pack("!BB4x", 0x82, 0x80 | len(message)) + message).hex()
-    return (
+    request = (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
         "Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
         f"Sec-WebSocket-Version: 13\r\n{protocol}\r\n"
-    ), first
+    )
+    return request, first, "msgpack" if is_labmon else "digits"
 
 
 def run(contender, clients, messages):

@@ -1,17 +1,23 @@
 /* The viewers of the live benchmark: COUNT connections in one cheap process.
  *
- * load PORT COUNT REQUEST FIRST
+ * load PORT COUNT REQUEST FIRST MARK
  *   REQUEST  what every connection sends, with its line ends
  *   FIRST    what it sends behind the answer's head, in hexadecimal, or -
+ *   MARK     how a delivery tells the CLOCK_MONOTONIC time at which it was published:
+ *            digits   "T=" and 19 digits, in ns
+ *            msgpack  the value of the reading lab/mark, float64 seconds
+ *            json     the same in JSON; more than 60 bytes follow
  *
- * Says "ready" once all are connected. Then reads commands, one a line: "reset", "report". A
- * delivery is a mark "T=" with 19 digits, the CLOCK_MONOTONIC time in ns at which it was published,
- * whatever the frame around it. A report: count bytes p50 p99 max last, times in ns.
+ * Says "ready" once all are connected. Then reads commands, one a line: "reset", "report". Every
+ * mark is a delivery, whatever the frame around it. A report: count bytes p50 p99 max last, times
+ * in ns.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +27,20 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MARK = 21, BUFFER = 1 << 16, SAMPLES = 1 << 22 };
+enum { BUFFER = 1 << 16, SAMPLES = 1 << 22 };
+
+/* The ways to tell a time: each begins with a key and is so many bytes long. */
+static uint64_t of_digits(const char *mark), of_msgpack(const char *mark), of_json(const char *mark);
+static const struct way {
+    const char *name, *key;
+    ptrdiff_t length;
+    uint64_t (*time_ns)(const char *mark);
+} WAYS[] = {
+    {"digits", "T=", 21, of_digits},
+    {"msgpack", "lab/mark\xcf", 26, of_msgpack}, /* uint64 time, float64 value */
+    {"json", "\"lab/mark\",", 70, of_json},
+};
+static const struct way *way;
 
 struct viewer {
     int fd;
@@ -53,22 +72,48 @@ static void send_all(int fd, const char *data, size_t length)
         die("send");
 }
 
+static uint64_t of_digits(const char *mark)
+{
+    char digits[20] = {0};
+    memcpy(digits, mark + 2, 19);
+    return strtoull(digits, NULL, 10);
+}
+
+static uint64_t of_msgpack(const char *mark)
+{
+    uint64_t bits;
+    double seconds;
+    memcpy(&bits, mark + 18, sizeof bits);
+    bits = be64toh(bits);
+    memcpy(&seconds, &bits, sizeof seconds);
+    return (uint64_t)(seconds * 1e9);
+}
+
+static uint64_t of_json(const char *mark)
+{
+    char text[71] = {0};
+    memcpy(text, mark, 70);
+    return (uint64_t)(strtod(strchr(text + strlen(way->key), ',') + 1, NULL) * 1e9);
+}
+
 /* Counts the marks; returns how many bytes at the end may be the beginning of one. */
 static size_t count_marks(const char *data, size_t length, uint64_t at_ns)
 {
     const char *end = data + length, *place = data;
-    while ((place = memmem(place, (size_t)(end - place), "T=", 2)) != NULL) {
-        if (end - place < MARK)
+    size_t key = strlen(way->key);
+    while ((place = memmem(place, (size_t)(end - place), way->key, key)) != NULL) {
+        if (end - place < way->length)
             return (size_t)(end - place);
-        char digits[MARK - 1] = {0};
-        memcpy(digits, place + 2, MARK - 2);
         if (count < SAMPLES)
-            latencies[count] = (uint32_t)((at_ns - strtoull(digits, NULL, 10)) >> 4);
+            latencies[count] = (uint32_t)((at_ns - way->time_ns(place)) >> 4);
         count++;
         last_ns = at_ns;
-        place += MARK;
+        place += way->length;
     }
-    return length > 0 && end[-1] == 'T';
+    for (size_t kept = key < length ? key - 1 : length; kept > 0; kept--)
+        if (memcmp(end - kept, way->key, kept) == 0)
+            return kept;
+    return 0;
 }
 
 /* Takes what has come; returns 1 when this made the viewer ready. */
@@ -155,7 +200,12 @@ static void obey(void)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5)
+    if (argc != 6)
+        return 2;
+    for (size_t i = 0; i < sizeof WAYS / sizeof *WAYS; i++)
+        if (strcmp(WAYS[i].name, argv[5]) == 0)
+            way = &WAYS[i];
+    if (way == NULL)
         return 2;
     int port = atoi(argv[1]), viewers = atoi(argv[2]), ready = 0;
     static char first[4096];

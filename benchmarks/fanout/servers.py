@@ -13,9 +13,12 @@ import sys
 import time
 from pathlib import Path
 
+PATHS = ("lab/mark", *(f"lab/laser{n}" for n in range(4)))
+"""Of the readings of labmon; the first tells the viewers when it was published."""
+
 
 def mark():
-    """What the viewers look for: when it was published."""
+    """What the viewers of the others look for: when it was published."""
     return f"T={time.monotonic_ns():019}"
 
 
@@ -51,13 +54,11 @@ class Labmon:
         rpc = Rpc({}, Audit(lambda *_: None))
         limits = Limits(interval_s=0.0)  # each message by itself, as the others send it
         self.server = Server(Services(config, self.hub, store, {}, rpc, recorder, clock, limits))
-        self.batch = lambda values: Batch("lab", clock.now_ns(), self.paths, values, bytes(5))
+        self.batch = lambda values: Batch("lab", clock.now_ns(), PATHS, values, bytes(5))
         return await self.server.start("127.0.0.1", 0)
 
-    paths = ("lab/mark", *(f"lab/ch{n}" for n in range(4)))
-
     def publish(self):
-        self.hub.publish(self.batch((mark(), *(384.2278115 + n for n in range(4)))))
+        self.hub.publish(self.batch((time.monotonic(), *(384.2278115 + n for n in range(4)))))
 
 
 class TornadoServer:
