@@ -35,6 +35,7 @@ from labmon.datastream.exceptions import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -263,16 +264,10 @@ class SqliteBackend(SqliteReads):
         return bool(found)
 
     def _write_salvaged(self, found: list[attics.Salvaged]) -> None:
-        connection = self._write_connection or self._connect_for_writing()
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with self._transaction() as connection:
             count = attics.write(connection, found)
             if not found:
                 attics.write_done(connection, self._set_aside.waiting)
-            connection.execute("COMMIT")
-        except BaseException:
-            self._drop_write_connection()
-            raise
         copied = self._set_aside.copied + count
         self._set_aside = self._set_aside._replace(copied=copied)
 
@@ -347,22 +342,33 @@ class SqliteBackend(SqliteReads):
             log.warning("%s could not be synced: %s", self._path, error)
 
     def _apply(self, change: Change) -> None:
+        # an epoch must never come twice, also where the last second may be lost
+        with self._transaction(is_synced=self._is_relaxed and bool(change.epochs)) as connection:
+            rows.write(connection, change)
+            rows.remove(connection, change)
+
+    @contextlib.contextmanager
+    def _transaction(self, *, is_synced: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction of the connection that writes; on the writer's thread.
+
+        Args:
+            is_synced: a relaxed store is synced at its end.
+        """
         place.check(self._path, self._inode)
-        connection = self._write_connection
-        if connection is None:
-            connection = self._connect_for_writing()
-            self._is_doubtful = True
         try:
+            connection = self._write_connection
+            if connection is None:
+                connection = self._connect_for_writing()
+                self._is_doubtful = True
             if self._is_doubtful:
                 # what was written before a failed sync may be in the kernel's memory alone, and the
                 # WAL would end there after a power cut: put it all into the database, begin anew
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 self._is_doubtful = False
             connection.execute("BEGIN IMMEDIATE")
-            rows.write(connection, change)
-            rows.remove(connection, change)
+            yield connection
             connection.execute("COMMIT")
-            if self._is_relaxed and change.epochs:  # an epoch must never come twice
+            if is_synced:
                 schema.sync_wal(self._path)
         except BaseException as error:
             # never trust this connection again: a failed fsync may have lost what it thinks it has
