@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from labmon.transfer.cells import number_of, quality_of, unguarded, value_of
+from labmon.transfer.plain_numbers import plain_numbers
 from labmon.transfer.rows import column_of
 from labmon.transfer.time_texts import parse_time, parse_times
 
@@ -101,6 +102,9 @@ def _decimal_of(cell: str) -> str | None:
 
 def _numbers(cells: NDArray[np.bytes_]) -> NDArray[Any] | None:
     """The numbers of a column of cells; None where one has to be looked at."""
+    plain = plain_numbers(cells)
+    if plain is not None and (plain[0].dtype == np.int64 or not plain[1].any()):
+        return plain[0]
     is_null: NDArray[np.bool_] | None = None
     floats = _floats(cells)
     if floats is None:
