@@ -110,6 +110,8 @@ class Journal:
         self.on_durable: Callable[[list[int]], None] = _nobody
         """Called with the numbers of the streams of which datapoints have become durable."""
         self.delivery = Delivery(backend)
+        self.written_bytes = 0
+        """How many bytes of entries have become durable since the start."""
         self.receipts = Receipts()
         """What was taken of pushes, those of earlier starts too, as far as the journal tells."""
         self.entries: deque[EntryRow] = deque()
@@ -322,6 +324,7 @@ class Journal:
     def _finish(self, waiting: Waiting) -> None:
         self._taken(waiting)
         self.durable_seq = max(self.durable_seq, waiting.last_seq)
+        self.written_bytes += waiting.weight
         removed = set(waiting.change.removed_entries)
         if removed:
             self.entries = deque(row for row in self.entries if row.key not in removed)

@@ -1,6 +1,7 @@
 """Upkeep every ten minutes: heads are sealed, the rest carried, the journal trimmed, old data goes.
 
-So slow streams make no tiny blocks, and hold up nothing. The trap: an entry may go only when all
+So slow streams make no tiny blocks, and hold up nothing. A journal that fast instruments fill is
+trimmed in between: a start reads all of it. The trap: an entry may go only when all
 that it says is in a block or in the carry entry that is written in the same change.
 """
 
@@ -29,6 +30,9 @@ log = logging.getLogger(__name__)
 PERIOD_S: Final = 600.0
 KEEP_NS: Final = 300 * 1_000_000_000
 """The journal keeps at least this, so that live clients can resume."""
+LONG_BYTES: Final = 64 << 20
+"""A journal that has grown by so much is trimmed before the next upkeep."""
+LOOK_S: Final = 30.0
 SEAL_FROM: Final = 512
 """A head with so many datapoints is worth a block."""
 
@@ -37,14 +41,34 @@ TRIMMED: Final = "engine/trimmed"
 
 async def run_upkeep(engine: Engine) -> None:
     """Keep a store up, for as long as it is open."""
+    loop = asyncio.get_running_loop()
+    due_s = loop.time() + PERIOD_S
     while True:
-        await asyncio.sleep(PERIOD_S)
+        await _pause(engine, due_s)
+        is_due = loop.time() >= due_s
+        if is_due:
+            due_s = loop.time() + PERIOD_S
         try:
-            await upkeep(engine)
+            await (upkeep(engine) if is_due else shorten(engine))
         except (DatastreamException, OSError) as error:
             log.warning("the upkeep of the store is put off: %s", error)
         except Exception:
             log.exception("the upkeep of the store failed, a bug of labmon")
+
+
+async def _pause(engine: Engine, due_s: float) -> None:
+    """Wait for a time of the loop, or until the journal has grown by much."""
+    loop, written = asyncio.get_running_loop(), engine.journal.written_bytes
+    while (left_s := due_s - loop.time()) > 0:
+        await asyncio.sleep(min(left_s, LOOK_S))
+        if engine.journal.written_bytes - written >= LONG_BYTES:
+            return
+
+
+async def shorten(engine: Engine) -> None:
+    """Trim the journal to what it has to keep."""
+    await engine.deriver.mark()
+    await trim(engine, engine.clock() - KEEP_NS)
 
 
 async def upkeep(engine: Engine, keep_ns: int = KEEP_NS) -> None:

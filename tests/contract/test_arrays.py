@@ -1,9 +1,11 @@
 """Arrays of samples, as a fast digitiser gives them: on every backend, whole and exactly once."""
 
+import asyncio
+
 import numpy as np
 import pytest
 
-from labmon.datastream import Granularity
+from labmon.datastream import Granularity, upkeep
 from labmon.reading import ArrayBatch, Batch, Quality
 
 PATH = ("adc/in",)
@@ -151,3 +153,26 @@ async def test_a_short_graph_of_a_fast_stream_is_finer_than_the_finest_level(ope
     short = await streams.get_graph(stream, START_NS, START_NS + 50_000_000, 500)
     assert short.bucket_ns == 0
     assert len(short.columns["t"]) == 500
+
+
+async def test_a_journal_that_arrays_fill_is_trimmed_before_its_time(opened, clock, monkeypatch):
+    monkeypatch.setattr(upkeep, "LOOK_S", 0.01)
+    monkeypatch.setattr(upkeep, "LONG_BYTES", 100_000)
+    streams = await opened(seal_datapoints=4096)
+    stream = await make(streams)
+    for i in range(60):
+        await streams.append_batch(samples(1 + 1000 * i))
+        await streams.commit()
+        clock.step(60)
+    for _ in range(500):
+        # what the last 5 minutes wrote, what is carried, and what came since the last look
+        if streams.journal_entries < 20:
+            break
+        await asyncio.sleep(0.01)
+    assert streams.journal_entries < 20
+    await opened.kill()
+    streams = await opened(seal_datapoints=4096)
+    columns = await raw(streams)
+    assert len(columns["t"]) == 60_000
+    assert (np.diff(columns["t"]) == STEP_NS).all()
+    assert streams.stream_id("adc/in") == stream
