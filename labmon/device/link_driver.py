@@ -14,7 +14,7 @@ from pydantic import Field
 from labmon.device.driver import Driver
 from labmon.device.simulator import SCHEME
 from labmon.device.transport import Link, LinkKeys, LinkSettings, open_link
-from labmon.errors import OfflineError
+from labmon.errors import InstrumentTimeoutError, OfflineError
 
 Port = Annotated[
     str,
@@ -27,6 +27,9 @@ Port = Annotated[
 
 QUIET_S: Final = 0.05
 """A line on which nothing came for so long is quiet: at 300 baud, a character takes 33 ms."""
+OWED_QUIET_S: Final = 1.0
+"""The same where an answer had begun and stopped: at most, and at most the time for an answer."""
+MAX_REFUSALS: Final = 3
 
 
 class LinkDriver(Driver):
@@ -45,6 +48,8 @@ class LinkDriver(Driver):
         self.connect_timeout_s = Driver.connect_timeout_s + self.settings.settle_s
         self.simulated = port.startswith(SCHEME)
         self._link: Link | None = None
+        self._is_owed = False
+        self._refusals = 0
 
     @property
     def link(self) -> Link:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -61,8 +66,28 @@ class LinkDriver(Driver):
         """Open the port, let what is under way go by, then `prepare()`."""
         self.disconnect()
         self._link = open_link(self.port, self.settings)
-        self._link.wait_until_quiet(QUIET_S)
+        self._hear_out(self._link)
         self.prepare()
+
+    def _hear_out(self, link: Link) -> None:
+        """Let what is under way go by.
+
+        Where half an answer came, its end may come later, and look like an answer: `7E-03` for
+        `4.7E-03`. Then nothing is asked before the line was quiet for long; but a few times only,
+        as some instruments speak by themselves.
+
+        Raises:
+            InstrumentTimeoutError: it is not quiet.
+        """
+        if not self._is_owed:
+            link.wait_until_quiet(QUIET_S)
+            return
+        quiet_s = max(QUIET_S, min(OWED_QUIET_S, self.settings.reply_timeout_s))
+        if not link.wait_until_quiet(quiet_s, 3 * quiet_s) and self._refusals < MAX_REFUSALS:
+            self._refusals += 1
+            raise InstrumentTimeoutError(f"{self.port} still sends what it was asked for before")
+        self._is_owed = False
+        self._refusals = 0
 
     def prepare(self) -> None:
         """Make the instrument ready: the link was just opened, the instrument perhaps just too."""
@@ -71,6 +96,7 @@ class LinkDriver(Driver):
         """Close the port."""
         link, self._link = self._link, None
         if link is not None:
+            self._is_owed = self._is_owed or link.is_owed
             link.close()
 
     def abort(self) -> None:

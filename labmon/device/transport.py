@@ -34,6 +34,7 @@ MAX_LINE_BYTES: Final = 4096
 SLICE_S: Final = 0.05
 """How long a call waits before it looks whether the link was closed from another thread."""
 MAX_QUIET_S: Final = 0.5
+MAX_QUOTED: Final = 40
 CAUSES: Final = {
     errno.ENOENT: "there is no such port; is it plugged in?",
     errno.EACCES: "no permission; on Linux, the user must be in the group dialout",
@@ -101,6 +102,7 @@ class Link:
         settings: how it is set up.
         turn: held from a request to its answer, as other devices may use the same port; a driver
             with exchanges of several steps holds it around them: `with self.link.turn:`.
+        is_owed: the beginning of an answer came in time, but not its end, which may still come.
     """
 
     def __init__(self, stream: ByteStream, port: str, settings: LinkSettings) -> None:
@@ -113,6 +115,7 @@ class Link:
         self._closed = threading.Event()
         self.turn: threading.RLock = getattr(stream, "turn", None) or threading.RLock()
         self._last_used_s = -float("inf")
+        self.is_owed = False
 
     @property
     def is_open(self) -> bool:
@@ -130,15 +133,20 @@ class Link:
             self._pause(quiet_s)
             self.drop_input()
 
-    def wait_until_quiet(self, quiet_s: float, at_most_s: float = MAX_QUIET_S) -> None:
+    def wait_until_quiet(self, quiet_s: float, at_most_s: float = MAX_QUIET_S) -> bool:
         """Forget what comes until nothing came for a while: the rest of an answer to somebody else.
 
         Without it, the end of an answer that came too late could pass for the next one.
+
+        Returns:
+            whether it became quiet.
         """
         deadline_s = time.monotonic() + at_most_s
-        while self.read_some(quiet_s) and not self._is_over(deadline_s):
-            self._buffer.clear()
+        with self.turn:
+            while (data := self.read_some(quiet_s)) and not self._is_over(deadline_s):
+                self._buffer.clear()
         self._is_overflowing = False
+        return not data
 
     def write(self, data: bytes) -> None:
         """Send bytes.
@@ -148,6 +156,7 @@ class Link:
                 nobody knows what was sent.
         """
         self._pause(self._last_used_s + self.settings.gap_s - time.monotonic())
+        self.is_owed = False
         deadline_s = time.monotonic() + self.settings.write_timeout_s
         with self._in_use("sending"):
             while data:
@@ -182,7 +191,7 @@ class Link:
         deadline_s, timeout_s = self._deadline(timeout_s)
         while len(self._buffer) < size:
             if not self._fill(deadline_s):
-                raise self._too_late(timeout_s)
+                raise self._too_late(timeout_s, self._buffer)
         data = bytes(self._buffer[:size])
         del self._buffer[:size]
         return data
@@ -206,7 +215,7 @@ class Link:
                 self._overflow(end)
                 raise self._too_long()
             if at < 0 and not self._fill(deadline_s):
-                raise self._too_late(timeout_s)
+                raise self._too_late(timeout_s, self._buffer)
 
     def query(self, text: str, timeout_s: float | None = None) -> str:
         """Send a line and read the line that answers it, as text without surrounding spaces.
@@ -244,12 +253,14 @@ class Link:
                 self.drop_input()
                 self.write(request)
             deadline_s, timeout_s = self._deadline(timeout_s)
+            heard = b""
             while True:
-                replies = feed(self.read_some(max(0.0, deadline_s - time.monotonic())))
-                if replies:
+                data = self.read_some(max(0.0, deadline_s - time.monotonic()))
+                heard += data[: MAX_QUOTED - len(heard)]
+                if replies := feed(data):
                     return replies[0]
                 if self._is_over(deadline_s):
-                    raise self._too_late(timeout_s)
+                    raise self._too_late(timeout_s, heard)
 
     def drop_input(self) -> None:
         """Forget what has arrived so far."""
@@ -312,8 +323,9 @@ class Link:
     def _too_long(self) -> InstrumentError:
         return InstrumentError(f"{self.port} sent a line of more than {MAX_LINE_BYTES} bytes")
 
-    def _too_late(self, timeout_s: float) -> InstrumentTimeoutError:
-        got = f"only {bytes(self._buffer[:40])!r}" if self._buffer else "nothing"
+    def _too_late(self, timeout_s: float, heard: bytes | bytearray) -> InstrumentTimeoutError:
+        self.is_owed = bool(heard)
+        got = f"only {bytes(heard[:MAX_QUOTED])!r}" if heard else "nothing"
         return InstrumentTimeoutError(f"{self.port} sent {got} within {timeout_s:g} s")
 
     @contextmanager

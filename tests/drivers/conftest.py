@@ -73,6 +73,7 @@ def bench() -> Iterator[Bench]:
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses that real instruments need are shorter here."""
     monkeypatch.setattr("labmon.device.link_driver.QUIET_S", 0.02)
+    monkeypatch.setattr("labmon.device.link_driver.OWED_QUIET_S", 0.25)
     monkeypatch.setattr("labmon_drivers.pfeiffer.QUIET_S", 0.03)
     monkeypatch.setattr("labmon_drivers.toptica.SETTLE_S", 0.03)
     monkeypatch.setattr("serial.rfc2217.time", QuickTime)

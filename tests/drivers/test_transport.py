@@ -12,11 +12,14 @@ import time
 import pytest
 import serial
 
+from labmon.device import LinkDriver
+from labmon.device.link_driver import MAX_REFUSALS
 from labmon.device.transport import MAX_LINE_BYTES, Link, LinkSettings, open_link
 from labmon.device.transports.serial_port import find_usb_port
 from labmon.errors import ConfigError, InstrumentError, InstrumentTimeoutError, OfflineError
 
-FAST = LinkSettings(reply_timeout_s=0.3, write_timeout_s=0.3, terminator="\r\n")
+LINK_KEYS = {"reply_timeout_s": 0.3, "write_timeout_s": 0.3, "terminator": "\r\n"}
+FAST = LinkSettings(**LINK_KEYS)
 
 
 class Echo:
@@ -365,6 +368,56 @@ def test_the_rest_of_a_late_answer_does_not_pass_for_the_next(bench, kind):
     link.wait_until_quiet(0.05)
     assert link.query_number("PR?") == 2.31e-9
     link.close()
+
+
+class Dripping:
+    """Answers 4.7E-03, a byte each 0.15 s until it is told to hurry; counts what it was asked."""
+
+    def __init__(self):
+        self.waiting, self.next_s, self.asked, self.is_slow = b"", 0.0, 0, True
+
+    def feed(self, data):
+        self.asked += data.count(b"\n")
+        self.waiting += b"4.7E-03\r\n" * data.count(b"\n")
+        return b""
+
+    def tick(self, now_s):
+        if self.is_slow and now_s < self.next_s:
+            return b""
+        self.next_s = now_s + 0.15
+        size = 1 if self.is_slow else len(self.waiting)
+        said, self.waiting = self.waiting[:size], self.waiting[size:]
+        return said
+
+
+def test_after_half_an_answer_nothing_is_asked_before_the_line_is_quiet(bench, kind):
+    dripping = Dripping()
+    driver = bench.use(LinkDriver(bench.serve(kind, dripping).port, **LINK_KEYS))
+    driver.connect()
+    with pytest.raises(InstrumentTimeoutError, match="only b'4"):
+        driver.link.query("PR?")
+    driver.disconnect()
+    with pytest.raises(InstrumentTimeoutError, match="still sends what it was asked"):
+        driver.connect()
+    assert dripping.asked == 1
+    dripping.is_slow = False  # what was left comes now, at once
+    driver.disconnect()
+    driver.connect()
+    assert driver.link.query_number("PR?") == 4.7e-3
+
+
+def test_an_instrument_that_speaks_by_itself_is_asked_again_all_the_same(bench):
+    class Restless(Echo):
+        def tick(self, now_s):
+            return b"hello\r\n" if int(now_s / 0.05) % 2 else super().tick(now_s)
+
+    driver = bench.use(LinkDriver(bench.serve("tcp", Restless()).port, **LINK_KEYS))
+    driver._is_owed = True
+    for _ in range(MAX_REFUSALS):
+        with pytest.raises(InstrumentTimeoutError):
+            driver.connect()
+    driver.connect()
+    assert driver.link.read_line()
 
 
 def test_file_descriptors_above_1023_work(bench, kind, echo):
