@@ -1,9 +1,13 @@
 """Removing streams, on every backend: all of the selected ones or none, and for good."""
 
+import asyncio
+
 import pytest
 
+from labmon import datastream
 from labmon.datastream import exceptions
 from labmon.datastream.backends.base import EntryKey
+from labmon.datastream.backends.mongodb import MongodbBackend
 from labmon.reading import Batch
 
 PATHS = ("w/a", "w/b", "x/c")
@@ -108,3 +112,39 @@ async def test_none_removes_checkpoints_too_and_an_empty_query_leaves_them(strea
     told = streams.follow([other], cursor)  # of streams that are gone it means nothing any more
     assert (await anext(told)).columns[other].python_values() == [2.0]
     await told.aclose()
+
+
+@pytest.mark.parametrize("writes", range(8))
+async def test_a_removal_that_is_cut_off_has_removed_all_or_nothing(opened, clock, writes):
+    """Of the engines that write a change in several steps; the others have one step."""
+    streams = await filled(opened, clock)
+    backend = streams._engine.backend
+    if not isinstance(backend, MongodbBackend):
+        pytest.skip("its changes are transactions")
+    write, left = backend._write, [writes]
+
+    async def write_some(*args):
+        left[0] -= 1
+        if left[0] < 0:
+            raise exceptions.StoreUnavailable("the power went")
+        await write(*args)
+
+    backend._write = write_some
+    removing = asyncio.create_task(streams.delete_streams({"device": "w"}))
+    await asyncio.wait([removing], timeout=0.2)
+    removing.cancel()
+    await asyncio.gather(removing, return_exceptions=True)
+    await opened.kill()
+    async with datastream.open(MongodbBackend(backend._url), read_only=True) as reader:
+        beside = await paths(reader)
+    streams = await opened()
+    found = await paths(streams)
+    assert found == beside
+    assert found in (list(PATHS), ["x/c"])
+    for path in found:
+        ids = streams.stream_id(path)
+        assert len((await streams.get_arrays(ids, "raw", 0, 2**62))["t"]) == 100
+    if found == ["x/c"]:
+        backend = streams._engine.backend
+        assert await backend.read_outlines(1, "r") == await backend.read_outlines(2, "r") == []
+        assert await backend._removed_streams() == []

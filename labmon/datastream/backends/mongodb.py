@@ -137,6 +137,8 @@ class MongodbBackend(Backend):
             )
             await self._database.blocks.create_index([("times", ASCENDING)])
             await self._database.chunks.create_index([("owner", ASCENDING)])
+        if removed := await self._removed_streams():
+            await self._remove_streams(removed)
         await self.collect_times()
 
     async def look_after(self) -> bool:
@@ -147,10 +149,12 @@ class MongodbBackend(Backend):
 
     async def _contents(self) -> Contents:
         properties = await self._find("properties", {"_id": "labmon"})
+        removed = set(await self._removed_streams())
+        streams = [documents.to_stream(one) for one in await self._find("streams")]
         return Contents(
             properties[0].get("node") if properties else None,
             [documents.to_epoch(one) for one in await self._find("epochs")],
-            [documents.to_stream(one) for one in await self._find("streams")],
+            [row for row in streams if row.number not in removed],
             {one["_id"]: bytes(one["state"]) for one in await self._find("states")},
             await self.read_entries(EntryKey(-1, 0)),
         )
@@ -171,6 +175,8 @@ class MongodbBackend(Backend):
         if self._is_read_only:
             raise StoreReadOnly(f"{self._place} is open for reading only")
         async with self._turn:
+            if change.removed_streams:  # from here on they are gone, whatever comes
+                await self._write("properties", [documents.tombstone(change.removed_streams)])
             for collection, requests in documents.writes(change):
                 for start in range(0, len(requests), CHUNK):
                     await self._write(collection, requests[start : start + CHUNK])
@@ -182,9 +188,15 @@ class MongodbBackend(Backend):
             await self._lock.check()
             await self._database[collection].bulk_write(requests, ordered=False)
 
-    async def _remove_streams(self, numbers: list[int]) -> None:
+    async def _remove_streams(self, numbers: Sequence[int]) -> None:
         for name, key in _OF_STREAMS:
-            await self._write(name, [DeleteMany({key: {"$in": numbers}})])
+            await self._write(name, [DeleteMany({key: {"$in": list(numbers)}})])
+        await self._write("properties", [DeleteMany({"_id": documents.TOMBSTONE})])
+
+    async def _removed_streams(self) -> list[int]:
+        """The streams that a crash has kept from being removed with all that belongs to them."""
+        found = await self._find("properties", {"_id": documents.TOMBSTONE})
+        return [number for one in found for number in one["streams"]]
 
     async def read_outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
         """All blocks of one stream at one granularity, by ordinal and generation."""

@@ -22,12 +22,14 @@ from labmon.datastream.backends.base import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from labmon.datastream.backends.base import Change
 
 MAX_BODY_BYTES: Final = 12 << 20
 """A document must stay under 16 MiB; the rest of it is small."""
+TOMBSTONE: Final = "removed"
+"""The `_id` of the one document that says which streams are gone."""
 
 Request = Any
 Document = dict[str, Any]
@@ -55,6 +57,12 @@ def chunk_ids(collection: str, owner: Any, count: int) -> list[str]:
 
 def _owner(collection: str, owner: Any) -> str:
     return f"{collection}/{owner.hex() if isinstance(owner, bytes) else owner}"
+
+
+def tombstone(numbers: Sequence[int]) -> Request:
+    """What makes streams gone all at once; that which belongs to them is swept afterwards."""
+    document = {"_id": TOMBSTONE, "streams": list(numbers)}
+    return ReplaceOne({"_id": TOMBSTONE}, document, upsert=True)
 
 
 def writes(change: Change) -> Iterator[tuple[str, list[Request]]]:
