@@ -35,6 +35,10 @@ def test_a_benchmark_measures_duckdb(name, monkeypatch, capsys):
     assert "| DuckDB |" in told
 
 
+def test_arrays_are_measured(monkeypatch, capsys):
+    assert "| CPU time of a sample, µs |" in run(monkeypatch, capsys, "arrays", "--seconds", "0.2")
+
+
 def test_graphs_over_http_are_measured(monkeypatch, capsys):
     sizes = ("--hours", "0.2", "--days", "0.02", "--count", "2")
     assert "| msgpack |" in run(monkeypatch, capsys, "http_graphs", *sizes)
