@@ -1,0 +1,74 @@
+"""What only MongoDB promises: what a write waits for, how long, and how many at once."""
+
+import asyncio
+import uuid
+from contextlib import asynccontextmanager
+
+from labmon import datastream
+from labmon.datastream.backends import mongodb
+from labmon.datastream.backends.mongodb import MongodbBackend
+
+
+async def test_writes_wait_for_the_majority_and_its_journal_and_not_for_ever(mongodb_server):
+    backend = MongodbBackend(f"{mongodb_server}/test_{uuid.uuid4().hex}")
+    async with datastream.open(backend):
+        assert backend._client.write_concern.document == {"w": "majority", "j": True}
+        assert backend._client.delegate.options.timeout == mongodb.TIMEOUT_MS / 1000
+
+
+async def test_a_crowd_of_questions_has_at_most_eight_operations_under_way(
+    mongodb_server, monkeypatch
+):
+    backend = MongodbBackend(f"{mongodb_server}/test_{uuid.uuid4().hex}")
+    under_way, most = 0, 0
+    operation = backend._operation
+
+    @asynccontextmanager
+    async def counted():
+        nonlocal under_way, most
+        async with operation():
+            under_way += 1
+            most = max(most, under_way)
+            yield
+            under_way -= 1
+
+    monkeypatch.setattr(backend, "_operation", counted)
+    async with datastream.open(backend, seal_datapoints=16) as streams:
+        made = [
+            await streams.ensure_stream({"path": f"w/{i}"}, {}, ["mean"], "raw") for i in range(30)
+        ]
+        for stream in made:
+            await streams.append_array(stream, range(16), [float(i) for i in range(16)])
+    backend = MongodbBackend(backend._url)
+    monkeypatch.setattr(backend, "_operation", counted)
+    operation = MongodbBackend._operation.__get__(backend)
+    async with datastream.open(backend) as streams:  # nothing is in a cache
+        most = 0
+        found = await asyncio.gather(*(streams.get_arrays(one, "raw", 0, 99) for one in made))
+        assert all(len(one["t"]) == 16 for one in found)
+        assert most == mongodb.IN_FLIGHT == 8
+
+
+async def test_what_a_timeout_may_have_written_is_written_again_and_is_there_once(
+    mongodb_server, monkeypatch
+):
+    """An insert that timed out may still have landed: each row has an identity of its own."""
+    backend = MongodbBackend(f"{mongodb_server}/test_{uuid.uuid4().hex}")
+    async with datastream.open(backend, commit_interval_s=0, seal_datapoints=16) as streams:
+        stream = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+        await streams.commit()
+        apply, twice = backend.apply, []
+
+        async def landed_but_not_told(change):
+            await apply(change)
+            if len(twice) < 3:
+                twice.append(change)
+                raise mongodb.StoreUnavailable("timed out")
+
+        monkeypatch.setattr(backend, "apply", landed_but_not_told)
+        for i in range(40):
+            await streams.append(stream, float(i), i)
+        await asyncio.wait_for(streams.commit(), 20)
+        assert twice
+    async with datastream.open(MongodbBackend(backend._url)) as again:
+        assert (await again.get_arrays(stream, "raw", 0, 99))["v"].tolist() == list(range(40))
