@@ -226,6 +226,23 @@ async def test_what_no_store_takes_is_refused_with_its_reason(node):
     assert (await node.get("/api/v1/streams/lab/word"))["count"] == answer["accepted"]
 
 
+async def test_a_key_is_known_after_a_restart(make_node, tmp_path):
+    node = await make_node(f"sqlite:///{tmp_path}/labmon.db")
+    headers = {"Idempotency-Key": "run 7"}
+    readings = [
+        {"stream": "room/t", "value": 1, "time": 1_700_000_000},
+        {"stream": "room/t", "value": "warm", "time": 1_700_000_001},
+        {"stream": "room/t", "value": 3, "time": 1_700_000_002},
+    ]
+    first = await node.append(*readings, headers=headers)
+    assert (first[0], first[1]["accepted"]) == (207, 2)
+    await node.restart()
+    assert await node.append(*readings, headers=headers) == first
+    assert (await node.append(*readings[:1], headers=headers))[0] == 422
+    columns = await node.get("/api/v1/data?stream=room/t&start=0&granularity=raw")
+    assert [v for v in columns["streams"][0]["v"] if v is not None] == [1, 3]
+
+
 async def test_an_idempotency_key_makes_a_retry_safe(node):
     headers = {"Idempotency-Key": "run 7"}
     readings = [{"stream": "room/t", "value": 1}, {"stream": "room/t", "value": "x"}]
