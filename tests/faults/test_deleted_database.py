@@ -1,16 +1,18 @@
 """Somebody deletes the database of a running labmon, or replaces it: it is put back, whole."""
 
+import asyncio
 import shutil
 import sqlite3
 
 import pytest
 
 from labmon import datastream
-from labmon.datastream.exceptions import StoreUnavailable
+from labmon.datastream.exceptions import StoreLocked, StoreUnavailable
+from labmon.reading import Batch
 from tests.faults.damaging import SEQS, append, backend_of, fill, found_in
 from tests.faults.disks import Tmpfs, closing
 from tests.faults.load import Live, Pusher, Watch, readiness
-from tests.faults.numbered import check
+from tests.faults.numbered import STREAMS, check, time_ns, value
 
 AFTER = 200
 CONFIG = """\
@@ -67,6 +69,39 @@ async def test_nothing_is_lost_whatever_becomes_of_the_file(tmp_path, caplog, lo
         whole(await found_in(streams), SEQS + AFTER)
     replaced = [file for file in path.parent.iterdir() if ".replaced." in file.name]
     assert bool(replaced) == (lose in {replace_by_another, delete_file}), replaced
+
+
+async def test_the_place_is_left_to_another_labmon_that_has_begun_anew_there(tmp_path):
+    """Nothing of the other one is touched; this one says so, and its readings wait."""
+    path = tmp_path / "labmon.db"
+    streams = datastream.open(f"sqlite:///{path}", seal_datapoints=64)
+    await streams.start()
+    await fill(streams)
+    delete_all(path)
+    async with datastream.open(f"sqlite:///{path}") as other:
+        stream = await other.ensure_stream({"path": "o/a"}, {}, ["mean"], "raw")
+        await append_one(streams, SEQS)
+        with pytest.raises(StoreLocked):
+            await backend_of(streams).look_after()
+        assert "in use by process" in str(streams.last_error)
+        assert streams.refused_changes == 0
+        await other.append(stream, 1.5, 1)
+        await other.commit()
+    await streams.commit()
+    await streams.close()
+    assert [file for file in tmp_path.iterdir() if ".replaced." in file.name]
+    async with datastream.open(f"sqlite:///{path}", seal_datapoints=64) as again:
+        assert again.stream_id("o/a") is None, "it has a file of its own"
+        whole(await found_in(again), SEQS + 1)
+
+
+async def append_one(streams, seq):
+    """Without waiting for it; it is tried before this returns."""
+    values = tuple(value(number, seq) for number in range(len(STREAMS)))
+    await streams.append_batch(Batch("load", time_ns(seq), STREAMS, values, bytes(len(STREAMS))))
+    async with asyncio.timeout(5):
+        while streams.is_healthy:  # noqa: ASYNC110 - nothing tells when it comes true
+            await asyncio.sleep(0.005)
 
 
 async def test_a_lost_file_is_noticed_when_the_store_is_closed(tmp_path):

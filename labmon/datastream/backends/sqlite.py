@@ -240,7 +240,8 @@ class SqliteBackend(SqliteReads):
         await self._check_place()
         if await self._run(self._writer, self._ballast.refill):
             log.info("a reserve of a few MiB is kept beside %s for a full disk", self._path)
-        return await self._salvage()
+        async with self._turn:  # no other database takes the place of this one meanwhile
+            return await self._salvage()
 
     async def _check_place(self) -> None:
         """See whether the file is where it was; where it is not, it is put back."""
@@ -252,15 +253,15 @@ class SqliteBackend(SqliteReads):
 
     async def _salvage(self) -> bool:
         """Copy a few blocks of databases that were set aside; returns whether there are more."""
-        if not self._set_aside.waiting:
+        if not self._set_aside.waiting or self._is_damaged:
             return False
         after = self._salvage_after
         found = await self._read(lambda reading, attic: attic.find(reading, after))
         await self._run(self._writer, lambda: self._write_salvaged(found))
-        if not found:
-            await self._end_salvage()
-        elif self._salvage_after == after:
+        if found:
             self._salvage_after = found[-1].key
+        else:
+            await self._end_salvage()
         return bool(found)
 
     def _write_salvaged(self, found: list[attics.Salvaged]) -> None:
@@ -292,7 +293,10 @@ class SqliteBackend(SqliteReads):
         await self._run(self._writer, self._drop_write_connection)
 
         def put_back() -> None:
-            assert self._reading is not None
+            if self._reading is None:
+                raise error
+            self._lock.release()  # it may be that of a file without a name, too
+            self._lock.acquire(self._path)  # before anything is touched: it may be another's place
             moved = place.put_back(self._reading.connection, self._path)
             said = f"{error}; it was put back"
             if moved is not None:
@@ -300,8 +304,6 @@ class SqliteBackend(SqliteReads):
             self._notices.append(said)
             log.error("%s", said)
             self._close_reader()
-            self._lock.release()  # it may be that of a file without a name, too
-            self._lock.acquire(self._path)
             self._open_for_reading()
 
         try:
