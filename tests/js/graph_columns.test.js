@@ -172,6 +172,19 @@ test('raw readings have a band as soon as one stands for many', () => {
   assert.deepEqual([columns.max[2], columns.max[998 - 1]], [60, 1]);
 });
 
+test('an array is drawn as wide as it is: from behind the one before', () => {
+  const columns = raw([1, 2], [10, 20]);
+  appendReading(columns, 3, pieceOf(30, [5, 60, 1000, 25]), 0, 1);
+  assert.deepEqual([list(columns.t, columns), list(columns.min, columns)], [[1, 2, 2.001, 3], [10, 20, 5, 5]]);
+  assert.equal(statistics(columns, 0, 9)?.readings, 1002);
+  appendReading(columns, 9, pieceOf(30, [5, 60, 1000, 25]), 0, 1); // nobody knows when after a silence it began
+  assert.deepEqual(list(columns.t, columns).slice(4), [4, 9]);
+  const fine = buckets(0.25, [10, 10.25], [1, 2]);
+  appendReading(fine, 10.3, pieceOf(3), 0, 1);
+  appendReading(fine, 11.3, pieceOf(4, [0, 9, 100, 5]), 0, 1);
+  assert.deepEqual([list(fine.t, fine), list(fine.max, fine)], [[10, 10.25, 11.25], [1, 9, 9]]);
+});
+
 test('an array without a good number is told by its newest sample', () => {
   const columns = raw([1], [10]);
   appendReading(columns, 2, pieceOf(99, [null, null, 10, null]), 2);

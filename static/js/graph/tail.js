@@ -39,10 +39,34 @@ export function appendReading(columns, time_s, piece, quality, period_s = Infini
   const last = columns.length - 1;
   if (columns.isRaw ? last >= 0 && time_s <= columns.t[last] : last >= 0 && time_s < columns.t[last]) return false;
   openGap(columns, time_s, period_s);
-  if (columns.isRaw) appendRaw(columns, time_s, piece, quality);
-  else appendToBucket(columns, time_s, piece);
+  const begin_s = beginOf(columns, time_s, piece, period_s);
+  if (begin_s === null) append(columns, time_s, piece, quality);
+  else {
+    const half = Math.floor(piece.count / 2);
+    append(columns, begin_s, { ...piece, count: half }, quality);
+    append(columns, time_s, { ...piece, count: piece.count - half }, quality);
+  }
   columns.newest_s = time_s;
   return true;
+}
+
+/** @param {Columns} columns @param {number} time_s @param {Piece} piece @param {number} quality */
+function append(columns, time_s, piece, quality) {
+  if (columns.isRaw) appendRaw(columns, time_s, piece, quality);
+  else appendToBucket(columns, time_s, piece);
+}
+
+/**
+ * When the first sample of an array was taken, so that its band is drawn from there: one sample behind the array before.
+ * Null where that is not known, or cannot be seen.
+ *
+ * @param {Columns} columns @param {number} time_s @param {Piece} piece @param {number} period_s
+ */
+function beginOf(columns, time_s, piece, period_s) {
+  const span_s = time_s - columns.newest_s;
+  const isSeen = piece.count > 1 && span_s > columns.bucket_s;
+  const isJoined = Number.isFinite(period_s) && span_s <= GAP_PERIODS * period_s;
+  return isSeen && isJoined ? columns.newest_s + span_s / piece.count : null;
 }
 
 /** A silence of several periods breaks the line. @param {Columns} columns @param {number} time_s @param {number} period_s */
