@@ -83,8 +83,11 @@ async def test_all_that_is_readable_is_copied_and_the_old_file_no_longer_needed(
         streams._engine.blocks.clear()
         assert judged(await found_in(streams)) == before
         lost = backend_of(streams).set_aside.lost
+        assert streams.condition.warnings
+        take_away(path)
+        await backend_of(streams).look_after()
+        assert not any("set aside" in each for each in streams.condition.warnings)
     assert any("is copied" in record.message for record in caplog.records)
-    take_away(path)
     async with datastream.open(f"sqlite:///{path}", seal_datapoints=64) as streams:
         assert judged(await found_in(streams)) == before
         assert backend_of(streams).set_aside == SetAside()

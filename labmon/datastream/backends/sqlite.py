@@ -146,9 +146,13 @@ class SqliteBackend(SqliteReads):
     def _open_attic(self, reading: rows.Reading) -> None:
         self._attic = Attic(self._path, attics.salvaged_names(reading))
         self._salvage_after = attics.FIRST
+        self._set_aside = self._set_aside._replace(waiting=tuple(self._attic.names))
+        self._see_files()
+
+    def _see_files(self) -> None:
+        """Somebody may have taken away what was set aside, having seen the message."""
         files = tuple(file.name for file in attics.aside_of(self._path))
-        waiting = tuple(self._attic.names)
-        self._set_aside = self._set_aside._replace(files=files, waiting=waiting)
+        self._set_aside = self._set_aside._replace(files=files)
 
     async def close(self) -> None:
         """Close both connections, give the lock back and end the threads."""
@@ -238,6 +242,7 @@ class SqliteBackend(SqliteReads):
         if self._is_read_only or self._writer is None:
             return False
         await self._check_place()
+        await self._run(self._writer, self._see_files)
         if await self._run(self._writer, self._ballast.refill):
             log.info("a reserve of a few MiB is kept beside %s for a full disk", self._path)
         async with self._turn:  # no other database takes the place of this one meanwhile
