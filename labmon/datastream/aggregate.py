@@ -16,7 +16,7 @@ from labmon.datastream.columns import Columns
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import needed_columns
-from labmon.datastream.retained import finest_from, floor_ns
+from labmon.datastream.retained import finest_from, floor_ns, steady
 from labmon.datastream.shape import column
 from labmon.datastream.stream import NUMERIC_DOWNSAMPLERS
 from labmon.datastream.tails import roll_up
@@ -67,10 +67,14 @@ class Aggregates:
             UnsupportedDownsampler: one is none for this stream.
         """
         names = _checked(stream, fields)
-        if stream.state.floors:
-            start_ns, end_ns = _widened(stream, start_ns, end_ns)
-        found = await self._aggregate(stream, start_ns, end_ns, names)
-        return Aggregate(start_ns, end_ns, found)
+
+        async def ask() -> Aggregate:
+            span = (start_ns, end_ns)
+            if stream.state.floors:
+                span = _widened(stream, start_ns, end_ns)
+            return Aggregate(*span, await self._aggregate(stream, *span, names))
+
+        return await steady(stream, ask)
 
     async def _aggregate(
         self, stream: Stream, start_ns: int, end_ns: int, names: tuple[str, ...]

@@ -19,7 +19,7 @@ from labmon.datastream.follow import Followed, Follower, Removed, Revised
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.graph import Graph
 from labmon.datastream.query import Arrays, answered_granularity, make_range, without_raw
-from labmon.datastream.retained import answering
+from labmon.datastream.retained import answering, steady
 from labmon.datastream.several import several
 from labmon.datastream.stream_api import StreamApi
 from labmon.datastream.tail import JournalTail
@@ -221,10 +221,11 @@ class Datastream(StreamApi):
         """The datapoints of `start <= t < end` as numpy columns, ascending.
 
         Returns:
-            Raw: `t` (int64 ns), `v` (float64 with NaN for null, or int64 where all are), and
-            `quality` (uint8). Rollups: `t` (starts of the buckets) and the fields asked for, by
-            default the stream's downsamplers. The attribute `granularity` of this dict says which
-            one was answered, as in `get_data`.
+            Raw: `t` (int64 ns), `v` and `quality` (uint8). Numbers are float64, NaN for null, or
+            int64 where all are; of datapoints that came downsampled it is the mean. Decimals, words
+            and graphs are objects. Rollups: `t` (starts of the buckets) and the fields asked for,
+            by default the stream's downsamplers. The attribute `granularity` of this dict says
+            which one was answered, as in `get_data`.
 
         Raises:
             StreamNotFound, UnsupportedGranularity, UnsupportedDownsampler, InvalidTimestamp.
@@ -232,10 +233,16 @@ class Datastream(StreamApi):
         stream = self._open_stream(stream_id)
         start_ns, end_ns = to_ns(start), to_ns(end)
         asked = answered_granularity(stream, granularity)
-        answered = answering(stream, asked, start_ns)
-        if answered is not asked and asked is Granularity.Raw:
-            fields = without_raw(fields)
-        return await self._engine.query.arrays(stream, answered, start_ns, end_ns, fields)
+        names = None if fields is None else tuple(fields)
+        query = self._engine.query
+
+        async def ask() -> Arrays:
+            answered = answering(stream, asked, start_ns)
+            is_instead = answered is not asked and asked is Granularity.Raw
+            told = without_raw(names) if is_instead else names
+            return await query.arrays(stream, answered, start_ns, end_ns, told)
+
+        return await steady(stream, ask)
 
     async def get_graph(
         self,

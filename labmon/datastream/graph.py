@@ -16,7 +16,7 @@ from labmon.datastream import downsample
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.query import answered_granularity
-from labmon.datastream.retained import answering, finest_from
+from labmon.datastream.retained import answering, finest_from, steady
 from labmon.datastream.shape import answered_values, column
 
 if TYPE_CHECKING:
@@ -89,6 +89,20 @@ class Graphs:
         """
         if points < 1:
             raise ValueError("a graph has at least one point")
+        names = fields if fields is None or isinstance(fields, str) else tuple(fields)
+        return await steady(
+            stream, lambda: self._graph(stream, start_ns, end_ns, points, names, granularity)
+        )
+
+    async def _graph(
+        self,
+        stream: Stream,
+        start_ns: int,
+        end_ns: int,
+        points: int,
+        fields: Iterable[str] | None,
+        granularity: Granularity | str | None,
+    ) -> Graph:
         if granularity is not None:
             chosen = answered_granularity(stream, granularity, start_ns)
         elif not stream.config.value_downsamplers:

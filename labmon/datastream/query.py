@@ -9,10 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from labmon.datastream.exceptions import UnsupportedDownsampler, UnsupportedGranularity
+from labmon.datastream.exceptions import (
+    DatastreamException,
+    UnsupportedDownsampler,
+    UnsupportedGranularity,
+)
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.lazy import Datapoints
-from labmon.datastream.retained import answering
+from labmon.datastream.retained import answering, floor_ns
 from labmon.datastream.shape import (
     CHUNK_BUCKETS,
     Shape,
@@ -203,12 +207,14 @@ class Query:
     ) -> AsyncIterator[Rollups]:
         async for part in self._parts(stream, granularity, asked, reverse=reverse):
             rows = await self._levels.rollups(stream, granularity, part.start_ns, part.end_ns)
+            _check_there(stream, granularity, part)
             yield self._finished(stream, granularity, rows) if complete else rows
 
     def _raw_data(self, stream: Stream, asked: Range, *, reverse: bool) -> Datapoints:
         async def chunks() -> AsyncIterator[list[dict[str, Any]]]:
             async for part in self._parts(stream, Granularity.Raw, asked, reverse=reverse):
                 columns = await self._raw.columns(stream, part.start_ns, part.end_ns)
+                _check_there(stream, Granularity.Raw, part)
                 points = raw_points(stream, columns)
                 yield points[::-1] if reverse else points
 
@@ -271,6 +277,18 @@ class Query:
         names = stream.config.value_downsamplers if fields is None else tuple(fields)
         found = {name: column(rows, name) for name in names if name != "t"}
         return Arrays(granularity, {"t": rows.t, **found})
+
+
+def _check_there(stream: Stream, granularity: Granularity, part: Range) -> None:
+    """Make sure that nothing was removed between the question and its answer.
+
+    Raises:
+        DatastreamException: something was.
+    """
+    if floor_ns(stream, granularity) > part.start_ns:
+        raise DatastreamException(
+            "retention has just removed some of what was asked for: ask again for what is left"
+        )
 
 
 def without_raw(fields: Iterable[str] | None) -> tuple[str, ...] | None:

@@ -7,16 +7,20 @@ that is never shown, or an answer would depend on where blocks happen to end.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from labmon.datastream.granularity import Granularity
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from labmon.datastream.backends.base import BlockOutline
     from labmon.datastream.seal_state import SealState
     from labmon.datastream.stream import Stream
 
 DAY_NS: Final = Granularity.Days.duration_ns
+
+Answer = TypeVar("Answer")
 
 
 def ladder_of(stream: Stream) -> tuple[Granularity, ...]:
@@ -42,6 +46,15 @@ def finest_from(stream: Stream, start_ns: int) -> Granularity:
 def answering(stream: Stream, asked: Granularity, start_ns: int) -> Granularity:
     """What answers for a granularity from a time on: itself, or the finest one that is left."""
     return min(asked, finest_from(stream, start_ns))
+
+
+async def steady(stream: Stream, ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """An answer during which no floor was raised; that happens about once a day."""
+    while True:
+        floors = stream.state.floors
+        answer = await ask()
+        if stream.state.floors == floors:
+            return answer
 
 
 def counts(outline: BlockOutline, state: SealState) -> bool:

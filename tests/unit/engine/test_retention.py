@@ -9,7 +9,7 @@ from labmon import datastream
 from labmon.datastream import Granularity, Retention
 from labmon.datastream.backends.base import Change
 from labmon.datastream.backends.memory import MemoryBackend
-from labmon.datastream.exceptions import InvalidTimestamp
+from labmon.datastream.exceptions import DatastreamException, InvalidTimestamp
 from labmon.datastream.retained import DAY_NS
 from labmon.reading import Batch
 from labmon.upkeep.verifying import verify
@@ -457,3 +457,65 @@ async def test_a_crash_leaves_both_or_the_coarser_level_never_nothing(parts_writ
         left = await lab.backend.read_outlines(1, "r")
         assert min(outline.to_ns for outline in left) >= lab.floors[Granularity.Raw]
         await lab.streams.close()
+
+
+# What goes on at the same time
+
+
+async def test_questions_that_are_asked_while_something_goes_are_answered_rightly(lab):
+    await lab.open()
+    await lab.record(40)
+    await lab.open(Retention({"raw": "3d", "minutes10": "6d", "days": "forever"}))
+    run = asyncio.create_task(lab.enforce())
+    answers = 0
+    while not run.done():
+        for start_ns in (BEGIN_NS + 3 * DAY_NS, BEGIN_NS + 20 * DAY_NS):
+            found = await lab.streams.get_arrays(lab.id, "raw", start_ns, 2**62)
+            if found.granularity is Granularity.Raw:
+                np.testing.assert_array_equal(found["v"], lab.v[lab.t >= start_ns])
+            else:
+                starts, means = lab.means(found.granularity.duration_ns, start_ns)
+                np.testing.assert_array_equal(found["t"], starts)
+                np.testing.assert_allclose(found["mean"], means)
+            total = await lab.streams.aggregate(lab.id, start_ns, 2**62)
+            assert total["count"] == (lab.t >= total.start_ns).sum()
+            graph = await lab.streams.get_graph(lab.id, start_ns, 2**62, 2, ["count"])
+            if graph.bucket_ns:
+                is_inside = lab.t >= graph.columns["t"][0]
+                assert graph.columns["count"].sum() == is_inside.sum()
+            answers += 1
+        await asyncio.sleep(0)
+    assert answers > 20
+    await lab.check()
+
+
+async def test_a_list_that_is_read_too_slowly_says_that_the_rest_is_gone(lab):
+    await lab.open()
+    await lab.record(40)
+    await lab.open(TEN_DAYS)
+    backwards = await lab.streams.get_data(lab.id, "raw", start=BEGIN_NS, reverse=True)
+    read = []
+
+    async def read_slowly():
+        async for point in backwards:
+            read.append(point["t"])
+            if len(read) == 1:
+                await lab.enforce()
+
+    with pytest.raises(DatastreamException, match="retention has just removed"):
+        await read_slowly()
+    assert np.array_equal(read, lab.t[::-1][: len(read)])
+    assert len(read) > 5 * PER_DAY
+
+
+async def test_a_graph_of_less_than_a_second_a_point_takes_seconds_where_these_are_left(lab):
+    await lab.open(Retention({"raw": "2d", "seconds": "forever"}))
+    t = BEGIN_NS + np.arange(300_000) * (SECOND_NS // 50)
+    await lab.streams.append_array(lab.id, t, np.sin(np.arange(len(t))))
+    lab.time.days(5)
+    await lab.streams.append(lab.id, 1.0)
+    await lab.enforce()
+    assert lab.floors == {Granularity.Raw: BEGIN_NS + 3 * DAY_NS}
+    graph = await lab.streams.get_graph(lab.id, BEGIN_NS, BEGIN_NS + 5 * SECOND_NS, 200)
+    assert graph.granularity is Granularity.Seconds
+    assert graph.columns["count"].tolist() == [50] * 5
