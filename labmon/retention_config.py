@@ -32,7 +32,7 @@ class RetentionConfig(BaseModel):
         description="Globs of the streams, or a single one; `**` leaves out what begins with `_`.",
     )
     tags: dict[str, Any] | None = Field(
-        default=None, description="A tag query that the streams must match, too."
+        default=None, description="Tags that the streams must have, too, with their values."
     )
     raw: str | None = Field(default=None, description="How long every reading is kept.")
     seconds: str | None = Field(default=None, description="How long rollups of 1 s are kept.")
@@ -85,8 +85,8 @@ def _entry(data: Any, place: Path, problem: Callable[[Path, str], None]) -> Rete
     if reason := _bad_globs(globs):
         wrong.append(("streams", reason))
     tags = data.get("tags")
-    if tags is not None and not isinstance(tags, dict):
-        wrong.append(("tags", f"found {shown(tags)}, allowed: tags and their values"))
+    if tags is not None and not _are_plain(tags):
+        wrong.append(("tags", f"found {shown(tags)}, allowed: tags with a text or number each"))
     named = {level: data[level] for level in keeping.LEVELS if level in data}
     try:
         keeping.ladder(named)
@@ -96,6 +96,13 @@ def _entry(data: Any, place: Path, problem: Callable[[Path, str], None]) -> Rete
         where = (*place, key) if key else place
         problem(where, f"{'.'.join(map(str, where))}: {why}")
     return None if wrong else RetentionConfig(streams=globs, tags=tags, **named)
+
+
+def _are_plain(tags: Any) -> bool:
+    return isinstance(tags, dict) and all(
+        isinstance(name, str) and isinstance(value, str | int | float)
+        for name, value in tags.items()
+    )
 
 
 def _bad_globs(globs: Any) -> str:

@@ -37,6 +37,7 @@ class Retention:
     Raises:
         ValueError: a coarser level would go before a finer one, nothing is said of what stays in
             the place of `raw`, or a word makes no sense.
+        TypeError: `tags` is no tag query.
     """
 
     def __init__(
@@ -48,6 +49,8 @@ class Retention:
         self._kept = ladder(keep)
         self._paths = Selection((streams,) if isinstance(streams, str) else tuple(streams))
         self._tags = tags
+        if tags is not None:
+            tagging.check_query(tags)
 
     def selects(self, stream: Stream) -> bool:
         """Whether this says how long a stream is kept."""

@@ -48,6 +48,7 @@ def test_an_entry_names_streams_and_for_how_long_what_is_kept(load):
         ("streams: 'a(b)', raw: 1d, days: 1d", "is no glob of stream names"),
         ("streams: 5, raw: 1d, days: 1d", "retention.0.streams: found 5, allowed: a glob such as"),
         ("tags: x, raw: 1d, days: 1d", 'retention.0.tags: found "x", allowed: tags'),
+        ("tags: {a: [1]}, raw: 1d, days: 1d", "allowed: tags with a text or number each"),
     ],
 )
 def test_what_is_wrong_is_told_with_line_and_key(load, keys, problem):

@@ -203,7 +203,7 @@ events = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.too_slow])
 @given(first=st.integers(1, 3), story=st.lists(events, min_size=2, max_size=14))
 def test_what_is_left_is_what_numpy_says_of_it(first, story):
     async def run():
