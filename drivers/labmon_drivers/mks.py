@@ -118,11 +118,15 @@ class Mks(LinkDriver):
             self.channels[f"pressure_{gauge}"] = pressure_channel(unit, label, description)
 
     def poll(self) -> dict[str, Value]:
-        """The pressure at each gauge."""
-        values = {gauge: parse_pressure(self._pressure(gauge)) for gauge in self._gauges}
+        """The pressure at each gauge.
+
+        The unit is asked first: its answer looks like no other, so one to an older question that
+        comes late is found out.
+        """
         shown = self._unit if self._is_old else UNITS.get(self.ask("U?").upper(), "")
         if not shown:
             raise InstrumentError("the controller shows an unknown unit")
+        values = {gauge: parse_pressure(self._pressure(gauge)) for gauge in self._gauges}
         return {f"pressure_{g}": converted(value, shown, self._unit) for g, value in values.items()}
 
     @command(confirm="Switch the gauge?")

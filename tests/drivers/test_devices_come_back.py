@@ -69,11 +69,11 @@ class Fault:
         return answer if isinstance(answer, str) else ""
 
 
-def cable(fault: str) -> Fault:
+def cable(fault: str, reasons_against: dict[str, str] | None = None) -> Fault:
     def set_to(what: str, outlet: Outlet, _name: str) -> None:
         outlet.cable.fault = what
 
-    return Fault(partial(set_to, fault), partial(set_to, "none"))
+    return Fault(partial(set_to, fault), partial(set_to, "none"), reasons_against or {})
 
 
 def answering(answers: Any) -> Fault:
@@ -91,7 +91,7 @@ FAULTS = {
     "half a line": cable("half"),
     "garbage": cable("garbage"),
     "dripping": cable("drip"),
-    "late": cable("late"),
+    "late": cable("late", {"mks 937A": "a bare number does not say which question it answers"}),
     "end of file": Fault(lambda outlet, _: outlet.hang_up(), is_over_at_once=True),
     "unplugged": Fault(lambda outlet, _: outlet.unplug(), lambda outlet, _: outlet.plug_in()),
     "power cycle": Fault(
