@@ -176,6 +176,15 @@ async def test_what_was_removed_is_found_out_from_the_blocks_where_the_state_is_
     caplog.clear()
 
 
+async def test_a_run_says_in_one_line_what_it_removed(lab, caplog):
+    await lab.open(TEN_DAYS)
+    await lab.record(14)
+    with caplog.at_level("INFO", "labmon.datastream.retainer"):
+        await lab.enforce(runs=3)
+    (line,) = caplog.messages
+    assert line.startswith(f"retention: {3 * PER_DAY} datapoints of 1 streams are removed, ")
+
+
 # Time
 
 
