@@ -34,7 +34,7 @@
     DatastreamWarning
     ├── InvalidValueWarning                a derived stream left a datapoint out
     ├── InternalInconsistencyWarning       never given: `labmon verify` tells of rollups that lie
-    └── DownsampleConsistencyNotGuaranteed late data came for a range that cannot be recomputed
+    └── DownsampleConsistencyNotGuaranteed never given: what is too late is refused
 
 The names are those of the Datastream API, so most do not end in Error.
 """
@@ -192,4 +192,7 @@ class InternalInconsistencyWarning(DatastreamWarning):
 
 
 class DownsampleConsistencyNotGuaranteed(DatastreamWarning):
-    """Late data came for a range whose raw datapoints are gone: its rollups stay as they are."""
+    """Late data came for a range whose raw datapoints are gone: its rollups stay as they are.
+
+    It is part of the Datastream API and never given here: such data is refused, `InvalidTimestamp`.
+    """

@@ -18,7 +18,7 @@ import numpy as np
 from labmon.datastream.backends.base import COMMIT_ENTRY, Change, EntryKey, EntryRow
 from labmon.datastream.delivery import Delivery
 from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
-from labmon.datastream.exceptions import ChangeRefused, StoreError
+from labmon.datastream.exceptions import ChangeRefused, StoreError, StreamAppendFailed
 from labmon.datastream.open_entry import OpenEntry
 from labmon.datastream.receipts import Receipts
 from labmon.datastream.refused import set_aside
@@ -66,11 +66,6 @@ class Waiting:
             else:
                 waiter.set_exception(error)
                 waiter.exception()  # it is in the log already, so nobody has to look
-
-    def cancel(self) -> None:
-        """It will never be written."""
-        for waiter in self.waiters:
-            waiter.cancel()
 
 
 class Journal:
@@ -149,7 +144,7 @@ class Journal:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         for waiting in self._queue:
-            waiting.cancel()
+            waiting.tell(StreamAppendFailed("the store was closed before this was durable"))
 
     def add_poll(
         self, streams: bytes, time_ns: int, values: bytes, qualities: bytes, first_seq: int

@@ -18,6 +18,7 @@ import numpy as np
 from labmon.datastream import downsample
 from labmon.datastream.backends.base import BlockKey, BlockRow, Change
 from labmon.datastream.blockmaking import Sealing, encode_level, encode_raw, split
+from labmon.datastream.exceptions import StreamAppendFailed
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.levels import roll_up
 from labmon.datastream.seal_state import LevelState
@@ -80,8 +81,7 @@ class Sealer:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
-        for waiter in self._waiters:
-            waiter.cancel()
+        self._tell(StreamAppendFailed("the store was closed before this was durable"))
 
     def look_at(self, numbers: Iterable[int]) -> None:
         """Seal those of the streams whose heads are full, soon."""

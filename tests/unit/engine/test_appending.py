@@ -1,11 +1,13 @@
 """What is taken, what is refused and why, and what happens while the store is away."""
 
+import asyncio
 import datetime
 from decimal import Decimal
 
 import numpy as np
 import pytest
 
+from labmon import datastream
 from labmon.datastream import Granularity, exceptions
 from labmon.reading import Batch, Quality
 
@@ -348,3 +350,20 @@ async def test_an_array_is_checked_as_single_values_are(streams, ids):
 async def test_what_would_lose_digits_is_refused_with_the_way_out(streams, ids):
     with pytest.raises(exceptions.UnsupportedValueType, match="high_accuracy"):
         await streams.append(ids[0], Decimal("0.1"))
+
+
+async def test_who_waits_for_a_commit_is_told_that_the_store_was_closed_before(backend, clock):
+    """And not cancelled, as if it were his own doing."""
+    opened = datastream.open(backend, clock=clock, seal_datapoints=64)
+    await opened.start()
+    stream = await opened.ensure_stream({"path": "w/a"}, {}, [], "raw")
+    await opened.commit()
+    backend.refuse = True
+    await opened.append(stream, 1.0, 1)
+    committing = asyncio.create_task(opened.commit())
+    importing = asyncio.create_task(opened.append_array(stream, range(2, 102), [1.0] * 100))
+    await asyncio.sleep(0.01)
+    await opened._engine.close(0.05)
+    for waiting in (committing, importing):
+        with pytest.raises(exceptions.StreamAppendFailed, match="closed before"):
+            await asyncio.wait_for(waiting, 5)
