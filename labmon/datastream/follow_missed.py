@@ -38,10 +38,11 @@ async def reworked_from(engine: Engine, stream: Stream, position: Position) -> i
     """From where on a derived stream is not what was told, or None."""
     found = [] if position.dirty_ns is None else [position.dirty_ns]
     granularity = stream.config.highest_granularity
+    told_ns = position.time_ns + max(1, granularity.duration_ns)  # the end of the last bucket told
     for number, ordinal in position.roots.items():
         root = engine.catalogue.number(number)
         if root is not None and ordinal < root.next_ordinal:
-            t = await _arrived_since(engine, root, ordinal, position.time_ns + 1)
+            t = await _arrived_since(engine, root, ordinal, told_ns)
             t = t[t >= engine.deriver.floor_ns(stream)]
             found += [granularity.round_timestamp(int(t.min()))] if len(t) else []
     earliest_ns = min(found, default=position.time_ns + 1)

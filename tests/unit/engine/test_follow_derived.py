@@ -260,3 +260,20 @@ async def test_a_cursor_of_a_moment_before_late_data_was_worked_in_says_so(backe
         await told.aclose()
     assert [(r.stream, r.start_ns) for r in one.revised] == [(twice, 5 * SECOND + 2)]
     assert one.columns[twice].python_values() == [154.0, 12.0, 14.0, 16.0, 18.0]
+
+
+async def test_late_data_in_the_middle_of_a_bucket_that_was_told_last_revises_it(streams):
+    source = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+    twice = await streams.ensure_stream(
+        {"path": "s"}, {}, [], "Seconds10", [source], "scale", {"a": 2}
+    )
+    for i in range(10, 31):
+        await streams.append(source, 1.0, i * SECOND)
+    await streams.backprocess_streams()
+    first = await _following(streams, twice)
+    assert first.columns[twice].t.tolist() == [10 * SECOND, 20 * SECOND]
+    await streams.append(source, 12.0, 25 * SECOND + 1, check_timestamp=False)
+    await streams.backprocess_streams()
+    again = await _following(streams, twice, first.cursor)
+    assert [(r.stream, r.start_ns) for r in again.revised] == [(twice, 20 * SECOND)]
+    assert again.columns[twice].python_values() == [4.0]
