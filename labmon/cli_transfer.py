@@ -149,9 +149,9 @@ async def _export(
                 notes.append(f"{snapshot.unnamed} streams have no path and were left out")
     if done.left_out:
         notes.append(f"left out, there are no such rollups: {', '.join(done.left_out)}")
-    for path, until_ns in done.removed.items():
+    for stream, until_ns in done.removed.items():
         when = to_iso(until_ns)
-        notes.append(f"{path}: retention has removed what was before {when}: see --granularity")
+        notes.append(f"{stream}: retention has removed what was before {when}: see --granularity")
     return done, notes
 
 

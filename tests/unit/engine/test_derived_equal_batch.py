@@ -79,7 +79,8 @@ class World:
             await asyncio.gather(task, return_exceptions=True)
         engine.journal._task.cancel()
         await asyncio.gather(engine.journal._task, return_exceptions=True)
-        engine.journal._timer and engine.journal._timer.cancel()
+        if engine.journal._timer:
+            engine.journal._timer.cancel()
         self.streams = None
 
     async def columns(self, path, granularity="raw"):

@@ -131,15 +131,15 @@ others = st.sampled_from([("restart",), ("kill",), ("commit",), ("upkeep",), ("i
 class BusyBackend(MemoryBackend):
     """A store that takes a while, so that questions and sealing come between one another."""
 
-    async def read_outlines(self, *args):
+    async def read_outlines(self, stream, granularity):
         await asyncio.sleep(0)
-        found = await super().read_outlines(*args)
+        found = await super().read_outlines(stream, granularity)
         await asyncio.sleep(0)
         return found
 
-    async def read_blocks(self, *args):
+    async def read_blocks(self, keys):
         await asyncio.sleep(0)
-        found = await super().read_blocks(*args)
+        found = await super().read_blocks(keys)
         await asyncio.sleep(0)
         return found
 
