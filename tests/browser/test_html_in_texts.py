@@ -79,5 +79,5 @@ async def test_an_inline_script_is_not_run_even_if_it_got_into_a_page(server, br
         document.body.append(script);
         document.body.insertAdjacentHTML('beforeend', '<img src=x onerror="window.pwned = 2">');
     }""")
-    await page.wait_for_function("document.querySelector('img[src=x]').complete")
+    await expect(page.locator("img[src=x]")).to_have_js_property("complete", True)
     assert await page.evaluate("window.pwned") is None
