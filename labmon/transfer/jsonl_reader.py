@@ -86,8 +86,26 @@ class JsonLinesReader:
                 first_line += len(lines)
 
     def _rows(self, lines: list[bytes], first_line: int, report: Report) -> Iterator[Rows]:
+        objects = self._objects(lines, first_line, report)
+        if (path := self._only_path(objects)) is not None:
+            numbers = np.arange(first_line, first_line + len(lines))
+            yield from self._of_stream(path, numbers, objects, report)
+            return
+        yield from self._grouped(objects, first_line, report)
+
+    def _only_path(self, objects: list[Any]) -> str | None:
+        """The path that all lines name, where all are datapoints; None: they must be sorted."""
+        if self._wanted.stream is not None or set(map(type, objects)) != {dict}:
+            return None
+        if any("stream" in line for line in objects):
+            return None
+        path = objects[0].get("path")
+        is_one = isinstance(path, str) and all(line.get("path") == path for line in objects)
+        return path if is_one else None
+
+    def _grouped(self, lines: list[Any], first_line: int, report: Report) -> Iterator[Rows]:
         groups: dict[str, tuple[list[int], list[dict[str, Any]]]] = {}
-        for number, line in enumerate(self._objects(lines, first_line, report), first_line):
+        for number, line in enumerate(lines, first_line):
             if line is None:
                 continue
             if not isinstance(line, dict):
@@ -177,13 +195,14 @@ class JsonLinesReader:
         wrong: dict[int, tuple[str, str]],
     ) -> NDArray[Any]:
         values = [line.get(title) for line in objects]
-        is_plain = stream.takes_floats and set(map(type, values)) <= {float}
+        if stream.takes_floats and set(map(type, values)) <= {float}:
+            return np.array(values, np.float64)
         for i, line in enumerate(objects):
             if title not in line:
                 wrong.setdefault(i, (title, "is missing: write null for no value"))
             elif values[i] is None and line.get("infinite") in (1, -1):
                 values[i] = float("inf") * line["infinite"]
-            elif not is_plain:
+            else:
                 try:
                     values[i] = checked_value(values[i], stream)
                 except ValueError as error:
