@@ -31,7 +31,13 @@ store: sqlite:///labmon.db
 devices:
 """
 DEVICE = "  laser{number}: {{driver: simulated_wavemeter, period_s: 0.1, title: Laser {number}}}\n"
-FIRST_PAINT = "performance.getEntriesByName('first-contentful-paint')[0]?.startTime"
+FIRST_PAINT = """() => new Promise((resolve) => {
+  new PerformanceObserver((list) => {
+    for (const { name, startTime } of list.getEntries()) {
+      if (name === 'first-contentful-paint') resolve(startTime);
+    }
+  }).observe({ type: 'paint', buffered: true });
+})"""
 WATCH = """() => {
   window.frames_ms = []; window.long_ms = [];
   let before = performance.now();
@@ -115,11 +121,9 @@ class Visitor:
     async def first(self):
         """(first paint, first values) in ms."""
         page = await self.page("/")
-        handle = await page.wait_for_function(FIRST_PAINT)
-        await page.wait_for_function(
-            "[...document.querySelectorAll('a.tile')].some((t) => /\\d{3}/.test(t.textContent))"
-        )
-        found = await handle.json_value(), await page.evaluate("performance.now()")
+        paint_ms = await page.evaluate(FIRST_PAINT)
+        await page.locator("a.tile", has_text=re.compile(r"\d{3}")).first.wait_for()
+        found = paint_ms, await page.evaluate("performance.now()")
         await page.context.close()
         return found
 
