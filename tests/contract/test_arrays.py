@@ -157,7 +157,7 @@ async def test_a_short_graph_of_a_fast_stream_is_finer_than_the_finest_level(ope
 
 async def test_a_journal_that_arrays_fill_is_trimmed_before_its_time(opened, clock, monkeypatch):
     monkeypatch.setattr(upkeep, "LOOK_S", 0.01)
-    monkeypatch.setattr(upkeep, "LONG_BYTES", 100_000)
+    monkeypatch.setattr(upkeep, "LONG_BYTES", 1)
     streams = await opened(seal_datapoints=4096)
     stream = await make(streams)
     for i in range(60):
