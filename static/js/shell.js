@@ -117,12 +117,13 @@ export function ThemeButton() {
   return html`<button class="iconbtn" type="button" title=${label} aria-label=${label} onClick=${toggle}><${Icon} name="theme" /></button>`;
 }
 
-function NotFound() {
-  return html`<main class="wrap" id="main"><h1>There is no such page</h1><p><a class="link" href="/">Go to the overview</a></p></main>`;
+/** @param {import('./shapes.js').PageProps} props */
+function NotFound({ location: { path } }) {
+  return html`<main class="wrap words" id="main"><h1>There is no page <span class="code">${path}</span></h1><p><a class="link" href="/">Go to the overview</a></p></main>`;
 }
 
 function NotLoaded() {
-  return html`<main class="wrap" id="main"><h1>The page could not be loaded</h1>
+  return html`<main class="wrap words" id="main"><h1>The page could not be loaded</h1>
     <p>The server did not send it. <button class="btn" type="button" onClick=${() => location.reload()}>Try again</button></p></main>`;
 }
 
