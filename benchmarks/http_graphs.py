@@ -2,18 +2,15 @@
 
 import asyncio
 import http.client
-import re
-import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 
 from benchmarks.lab_data import SECOND_NS
 from benchmarks.queries import DAY_S, YEAR, Data, filled
 from benchmarks.rounds import Spread, arguments, number, report, table
+from benchmarks.serving import Serving
 from benchmarks.stores import CONTENDERS
 
 METHOD = """\
@@ -30,26 +27,6 @@ ASKED = {
     "the whole of 1 Hz": (YEAR, None),
 }
 FORMATS = {"JSON": "application/json", "msgpack": "application/msgpack"}
-CONFIG = "devices: {}\nstore: sqlite:///labmon.db\n"
-
-
-def start(folder):
-    """A server on a store that is there; (process, port)."""
-    config = Path(folder) / "config.yaml"
-    config.write_text(CONFIG)
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "labmon", "serve", "--config", str(config)),
-            *("--data", str(Path(folder) / "labmon"), "--port", "0"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    for line in process.stdout:
-        if found := re.search(r"http://127\.0\.0\.1:(\d+)", line):
-            return process, int(found[1])
-    raise SystemExit(f"labmon ended with {process.wait()}")
 
 
 def asked(connection, path, span, accept):
@@ -100,13 +77,8 @@ def main():
     data = Data(chosen.hours, chosen.days)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         asyncio.run(filled(data, [CONTENDERS["labmon"]], folder))
-        process, port = start(folder)
-        try:
-            rows = measured(chosen, port, data, {0: "wavemeter/ch1", YEAR: "year/ch1"})
-        finally:
-            process.terminate()
-            process.stdout.close()
-            process.wait()
+        with Serving(folder) as server:
+            rows = measured(chosen, server.port, data, {0: "wavemeter/ch1", YEAR: "year/ch1"})
     head = ["graph", "as", "p50, ms", "p95, ms", "bytes"]
     method = METHOD.format(hours=chosen.hours, days=chosen.days, count=int(chosen.count))
     report("http_graphs", method, table(head, rows), chosen, "tornado", "orjson", "msgpack")

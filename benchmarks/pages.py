@@ -3,8 +3,6 @@
 import asyncio
 import gzip
 import re
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +13,7 @@ from playwright.async_api import async_playwright
 from benchmarks.lab_data import SECOND_NS, START_NS, year
 from benchmarks.quiet import browser_path
 from benchmarks.rounds import Spread, arguments, number, report, table
+from benchmarks.serving import Serving
 from labmon import datastream
 
 METHOD = """\
@@ -26,10 +25,6 @@ distances of frames on the overview during {seconds:g} s; a long task is one tha
 for over 50 ms, as the browser counts them. Graphs: from the click to the frame behind the one in
 which the new data were drawn."""
 
-CONFIG = """\
-store: sqlite:///labmon.db
-devices:
-"""
 DEVICE = "  laser{number}: {{driver: simulated_wavemeter, period_s: 0.1, title: Laser {number}}}\n"
 FIRST_PAINT = """() => new Promise((resolve) => {
   new PerformanceObserver((list) => {
@@ -82,25 +77,6 @@ async def filled(folder, days):
         shift_ns = time.time_ns() - START_NS - int(days * 86_400) * SECOND_NS
         for t, v in year(days):
             await streams.append_array(stream, t + shift_ns, v)
-
-
-def start(folder, devices):
-    """The server; (process, address)."""
-    config = folder / "config.yaml"
-    config.write_text(CONFIG + "".join(DEVICE.format(number=n + 1) for n in range(devices)))
-    process = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "labmon", "serve", "--config", str(config)),
-            *("--data", str(folder / "data"), "--port", "0"),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    for line in process.stdout:
-        if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-            return process, found.group()
-    raise SystemExit(f"labmon ended with {process.wait()}")
 
 
 class Visitor:
@@ -195,14 +171,10 @@ async def measured(chosen, address):
 async def run(chosen):
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         folder = Path(name)
-        await filled(folder / "data", chosen.days)
-        process, address = start(folder, int(chosen.devices))
-        try:
-            return await measured(chosen, address)
-        finally:
-            process.terminate()
-            process.stdout.close()
-            process.wait()
+        await filled(folder / "labmon", chosen.days)
+        lasers = (DEVICE.format(number=n + 1) for n in range(int(chosen.devices)))
+        with Serving(folder, "devices:\n" + "".join(lasers)) as server:
+            return await measured(chosen, f"http://127.0.0.1:{server.port}")
 
 
 def main():

@@ -20,7 +20,7 @@ One client on the same machine. A reading: from `poll()` returning it on the thr
 sending the request to the last byte of the reply, one every {pause:g} ms; it is checked, leased,
 audited, carried out on the thread of the device, and its audit record is a reading, too. labmon is
 `labmon serve` on SQLite, its batching of 20 ms on; Tornado alone does the same with nothing around
-it ([benchmarks/bare_tornado.py](../benchmarks/bare_tornado.py)). {count} of each in every round.
+it ([bare_tornado.py](../benchmarks/processes/bare_tornado.py)). {count} of each in every round.
 Under load: another process on the same two cores pushes {readings:,} readings a second in 10
 requests, which are recorded, and asks for {graphs} graphs a second. Times are p50 / p99; a p50 is
 the median of the rounds (least-most), a p99 is that of all of them."""
@@ -124,7 +124,7 @@ def measured(chosen, ports, lags):
         for name, port in ports.items():
             take(name, port)
         load = (ports["labmon"], READINGS_PER_S, GRAPHS_PER_S)
-        with process("benchmarks.busy", *load) as busy:
+        with process("benchmarks.processes.busy", *load) as busy:
             take("under load", ports["labmon"])
             assert busy.poll() is None, "the load ended"
     return found
@@ -146,7 +146,7 @@ def main():
     with (
         tempfile.TemporaryDirectory(dir=chosen.folder) as folder,
         Serving(folder, DEVICES) as server,
-        process("benchmarks.bare_tornado", PERIOD_S) as bare,
+        process("benchmarks.processes.bare_tornado", PERIOD_S) as bare,
     ):
         ports = {"labmon": server.port, "Tornado alone": int(bare.stdout.readline())}
         found = measured(chosen, ports, lags)

@@ -1,6 +1,6 @@
 """Keeps a server busy until it is ended: graphs asked and readings pushed, at a steady pace.
 
-`python -m benchmarks.busy PORT READINGS_PER_S GRAPHS_PER_S`
+`python -m benchmarks.processes.busy PORT READINGS_PER_S GRAPHS_PER_S`
 """
 
 import http.client
