@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 GUIDE = Path(__file__).with_name("_datastream_guide.md")
 TABLE = re.compile(r"^<!-- table: (\w+) -->$", re.MULTILINE)
-SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes|Example):")
+SECTION = re.compile(r"(Args|Returns|Raises|Warns|Yields|Attributes|Example):")
 CLASSES = (
     *(datastream.Datastream, datastream.Streams, datastream.Datapoints, query.Arrays),
     *(aggregate.Aggregate, datastream.Graph),

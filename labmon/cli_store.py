@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
@@ -190,8 +191,10 @@ def verify(store: str) -> None:
     Works beside a running server, on what was there when it began. Says which stream, block and
     times are damaged (UTC), and ends with exit code 1 where anything is.
     """
+    from labmon.datastream.exceptions import InternalInconsistencyWarning
     from labmon.upkeep import verifying
 
+    warnings.simplefilter("ignore", InternalInconsistencyWarning)  # every finding is printed
     with failures(), progress("blocks") as moved:
         report = asyncio.run(verifying.verify(store, moved))
     for finding in report.findings:

@@ -1,13 +1,14 @@
 """The log on stderr: one line for each message, whatever instruments and callers put into it.
 
-The trap: a line break or an escape sequence in a name could forge lines, or obey a terminal; only
-tracebacks, which are ours, have several lines.
+Warnings of Python go there too. The trap: a line break or an escape sequence in a name could forge
+lines, or obey a terminal; only tracebacks, which are ours, have several lines.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import warnings
 from typing import Final
 
 FORMAT: Final = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -27,6 +28,19 @@ def set_up(*, is_verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(OneLineFormatter(FORMAT))
     logging.basicConfig(level=logging.DEBUG if is_verbose else logging.INFO, handlers=[handler])
+    warnings.formatwarning = _in_one_line
+    logging.captureWarnings(capture=True)
+
+
+def _in_one_line(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    line: str | None = None,
+) -> str:
+    """A warning without the line of code that gave it: `line`, which Python would add below."""
+    return f"{category.__name__}: {message} ({filename}:{lineno})"
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 from labmon.datastream.alignment import Rows, State, one_source
 from labmon.datastream.columns import Columns
 from labmon.datastream.exceptions import IncompatibleTypes, InvalidOperatorArguments
-from labmon.datastream.operator import Operator, are_values, known_quality, with_gaps
+from labmon.datastream.operator import Operator, known_quality, with_gaps
 from labmon.datastream.operator_arguments import Argument
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Derivative(Operator):
             y = change / seconds
         # a change that says nothing, a reset, is no mistake: it only begins anew
         has_pair &= ~np.isnan(change)
-        stays = is_null | (has_pair & are_values(self.name, y, has_pair))
+        stays = is_null | (has_pair & self._are_values(y, has_pair))
         gap, derived = with_gaps(rows, y, is_null, stays, state.get("gap", True))
         return {**_last(t, x), "gap": gap}, derived
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from labmon.datastream.alignment import State, held, one_source, shared_times
-from labmon.datastream.operator import Operator, are_values, with_gaps
+from labmon.datastream.operator import Operator, with_gaps
 from labmon.datastream.operator_arguments import Argument
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class _SideBySide(Operator):
         with np.errstate(all="ignore"):
             y = self._combined(rows.x)
         is_null = np.logical_or.reduce(np.isnan(rows.x), axis=0)
-        stays = is_null | are_values(self.name, y, ~is_null)
+        stays = is_null | self._are_values(y, ~is_null)
         gap, derived = with_gaps(rows, y, is_null, stays, state.get("gap", True))
         return {**kept, "gap": gap}, derived
 

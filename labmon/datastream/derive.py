@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import warnings
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends.base import Change
@@ -18,7 +19,11 @@ from labmon.datastream.derive_mark import mark_name
 from labmon.datastream.derive_rewind import restore, rewind
 from labmon.datastream.derive_state import operate, read_sources, whole_state
 from labmon.datastream.derived import Derived
-from labmon.datastream.exceptions import DatastreamException, StreamNotFound
+from labmon.datastream.exceptions import (
+    DatastreamException,
+    InvalidValueWarning,
+    StreamNotFound,
+)
 from labmon.datastream.granularity import Granularity
 from labmon.errors import StorageError
 
@@ -116,6 +121,7 @@ class Deriver:
         numbers = {source.number: None for source in sources}
         parents = [self._derived[n] for n in numbers if n in self._derived]
         derived = Derived(stream, operator, sources, roots, parents, operator.start())
+        operator.leaves_out = derived.leaves_out
         self._derived[stream.number] = derived
         return derived
 
@@ -293,12 +299,10 @@ class Deriver:
         from_ns, state = derived.until_ns, await whole_state(self._engine, derived)
         end_ns = await self._end(derived, from_ns, target_ns)
         columns = await read_sources(self._engine, derived, from_ns, end_ns)
-        after, made, warning = await operate(derived.operator, state, columns)
+        after, made = await operate(derived.operator, state, columns)
         if self._derived.get(stream.number) is not derived:  # removed meanwhile
             return True
-        if warning is not None and not derived.has_warned:
-            derived.has_warned = True
-            log.warning("%s: %s", stream.path or stream.id, warning)
+        _warn_once(derived)
         derived.advance(end_ns, after, made)
         if not self._engine.is_read_only:
             self._engine.sealer.look_at([stream.number])
@@ -322,3 +326,15 @@ class Deriver:
             if from_ns < rounded_ns < target_ns:
                 return rounded_ns
         return target_ns
+
+
+def _warn_once(derived: Derived) -> None:
+    """Tell the user's filters of warnings that something was left out, once for each stream."""
+    if not derived.left_out:
+        return
+    text, derived.left_out = derived.left_out, ""
+    stream = derived.stream
+    try:
+        warnings.warn(f"{stream.path or stream.id}: {text}", InvalidValueWarning, stacklevel=2)
+    except InvalidValueWarning as warning:  # a filter made it an error, which none could catch
+        log.warning("%s", warning)

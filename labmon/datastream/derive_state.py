@@ -7,13 +7,11 @@ millions; these are never kept for going back, in memory or in a mark, but read 
 from __future__ import annotations
 
 import asyncio
-import warnings
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from labmon.datastream.columns import Columns, object_column
-from labmon.datastream.exceptions import InvalidValueWarning
 from labmon.datastream.granularity import Granularity
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ async def whole_state(engine: Engine, derived: Derived) -> State:
     if from_ns >= until_ns:
         return kept
     sources = await read_sources(engine, derived, from_ns, until_ns)
-    state, _, _ = await operate(derived.operator, derived.operator.start(), sources)
+    state, _ = await operate(derived.operator, derived.operator.start(), sources)
     return {**state, **kept}
 
 
@@ -72,22 +70,13 @@ async def _read(
 
 async def operate(
     operator: Operator, state: State, sources: list[Columns]
-) -> tuple[State, Columns, str | None]:
-    """The state behind a span, the derived datapoints, and a warning."""
+) -> tuple[State, Columns]:
+    """The state behind a span, and the derived datapoints."""
     size = sum(map(len, sources)) + sum(map(_length, state.values()))
     if size <= INLINE:
-        return _operate(operator, state, sources)
+        return operator.advance(state, sources)
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, _operate, operator, state, sources)
-
-
-def _operate(
-    operator: Operator, state: State, sources: list[Columns]
-) -> tuple[State, Columns, str | None]:
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always", InvalidValueWarning)
-        after, made = operator.advance(state, sources)
-    return after, made, str(told[0].message) if told else None
+    return await loop.run_in_executor(None, operator.advance, state, sources)
 
 
 def _length(value: Any) -> int:

@@ -69,6 +69,7 @@ class Derived:
         seen: of each root the ordinal before which all arrivals were looked at.
         dirty_ns: from here on it has to be worked out anew; None: it is right.
         error: why it was given up, for people.
+        left_out: why its operator has nothing for some datapoints; told once, then "".
         is_state_whole: whether `state` is more than what is kept of it, see `derive_state`.
     """
 
@@ -88,7 +89,7 @@ class Derived:
     gone: list[int] = field(default_factory=list[int])
     marked_ns: int = -1
     error: str | None = None
-    has_warned: bool = False
+    left_out: str | None = None
     is_state_whole: bool = True
     _numbers: int = 0
 
@@ -96,6 +97,11 @@ class Derived:
     def granularity(self) -> Granularity:
         """At which the sources are read."""
         return self.stream.config.highest_granularity
+
+    def leaves_out(self, text: str) -> None:
+        """Take note of datapoints for which there is nothing; called on any thread."""
+        if self.left_out is None:
+            self.left_out = text
 
     def look(self) -> bool:
         """Look at what arrived since; returns whether what was derived is still right."""

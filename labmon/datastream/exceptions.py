@@ -33,8 +33,8 @@
 
     DatastreamWarning
     ├── InvalidValueWarning                a derived stream left a datapoint out
-    ├── InternalInconsistencyWarning       never given: `labmon verify` tells of rollups that lie
-    └── DownsampleConsistencyNotGuaranteed never given: what is too late is refused
+    ├── InternalInconsistencyWarning       `labmon verify` found rollups that lie
+    └── DownsampleConsistencyNotGuaranteed `downsample_streams` cannot tell a bucket as it is
 
 The names are those of the Datastream API, so most do not end in Error.
 """
@@ -180,19 +180,26 @@ class DatastreamWarning(UserWarning):
 
 
 class InvalidValueWarning(DatastreamWarning):
-    """A derived stream left a datapoint out because its operator gives no value there."""
+    """A derived stream left a datapoint out because its operator gives no value there.
+
+    It is given once for each derived stream that is open, names the stream, and stops none: where a
+    filter makes it an error, it is a line in the log instead.
+    """
 
 
 class InternalInconsistencyWarning(DatastreamWarning):
-    """A stored rollup was not what its datapoints give.
+    """Stored rollups are not what their datapoints give.
 
-    It is part of the Datastream API and never given here: checksums find what was damaged, and
-    `labmon verify` recomputes every rollup and tells which lie.
+    Checksums find what was damaged before anybody reads it; this is of rollups that were written
+    wrong. `labmon.upkeep.verifying.verify` recomputes them all, names those that lie in its report,
+    and gives this warning once for a store.
     """
 
 
 class DownsampleConsistencyNotGuaranteed(DatastreamWarning):
-    """Late data came for a range whose raw datapoints are gone: its rollups stay as they are.
+    """`downsample_streams` tells a bucket once, and what it told, or is to tell, is not all.
 
-    It is part of the Datastream API and never given here: such data is refused, `InvalidTimestamp`.
+    Late data came into a bucket that was told before, or retention removed one that was not told
+    yet. Rollups are right all the same, and `follow` tells how they change. Data that is too late
+    for that is refused, `InvalidTimestamp`.
     """

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from labmon.datastream.alignment import State, one_source
-from labmon.datastream.operator import Operator, are_values, with_gaps
+from labmon.datastream.operator import Operator, with_gaps
 from labmon.datastream.operator_arguments import Argument
 from labmon.datastream.windows import moving_moments, needed_from
 
@@ -54,7 +54,7 @@ class _Moving(Operator):
                 y[~is_null] = self._statistic(t, x, window_ns, first)
             kept = needed_from(t, window_ns)
             t, x = t[kept:], x[kept:]
-        stays = is_null | are_values(self.name, y, ~is_null)
+        stays = is_null | self._are_values(y, ~is_null)
         gap, derived = with_gaps(rows, y, is_null, stays, state.get("gap", True))
         return {"t": t, "x": x, "gap": gap}, derived
 

@@ -22,7 +22,7 @@ from labmon.datastream.exceptions import (
 from labmon.datastream.operator_arguments import Argument, checked
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -35,6 +35,7 @@ class Operator(ABC):
         output: type of the derived stream's values.
         arguments: what it takes.
         sources: how many sources it takes at least and at most.
+        leaves_out: is told, on any thread, why there is nothing for some datapoints.
     """
 
     name: ClassVar[str]
@@ -46,6 +47,7 @@ class Operator(ABC):
         """Raises InvalidOperatorArguments where the arguments or the sources make no sense."""
         self.values = checked(self.name, self.arguments, arguments)
         self.count = len(names)
+        self.leaves_out: Callable[[str], None] = _warn
         self._check_names(names)
 
     @property
@@ -76,6 +78,16 @@ class Operator(ABC):
         for value_type in types:
             if value_type != "numeric":
                 raise IncompatibleTypes(f"{self.name} takes numbers, not {value_type} values")
+
+    def _are_values(self, y: NDArray[np.float64], expected: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Where there is a finite value; tells of those that are expected and are not."""
+        are_values = np.isfinite(y) & expected
+        left_out = int(expected.sum()) - int(are_values.sum())
+        if left_out:
+            self.leaves_out(
+                f"{self.name} has no value for {left_out} datapoints: they are left out"
+            )
+        return are_values
 
     def _check_names(self, names: Sequence[str | None]) -> None:
         least, most = self.sources
@@ -109,17 +121,8 @@ def load_state(data: Mapping[str, Any]) -> State:
     return state
 
 
-def are_values(name: str, y: NDArray[np.float64], expected: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Where there is a finite value; warns of those that are expected and are not."""
-    are_values = np.isfinite(y) & expected
-    left_out = int(expected.sum()) - int(are_values.sum())
-    if left_out:
-        warnings.warn(
-            f"{name} has no value for {left_out} datapoints: they are left out",
-            InvalidValueWarning,
-            stacklevel=3,
-        )
-    return are_values
+def _warn(text: str) -> None:
+    warnings.warn(text, InvalidValueWarning, stacklevel=4)
 
 
 def with_gaps(

@@ -189,6 +189,11 @@ class StreamApi(OpenStore):
 
         Raises:
             InvalidTimestamp: `until` is no time.
+
+        Warns:
+            DownsampleConsistencyNotGuaranteed: with `return_datapoints`, where late data came into
+                a bucket that was told before, or retention removed one that was not. Where a filter
+                makes it an error, nothing counts as told.
         """
         self._engine.check_writable()
         until_ns = self._clock() if until is None else to_ns(until)

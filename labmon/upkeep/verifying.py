@@ -6,11 +6,12 @@ The trap: memory must not grow with the store, so nothing is kept of a block tha
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from labmon.datastream import downsample
-from labmon.datastream.exceptions import StoreError
+from labmon.datastream.exceptions import InternalInconsistencyWarning, StoreError
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.levels import roll_up
 from labmon.datastream.rollups import Rollups
@@ -61,6 +62,7 @@ class Report:
     """What was looked at, and what is damaged.
 
     Attributes:
+        wrong_rollups: how many blocks of rollups are whole, and not what their datapoints give.
         is_file_checked: whether SQLite's own check of the file was made too.
     """
 
@@ -71,6 +73,7 @@ class Report:
     buckets: int = 0
     entries: int = 0
     set_aside: int = 0
+    wrong_rollups: int = 0
     is_file_checked: bool = False
 
     @property
@@ -83,6 +86,8 @@ async def verify(
     store: str | Backend, moved: Callable[[int, int], None] = lambda *_: None
 ) -> Report:
     """Check a store; the one place that does.
+
+    Rollups that lie are also an InternalInconsistencyWarning, for who does not read the report.
 
     Args:
         store: its address, or a backend that is not open yet.
@@ -111,6 +116,9 @@ async def verify(
             except (StoreError, ValueError, TypeError) as error:
                 report.findings.append(Finding(check.name, "stream", str(error)))
             report.streams += 1
+    if report.wrong_rollups:
+        text = f"{report.wrong_rollups} blocks of rollups are not what their datapoints give"
+        warnings.warn(text, InternalInconsistencyWarning, stacklevel=2)
     return report
 
 
@@ -195,6 +203,7 @@ class _StreamCheck:
                     if isinstance(stored, Rollups):
                         self._report.buckets += len(stored)
                         if wrong := difference(stored, right, step_ns, self._unsure):
+                            self._report.wrong_rollups += 1
                             self._found(outline, wrong)
 
     def _check_order(self, outlines: list[BlockOutline]) -> None:

@@ -1,6 +1,8 @@
 """The log: one message is one line, and obeys nobody."""
 
 import logging
+import subprocess
+import sys
 
 import pytest
 
@@ -30,3 +32,13 @@ def test_a_traceback_keeps_its_lines():
     text = written("failed", exc_info=(caught.type, caught.value, caught.tb))
     assert text.splitlines()[1].startswith("Traceback")
     assert text.splitlines()[-1].startswith("ValueError: invalid literal")
+
+
+def test_a_warning_of_python_is_a_line_of_the_log():
+    code = (
+        "import warnings; from labmon import logs; logs.set_up(is_verbose=False);"
+        "warnings.warn('d/x: no value\\nforged', UserWarning)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    (line,) = said.stderr.splitlines()
+    assert line.endswith(r"WARNING py.warnings: UserWarning: d/x: no value\nforged (<string>:1)")

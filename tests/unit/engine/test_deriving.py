@@ -1,6 +1,7 @@
 """Which derived streams can be made, and which are refused with a reason."""
 
 import logging
+import warnings
 
 import pytest
 
@@ -158,3 +159,54 @@ def test_a_damaged_mark_is_never_believed():
     for at in range(len(record)):
         with pytest.raises(exceptions.DamagedBlock):
             Mark.decode(record[:at] + bytes((record[at] ^ 1,)) + record[at + 1 :])
+
+
+SECOND_NS = 1_000_000_000
+
+
+async def twice_at_one_time(streams, source, now_ns):
+    """Datapoints of which some have no derivative, worked in one after the other."""
+    for i, second in enumerate((0, 1, 1, 2, 2, 3)):
+        await streams.append(source, float(i), now_ns + second * SECOND_NS)
+        await streams.backprocess_streams()
+
+
+async def test_where_there_is_no_value_the_user_is_warned_once_for_a_stream(streams, clock):
+    source, other = await make(streams), await make(streams, "w/b")
+    derived = await derive(streams, [source], "derivative")
+    await derive(streams, [other], "derivative", path="d/y")
+    with warnings.catch_warnings(record=True) as given:
+        warnings.simplefilter("always")
+        await twice_at_one_time(streams, source, clock())
+        await twice_at_one_time(streams, other, clock())
+    assert [(one.category, str(one.message).partition(":")[0]) for one in given] == [
+        (exceptions.InvalidValueWarning, "d/x"),
+        (exceptions.InvalidValueWarning, "d/y"),
+    ]
+    assert "derivative has no value for 1 datapoints" in str(given[0].message)
+    points = await (await streams.get_data(derived, "raw", start=0)).fetch(slice(None))
+    assert [point["v"] for point in points] == [1.0, 1.0, 1.0]
+
+
+async def test_a_filter_that_makes_errors_of_warnings_stops_no_derived_stream(
+    streams, clock, caplog
+):
+    source = await make(streams)
+    derived = await derive(streams, [source], "derivative")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await twice_at_one_time(streams, source, clock())
+    points = await (await streams.get_data(derived, "raw", start=0)).fetch(slice(None))
+    assert [point["v"] for point in points] == [1.0, 1.0, 1.0]
+    (line,) = caplog.records
+    assert line.getMessage().startswith("d/x: derivative has no value")
+
+
+async def test_a_warning_from_another_thread_leaves_the_filters_alone(streams, clock, monkeypatch):
+    monkeypatch.setattr("labmon.datastream.derive_state.INLINE", 0)
+    source = await make(streams)
+    await derive(streams, [source], "derivative")
+    before = list(warnings.filters)
+    with pytest.warns(exceptions.InvalidValueWarning, match="^d/x: derivative"):
+        await twice_at_one_time(streams, source, clock())
+    assert warnings.filters == before
