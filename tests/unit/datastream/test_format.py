@@ -1,17 +1,27 @@
 """What version 1 of the format wrote must be read for ever: these files are never written again."""
 
+import dataclasses
 import re
 from pathlib import Path
 
+import msgpack
 import numpy as np
 import pytest
 
 from labmon.datastream import codec, entry, value_codec, vectors
 from labmon.datastream.codec import decode_raw, decode_rollups, decode_times, read_header
 from labmon.datastream.columns import Columns
+from labmon.datastream.derive_mark import mark_prefix
 from labmon.datastream.downsample import downsampled_values, roll_up, roll_up_nominal
+from labmon.datastream.downsampling import FINISHED
+from labmon.datastream.engine import FOLLOWERS, NEXT_STREAM
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.retained import DAY_NS
+from labmon.datastream.retainer import REACHED
+from labmon.datastream.seal_state import Latest, LevelState, SealState
+from labmon.datastream.upkeep import TRIMMED
+from labmon.reading import Quality
 
 FIXTURES = Path(__file__).with_name("fixtures")
 FORMAT = (Path(__file__).parents[3] / "docs" / "format.md").read_text()
@@ -86,12 +96,57 @@ def test_a_journal_entry_of_version_1_is_read():
     assert found.note == {"blocks": []}
 
 
-def test_the_example_of_the_page_is_the_fixture_byte_by_byte():
-    lines = re.findall(r"^ +(\d+)  ((?:[0-9a-f]{2} ?)+)(?:  .*)?$", FORMAT, re.MULTILINE)
+def drawn(heading):
+    """The bytes that the page draws in one of its sections."""
+    (_, section) = FORMAT.split(f"\n## {heading}\n")
+    section = section.partition("\n## ")[0]
+    lines = re.findall(r"^ +(\d+)  ((?:[0-9a-f]{2} ?)+)(?:  .*)?$", section, re.MULTILINE)
     data = b""
     for at, digits in lines:
         assert int(at) == len(data)
         data += bytes.fromhex(digits)
+    return data
+
+
+def test_the_sealing_state_of_the_page_is_the_fixture_byte_by_byte():
+    data = drawn("A stream, and how far it is sealed")
+    assert data == stored("state.bin")
+    midnight_ns = T0 - T0 % DAY_NS
+    last_ns = midnight_ns + 2 * DAY_NS - 10_000_000_000
+    floor_ns = midnight_ns + DAY_NS
+    state = SealState(
+        through=8192,
+        removed=4096,
+        first_ns=midnight_ns,
+        last_ns=last_ns,
+        latest=Latest(last_ns, 0.5, Quality.SIMULATED),
+        levels={"m": LevelState(floor_ns, 1440, 60, 3600)},
+        floors={"r": floor_ns},
+        fixed=4096,
+    )
+    assert SealState.decode(data) == state
+    assert state.encode() == data
+    fields = re.findall(r"^\| ([a-z, ]+) \| .*$", FORMAT, re.MULTILINE)
+    for field in dataclasses.fields(SealState):
+        assert any(field.name.removesuffix("_ns") in names.split(", ") for names in fields)
+
+
+def test_a_state_that_was_written_before_anything_was_removed_has_no_floors():
+    data = SealState(3, 0, 1, 2, None, {}).encode()
+    assert len(msgpack.unpackb(data[4:])) == 6
+    assert SealState.decode(data) == SealState(3, 0, 1, 2, None, {})
+
+
+def test_the_page_names_every_cursor():
+    for name in (NEXT_STREAM, TRIMMED, REACHED):
+        assert f"| `{name}` |" in FORMAT
+    for prefix in (FINISHED, FOLLOWERS, "derived/", "damaged/"):
+        assert f"| `{prefix}" in FORMAT
+    assert mark_prefix(3) == "derived/3/"
+
+
+def test_the_example_of_the_page_is_the_fixture_byte_by_byte():
+    data = drawn("An example")
     assert data == stored("small.bin")
     table = decode_raw(data)
     assert table.python_values() == [0.5, 0.25, None]
