@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from labmon.datastream.columns import Columns
+from labmon.datastream.entry import EntryColumns
 from labmon.datastream.exceptions import (
     AppendToDerivedStreamNotAllowed,
     DatastreamException,
@@ -22,7 +23,9 @@ from labmon.datastream.exceptions import (
 )
 from labmon.datastream.feed import Feed
 from labmon.datastream.granularity import Granularity
-from labmon.datastream.open_entry import EntryColumns, seq_column
+from labmon.datastream.journal_values import JournalValues
+from labmon.datastream.open_entry import seq_column
+from labmon.datastream.polls import Poll, StreamNumbers
 from labmon.datastream.times import LAST_NS, column_ns
 from labmon.datastream.values import quality_column, weight
 from labmon.reading import Quality
@@ -56,13 +59,13 @@ class Shape(NamedTuple):
     Attributes:
         version: of the catalogue.
         streams: of each path, None where there is none.
-        numbers: of the streams, 0 where there is none; as uint32.
+        numbers: of the streams, 0 where there is none.
         feed: takes their polls; None: not all are there and take floats as they come.
     """
 
     version: int
     streams: tuple[Stream | None, ...]
-    numbers: bytes
+    numbers: StreamNumbers
     feed: Feed | None
 
 
@@ -113,7 +116,7 @@ class Appender:
         if time_ns < feed.latest_ns:
             return self._careful(batch, shape, first_seq)
         packed = feed.take(time_ns, values, batch.qualities)
-        self._journal.add_poll(shape.numbers, time_ns, packed, batch.qualities, first_seq)
+        self._journal.add_poll(Poll(shape.numbers, time_ns, packed, batch.qualities, first_seq))
         return ()
 
     def samples(self, batch: ArrayBatch) -> tuple[Rejection, ...]:
@@ -145,8 +148,8 @@ class Appender:
         if len(self._shapes) > SHAPES:
             self._shapes.clear()
         streams = tuple(self._catalogue.at(path) for path in paths)
-        numbers = np.array([0 if one is None else one.number for one in streams], np.uint32)
-        shape = Shape(self._catalogue.version, streams, numbers.tobytes(), _feed(streams))
+        numbers = StreamNumbers(0 if one is None else one.number for one in streams)
+        shape = Shape(self._catalogue.version, streams, numbers, _feed(streams))
         self._shapes[paths] = shape
         return shape
 
@@ -168,14 +171,9 @@ class Appender:
         for refused, end in pairwise([-1, *(one.index for one in rejections), len(values)]):
             taken = slice(refused + 1, end)
             if taken.start < end:
-                self._journal.add_mixed(
-                    shape.numbers[4 * taken.start : 4 * end],
-                    batch.time_ns,
-                    values[taken],
-                    bytes(qualities[taken]),
-                    first_seq + taken.start if first_seq else 0,
-                    sum(map(weight, values[taken])),
-                )
+                numbers = shape.numbers.rows(taken) if rejections else shape.numbers
+                seq = first_seq + taken.start if first_seq else 0
+                self._add(numbers, batch.time_ns, values[taken], bytes(qualities[taken]), seq)
         return tuple(rejections)
 
     def _first_seq(self, given: int, count: int) -> int:
@@ -199,8 +197,19 @@ class Appender:
 
     def _enter(self, stream: Stream, time_ns: int, value: Any, quality: int, seq: int) -> None:
         stream.enter(time_ns, value, quality)
-        number = np.uint32(stream.number).tobytes()
-        self._journal.add_mixed(number, time_ns, (value,), bytes((quality,)), seq, weight(value))
+        self._add(StreamNumbers((stream.number,)), time_ns, (value,), bytes((quality,)), seq)
+
+    def _add(
+        self,
+        numbers: StreamNumbers,
+        time_ns: int,
+        values: Sequence[Any],
+        qualities: bytes,
+        first_seq: int,
+    ) -> None:
+        packed = JournalValues.pack(values)
+        poll = Poll(numbers, time_ns, packed.v.tobytes(), qualities, first_seq)
+        self._journal.add_mixed(poll, packed, sum(map(weight, values)))
 
     def one(
         self, stream: Stream, value: Any, time_ns: int, quality: int, *, check_timestamp: bool

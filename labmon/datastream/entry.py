@@ -10,24 +10,24 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from array import array
+from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import orjson
 
 from labmon.datastream.columns import Columns
+from labmon.datastream.journal_values import OTHER, JournalValues
 from labmon.datastream.vectors import Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
 VERSION: Final = 1
-FLOAT: Final = 0
-INT: Final = 1
-OTHER: Final = 2
 
 _MAGIC: Final = b"LMJE"
 # magic, version, flags, nothing, CRC32 of what follows, count, epoch, first seq, runs, length of
@@ -42,81 +42,6 @@ _HAS_KINDS: Final = 4
 _HAS_QUALITY: Final = 8
 _WIDE_STREAMS: Final = 16
 _KNOWN_FLAGS: Final = 31
-
-_INT64_MIN, _INT64_MAX = -(2**63), 2**63 - 1
-
-
-@dataclass(slots=True)
-class JournalValues:
-    """Values of any type in order of arrival, as columns.
-
-    Attributes:
-        v: float64; NaN is null. Where `kinds` says so, the eight bytes hold an int64, or the value
-            stands in `others`.
-        kinds: FLOAT, INT or OTHER for each; None: all are floats.
-        others: the JSON values, in order.
-    """
-
-    v: NDArray[np.float64]
-    kinds: NDArray[np.uint8] | None = None
-    others: list[Any] = field(default_factory=list[Any])
-
-    @classmethod
-    def pack(cls, values: Sequence[Any]) -> JournalValues:
-        """The columns of Python values; fast where all are floats or None."""
-        if set(map(type, values)) <= {float, type(None)}:
-            return cls(np.array(values, np.float64))  # None becomes NaN
-        kinds = bytes(map(_kind, values))
-        v = np.array(
-            [value if kind == FLOAT else None for value, kind in zip(values, kinds, strict=True)],
-            np.float64,
-        )
-        column = np.frombuffer(kinds, np.uint8)
-        at = np.flatnonzero(column == INT)
-        v.view(np.int64)[at] = [values[i] for i in at.tolist()]
-        others = [value for value, kind in zip(values, kinds, strict=True) if kind == OTHER]
-        return cls(v, column, others)
-
-    @classmethod
-    def concatenate(cls, parts: Sequence[JournalValues]) -> JournalValues:
-        """One run of several, in this order."""
-        v = np.concatenate([part.v for part in parts])
-        if all(part.kinds is None for part in parts):
-            return cls(v)
-        kinds = [
-            np.full(len(part.v), FLOAT, np.uint8) if part.kinds is None else part.kinds
-            for part in parts
-        ]
-        return cls(v, np.concatenate(kinds), [value for part in parts for value in part.others])
-
-    def rows(self, rows: slice) -> JournalValues:
-        """Some of them, sharing memory."""
-        if self.kinds is None:
-            return JournalValues(self.v[rows])
-        before = int(np.count_nonzero(self.kinds[: rows.start] == OTHER))
-        kinds = self.kinds[rows]
-        others = self.others[before : before + int(np.count_nonzero(kinds == OTHER))]
-        return JournalValues(self.v[rows], kinds, others)
-
-    def array(self, first: int, end: int) -> NDArray[np.float64] | NDArray[np.int64]:
-        """The values of an array of samples, which are all floats or all integers."""
-        is_int = self.kinds is not None and self.kinds[first] == INT
-        return self.v[first:end].view(np.int64) if is_int else self.v[first:end]
-
-    def unpack(self) -> list[Any]:
-        """The Python values, None for null."""
-        values: list[Any] = self.v.tolist()
-        kinds = self.kinds
-        is_null = np.isnan(self.v)
-        if kinds is not None:
-            is_null &= kinds == FLOAT
-            for i in np.flatnonzero(kinds == INT).tolist():
-                values[i] = int(self.v.view(np.int64)[i])
-            for i, value in zip(np.flatnonzero(kinds == OTHER).tolist(), self.others, strict=True):
-                values[i] = value
-        for i in np.flatnonzero(is_null).tolist():
-            values[i] = None
-        return values
 
 
 @dataclass(slots=True)
@@ -165,6 +90,41 @@ class JournalEntry:
         return Columns(self.t[first:end], self.values.array(first, end), None, quality)
 
 
+class EntryColumns(NamedTuple):
+    """Readings of any streams as columns; as in `JournalEntry`."""
+
+    seq: NDArray[np.int64]
+    streams: NDArray[np.uint32]
+    t: NDArray[np.int64]
+    values: JournalValues
+    quality: NDArray[np.uint8] | None
+
+
+class Runs(NamedTuple):
+    """Polls one behind the other, numbered consecutively: the columns as they stand in an entry.
+
+    Attributes:
+        count: of readings.
+        first_seq: the number of the first one.
+        times, lengths: of each poll: its time, as int64, and how many readings it has, as uint32.
+        values: of each reading, eight bytes.
+        streams: of each, as uint16, or all as uint32.
+        kinds: of each, one byte; empty: all are floats.
+        qualities: of each, one byte.
+        others: the values that are no numbers.
+    """
+
+    count: int  # pyright: ignore[reportIncompatibleMethodOverride]
+    first_seq: int
+    times: array[int]
+    lengths: array[int]
+    values: bytes
+    streams: bytes
+    kinds: bytes
+    qualities: bytes
+    others: list[Any]
+
+
 def encode_entry(entry: JournalEntry) -> bytes:
     """A group commit as bytes.
 
@@ -173,7 +133,7 @@ def encode_entry(entry: JournalEntry) -> bytes:
     """
     count = len(entry)
     flags = 0
-    columns: list[bytes] = []
+    columns: list[bytes | array[int]] = []
     first_seq = int(entry.seq[0]) if count else 0
     if count and not _is_consecutive(entry.seq):
         flags |= _HAS_SEQ
@@ -198,11 +158,51 @@ def encode_entry(entry: JournalEntry) -> bytes:
     if entry.quality is not None and entry.quality.any():
         flags |= _HAS_QUALITY
         columns.append(entry.quality.tobytes())
-    others = _json(entry.values.others) if entry.values.others else b""
-    note = b"" if entry.note is None else _note(entry.note)
-    head = (count, entry.epoch, first_seq, runs, len(others), len(note))
-    body = b"".join((_HEAD.pack(_MAGIC, VERSION, flags, 0, 0, *head), *columns, others, note))
-    return body[:_CRC_AT] + _CRC.pack(_checksum(body)) + body[_CRC_AT + _CRC.size :]
+    return _assembled(
+        flags, (count, entry.epoch, first_seq, runs), columns, entry.values.others, entry.note
+    )
+
+
+def encode_runs(runs: Runs, epoch: int, note: Any) -> bytes:
+    """A group commit of polls as bytes; what `encode_entry` makes of their columns, cheaper.
+
+    Raises:
+        TypeError, ValueError: a value or the note is not JSON.
+    """
+    flags = 0
+    columns: list[bytes | array[int]] = []
+    count, lengths = runs.count, runs.lengths
+    if count >= 2 * len(lengths):
+        flags |= _HAS_RUNS
+        columns += [runs.times, lengths]
+    else:
+        columns.append(array("q", chain.from_iterable(map(repeat, runs.times, lengths))))
+    columns += [runs.values, runs.streams]
+    if len(runs.streams) == 4 * count:
+        flags |= _WIDE_STREAMS
+    if runs.kinds:
+        flags |= _HAS_KINDS
+        columns.append(runs.kinds)
+    if any(runs.qualities):
+        flags |= _HAS_QUALITY
+        columns.append(runs.qualities)
+    in_runs = len(lengths) if flags & _HAS_RUNS else 0
+    return _assembled(flags, (count, epoch, runs.first_seq, in_runs), columns, runs.others, note)
+
+
+def _assembled(
+    flags: int,
+    head: tuple[int, int, int, int],
+    columns: Iterable[bytes | array[int]],
+    others: list[Any],
+    note: Any,
+) -> bytes:
+    """The bytes of an entry; `head` is count, epoch, first number and runs."""
+    texts = _json(others) if others else b"", b"" if note is None else _note(note)
+    start = _HEAD.pack(_MAGIC, VERSION, flags, 0, 0, *head, len(texts[0]), len(texts[1]))
+    rest = b"".join((start[_CRC_AT + _CRC.size :], *columns, *texts))
+    start = start[:_CRC_AT]
+    return b"".join((start, _CRC.pack(zlib.crc32(rest, zlib.crc32(start))), rest))
 
 
 def decode_entry(data: bytes, *, which: str = "journal entry") -> JournalEntry:
@@ -238,12 +238,6 @@ def decode_entry(data: bytes, *, which: str = "journal entry") -> JournalEntry:
         quality,
         note,
     )
-
-
-def _kind(value: Any) -> int:
-    if value is None or type(value) is float:
-        return FLOAT
-    return INT if type(value) is int and _INT64_MIN <= value <= _INT64_MAX else OTHER
 
 
 def _is_consecutive(seq: NDArray[np.int64]) -> bool:

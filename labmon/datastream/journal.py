@@ -11,26 +11,23 @@ import asyncio
 import logging
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
-
-import numpy as np
+from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends.base import COMMIT_ENTRY, Change, EntryKey, EntryRow
 from labmon.datastream.delivery import Delivery
-from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
 from labmon.datastream.exceptions import ChangeRefused, StoreError, StreamAppendFailed
 from labmon.datastream.open_entry import OpenEntry
 from labmon.datastream.receipts import Receipts
 from labmon.datastream.refused import set_aside
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
     from labmon.datastream.backends.base import Backend
     from labmon.datastream.columns import Columns
-    from labmon.datastream.open_entry import EntryColumns
+    from labmon.datastream.entry import EntryColumns
+    from labmon.datastream.journal_values import JournalValues
+    from labmon.datastream.polls import Poll
     from labmon.reading import Receipt
 
 log = logging.getLogger(__name__)
@@ -146,43 +143,21 @@ class Journal:
         for waiting in self._queue:
             waiting.tell(StreamAppendFailed("the store was closed before this was durable"))
 
-    def add_poll(
-        self, streams: bytes, time_ns: int, values: bytes, qualities: bytes, first_seq: int
-    ) -> None:
-        """Take floats of one time, which the heads have already entered.
-
-        Args:
-            streams: their numbers, as uint32.
-            time_ns: of all of them.
-            values: of each, as float64; NaN for null.
-            qualities: of each.
-            first_seq: the number of the first one; 0: they have none.
-        """
-        self._open.add_poll(streams, time_ns, values, qualities, first_seq)
+    def add_poll(self, poll: Poll) -> None:
+        """Take floats of one time, which the heads have already entered."""
+        self._open.add_poll(poll)
         if self._timer is None or self._open.count >= self._readings:
             self._added()
 
-    def add_mixed(
-        self,
-        streams: bytes,
-        time_ns: int,
-        values: Sequence[Any],
-        qualities: bytes,
-        first_seq: int,
-        heavy: int,
-    ) -> None:
+    def add_mixed(self, poll: Poll, values: JournalValues, heavy: int) -> None:
         """Take values of any types and one time, which the heads have already entered.
 
         Args:
-            streams: their numbers, as uint32.
-            time_ns: of all of them.
-            values: of each.
-            qualities: of each.
-            first_seq: the number of the first one; 0: they have none.
+            poll: has the values as they are kept.
+            values: the same, with their kinds.
             heavy: what the values take in memory beyond what numbers do.
         """
-        packed = JournalValues.pack(values)
-        self._open.add_mixed(streams, time_ns, packed, qualities, first_seq, heavy)
+        self._open.add_mixed(poll, values, heavy)
         self._added()
 
     def add_receipt(self, receipt: Receipt) -> None:
@@ -228,31 +203,20 @@ class Journal:
         if not opened.count:
             return
         self._open = OpenEntry()
-        columns = opened.columns()
-        # a stream's datapoints in this entry are the last ones of its head
-        totals = np.bincount(columns.streams)
-        numbers = np.flatnonzero(totals)
-        streams = numbers.tolist()
-        ordinals = np.array(self._ordinals(streams), np.int64) - totals[numbers]
-        note = {"streams": streams, "ordinals": ordinals.tolist(), **opened.note()}
-        body = encode_entry(JournalEntry(self._epoch, *columns, note))
-        row = self.entry_row(COMMIT_ENTRY, body, columns.seq)
+        closed = opened.closed(self._epoch, self._ordinals)
+        row = self.entry_row(COMMIT_ENTRY, closed.body, closed.first_seq, closed.last_seq)
         waiting = self._enqueue(Change(entries=[row]))
-        waiting.streams = streams
+        waiting.streams = closed.streams
         waiting.readings = opened.count
         waiting.weight = len(row.body)
         waiting.last_seq = row.last_seq
         self._queued_bytes += waiting.weight
 
-    def entry_row(self, kind: int, body: bytes, seqs: NDArray[np.int64] | None = None) -> EntryRow:
+    def entry_row(self, kind: int, body: bytes, first_seq: int = 0, last_seq: int = 0) -> EntryRow:
         """A numbered row for an encoded entry."""
         self._number += 1
         key = EntryKey(self._epoch, self._number)
-        first, last = (0, 0) if seqs is None else (int(seqs[0]), int(seqs[-1]))
-        if seqs is not None and not (first and last) and seqs.any():  # some have no number
-            numbered = seqs[seqs != 0]
-            first, last = int(numbered[0]), int(numbered[-1])
-        return EntryRow(key, kind, first, last, self._clock(), body)
+        return EntryRow(key, kind, first_seq, last_seq, self._clock(), body)
 
     def submit(self, change: Change) -> asyncio.Future[None]:
         """Write a change after everything that was appended or submitted before.

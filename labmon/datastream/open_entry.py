@@ -1,8 +1,7 @@
 """`OpenEntry`: the journal's entry that is being filled, readings in order of arrival.
 
-A poll is kept as bytes, in one step for all of its channels, and many polls become columns by
-putting their bytes together; an array is columns already. The trap: both kinds alternate, and the
-order in which they came must stand, so polls are folded before columns go behind them.
+A poll is kept as bytes, see `polls`; an array is columns already. The trap: both kinds alternate,
+and the order in which they came must stand, so polls are folded before columns go behind them.
 """
 
 from __future__ import annotations
@@ -11,15 +10,18 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
-from labmon.datastream.entry import FLOAT, INT, JournalValues
+from labmon.datastream.entry import EntryColumns, JournalEntry, encode_entry, encode_runs
+from labmon.datastream.journal_values import INT, JournalValues
+from labmon.datastream.polls import Polls
 from labmon.datastream.receipts import Receipts
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from labmon.datastream.columns import Columns
+    from labmon.datastream.polls import Poll
     from labmon.reading import Receipt
 
 READING_BYTES: Final = 80
@@ -28,18 +30,19 @@ COLUMNS_BYTES: Final = 32
 """What one takes that waits in columns."""
 
 
-Poll = tuple[bytes, int, bytes, bytes, int]
-"""Streams, time, values, qualities, and the number of the first reading; 0: they have none."""
+class ClosedEntry(NamedTuple):
+    """An entry to which nothing is added any more.
 
+    Attributes:
+        body: encoded.
+        streams: numbers of the streams that it has, ascending.
+        first_seq, last_seq: numbers of the first and last reading that have one; 0: none has.
+    """
 
-class EntryColumns(NamedTuple):
-    """Readings of any streams as columns; as in `JournalEntry`."""
-
-    seq: NDArray[np.int64]
-    streams: NDArray[np.uint32]
-    t: NDArray[np.int64]
-    values: JournalValues
-    quality: NDArray[np.uint8] | None
+    body: bytes
+    streams: list[int]
+    first_seq: int
+    last_seq: int
 
 
 class OpenEntry:
@@ -50,53 +53,27 @@ class OpenEntry:
         weight: how many bytes they take in memory, about.
     """
 
-    __slots__ = (
-        "_arrays",
-        "_mixed",
-        "_others",
-        "_parts",
-        "_polled",
-        "_polls",
-        "_receipts",
-        "count",
-        "weight",
-    )
+    __slots__ = ("_arrays", "_parts", "_polls", "_receipts", "count", "weight")
 
     def __init__(self) -> None:
         self.count = 0
         self.weight = 0
-        self._polls: list[Poll] = []
-        self._polled = 0
-        self._mixed: list[tuple[int, NDArray[np.uint8]]] = []
-        self._others: list[Any] = []
+        self._polls = Polls()
         self._parts: list[EntryColumns] = []
         self._arrays: list[tuple[int, int]] = []
-        self._receipts = Receipts()
+        self._receipts: Receipts | None = None
 
-    def add_poll(
-        self, streams: bytes, time_ns: int, values: bytes, qualities: bytes, first_seq: int
-    ) -> None:
-        """Put floats of one time behind what there is; see `Journal.add_poll`."""
-        self._polls.append((streams, time_ns, values, qualities, first_seq))
-        self._polled += len(qualities)
-        self.count += len(qualities)
-        self.weight += len(qualities) * READING_BYTES
+    def add_poll(self, poll: Poll) -> None:
+        """Put floats of one time behind what there is."""
+        self._polls.add(poll)
+        self.count += len(poll.qualities)
+        self.weight += len(poll.qualities) * READING_BYTES
 
-    def add_mixed(
-        self,
-        streams: bytes,
-        time_ns: int,
-        values: JournalValues,
-        qualities: bytes,
-        first_seq: int,
-        heavy: int,
-    ) -> None:
+    def add_mixed(self, poll: Poll, values: JournalValues, heavy: int) -> None:
         """Put values of any types and one time behind what there is; see `Journal.add_mixed`."""
-        if values.kinds is not None:
-            self._mixed.append((self._polled, values.kinds))
-            self._others += values.others
-        self.add_poll(streams, time_ns, values.v.tobytes(), qualities, first_seq)
-        self.weight += heavy
+        self._polls.add_mixed(poll, values)
+        self.count += len(poll.qualities)
+        self.weight += len(poll.qualities) * READING_BYTES + heavy
 
     def add_columns(self, columns: EntryColumns, heavy: int = 0) -> None:
         """Put columns behind what there is."""
@@ -117,16 +94,29 @@ class OpenEntry:
 
     def add_receipt(self, receipt: Receipt) -> None:
         """Note which readings of a push are put behind what there is."""
+        if self._receipts is None:
+            self._receipts = Receipts()
         self._receipts.add(receipt)
 
-    def note(self) -> dict[str, Any]:
-        """What the entry tells of itself: where arrays lie in it, and what it has of pushes."""
-        note: dict[str, Any] = {}
-        if self._arrays:
-            note["arrays"] = self._arrays
-        if self._receipts:
-            note["receipts"] = self._receipts.noted()
-        return note
+    def closed(self, epoch: int, ordinals: Callable[[list[int]], list[int]]) -> ClosedEntry:
+        """Everything, of which there is something, as it is written.
+
+        Args:
+            epoch: of this start.
+            ordinals: tells the next ordinal of each of some streams; their readings in here are
+                the last ones that they have.
+        """
+        runs = None if self._parts else self._polls.runs()
+        if runs is None:
+            columns = self.columns()
+            note = self._note(_totals(columns.streams), ordinals)
+            body = encode_entry(JournalEntry(epoch, *columns, note))
+            return ClosedEntry(body, note["streams"], *_ends(columns.seq))
+        note = self._note(self._polls.totals(), ordinals)
+        last_seq = runs.first_seq + runs.count - 1
+        return ClosedEntry(
+            encode_runs(runs, epoch, note), note["streams"], runs.first_seq, last_seq
+        )
 
     def columns(self) -> EntryColumns:
         """Everything, in order of arrival."""
@@ -142,34 +132,39 @@ class OpenEntry:
             _joined_qualities(qualities, [len(part.t) for part in self._parts]),
         )
 
+    def _note(
+        self, totals: dict[int, int], ordinals: Callable[[list[int]], list[int]]
+    ) -> dict[str, Any]:
+        """What the entry tells of itself; see docs/format.md."""
+        streams = sorted(totals)
+        following = zip(streams, ordinals(streams), strict=True)
+        note: dict[str, Any] = {
+            "streams": streams,
+            "ordinals": [ordinal - totals[stream] for stream, ordinal in following],
+        }
+        if self._arrays:
+            note["arrays"] = self._arrays
+        if self._receipts is not None:
+            note["receipts"] = self._receipts.noted()
+        return note
+
     def _fold(self) -> None:
         """Make columns of the polls."""
-        if not self._polls:
-            return
-        streams, times, values, qualities, firsts = zip(*self._polls, strict=True)
-        lengths = np.fromiter(map(len, qualities), np.int64, len(qualities))
-        self._parts.append(
-            EntryColumns(
-                _seqs(np.array(firsts, np.int64), lengths),
-                np.frombuffer(b"".join(streams), np.uint32),
-                np.repeat(np.array(times, np.int64), lengths),
-                self._values(b"".join(values)),
-                np.frombuffer(b"".join(qualities), np.uint8),
-            )
-        )
-        self._polls.clear()
-        self._mixed.clear()
-        self._others = []
-        self._polled = 0
+        if self._polls.count:
+            self._parts.append(self._polls.columns())
+            self._polls = Polls()
 
-    def _values(self, joined: bytes) -> JournalValues:
-        v = np.frombuffer(joined, np.float64)
-        if not self._mixed:
-            return JournalValues(v)
-        kinds = np.full(len(v), FLOAT, np.uint8)
-        for first, own in self._mixed:
-            kinds[first : first + len(own)] = own
-        return JournalValues(v, kinds, self._others)
+
+def _totals(streams: NDArray[np.uint32]) -> dict[int, int]:
+    """How many readings each stream has."""
+    numbers, totals = np.unique(streams, return_counts=True)
+    return dict(zip(numbers.tolist(), totals.tolist(), strict=True))
+
+
+def _ends(seqs: NDArray[np.int64]) -> tuple[int, int]:
+    """The first and the last number that there is; 0: there is none."""
+    numbered = seqs if seqs[0] and seqs[-1] else seqs[seqs != 0]
+    return (int(numbered[0]), int(numbered[-1])) if len(numbered) else (0, 0)
 
 
 def _array_values(columns: Columns) -> JournalValues:
@@ -191,15 +186,6 @@ def _joined_qualities(
             for quality, length in zip(qualities, lengths, strict=True)
         ]
     )
-
-
-def _seqs(firsts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The numbers of readings in runs that begin with these; 0 for all of a run without numbers."""
-    ends = np.cumsum(lengths)
-    seqs = np.repeat(firsts - ends + lengths, lengths) + np.arange(ends[-1])
-    if not firsts.all():
-        seqs[np.repeat(firsts == 0, lengths)] = 0
-    return seqs
 
 
 def seq_column(first_seq: int, count: int) -> NDArray[np.int64]:

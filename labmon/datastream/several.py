@@ -13,8 +13,8 @@ import numpy as np
 
 from labmon.datastream.appending import check_order, check_source
 from labmon.datastream.columns import Columns
-from labmon.datastream.entry import JournalValues
 from labmon.datastream.exceptions import StreamNotFound
+from labmon.datastream.journal_values import JournalValues
 from labmon.datastream.times import LAST_NS, datapoint_ns
 from labmon.datastream.values import check_quality, weight
 

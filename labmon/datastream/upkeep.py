@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from labmon.datastream.backends.base import CARRY_ENTRY, COMMIT_ENTRY, Change, EpochRow
-from labmon.datastream.entry import JournalEntry, JournalValues, encode_entry
+from labmon.datastream.entry import JournalEntry, encode_entry
 from labmon.datastream.exceptions import DatastreamException
+from labmon.datastream.journal_values import JournalValues
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labmon.datastream.entry import JournalEntry, JournalValues, decode_entry, encode_entry
+from labmon.datastream.entry import JournalEntry, decode_entry, encode_entry
 from labmon.datastream.exceptions import DamagedBlock
+from labmon.datastream.journal_values import JournalValues
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 JSON = st.one_of(st.booleans(), st.text(), st.lists(INT64), st.dictionaries(st.text(), INT64))

@@ -5,14 +5,19 @@ import math
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from labmon.datastream import exceptions
 from labmon.datastream.columns import Columns
-from labmon.datastream.entry import JournalValues, decode_entry
+from labmon.datastream.entry import decode_entry
+from labmon.datastream.journal_values import JournalValues
 from labmon.datastream.open_entry import OpenEntry
+from labmon.datastream.polls import Poll, StreamNumbers
 from labmon.reading import Batch, Quality
 
 PATHS = ("w/a", "w/b", "w/c")
+VALUES = st.sampled_from([1.5, None, math.inf, 7, -(2**63), 2**64, "word", {"on": True}, [1, None]])
 
 
 @pytest.fixture
@@ -20,12 +25,15 @@ async def ids(streams):
     return [await streams.ensure_stream({"path": path}, {}, ["mean"], "raw") for path in PATHS]
 
 
-def numbers(*streams):
-    return np.array(streams, np.uint32).tobytes()
+def add_floats(entry, streams, time_ns, values, qualities, first_seq):
+    packed = np.array(values, np.float64).tobytes()
+    entry.add_poll(Poll(StreamNumbers(streams), time_ns, packed, qualities, first_seq))
 
 
-def floats(*values):
-    return np.array(values, np.float64).tobytes()
+def add_mixed(entry, streams, time_ns, values, first_seq):
+    packed = JournalValues.pack(values)
+    of = Poll(StreamNumbers(streams), time_ns, packed.v.tobytes(), bytes(len(values)), first_seq)
+    entry.add_mixed(of, packed, 0)
 
 
 def rows(columns):
@@ -36,17 +44,18 @@ def rows(columns):
 
 
 async def last_entry(streams):
-    row = (await streams._engine.backend.read_entries((0, 0)))[-1]
-    return decode_entry(row.body)
+    engine = streams._engine
+    (body,) = await engine.backend.read_entries([engine.journal.entries[-1].key])
+    return decode_entry(body)
 
 
 def test_polls_and_columns_alternate_in_the_order_of_arrival():
     entry = OpenEntry()
-    entry.add_poll(numbers(1, 2), 10, floats(1.5, math.nan), bytes((0, 3)), 7)
-    entry.add_mixed(numbers(3), 11, JournalValues.pack(["word"]), bytes(1), 0, 4)
+    add_floats(entry, (1, 2), 10, (1.5, math.nan), bytes((0, 3)), 7)
+    add_mixed(entry, (3,), 11, ["word"], 0)
     entry.add_array(4, Columns(np.array([12, 13]), np.array([5, 6])), 20, is_noted=True)
-    entry.add_poll(numbers(1), 14, floats(2.5), bytes(1), 22)
-    entry.add_mixed(numbers(2, 3), 15, JournalValues.pack([None, 2**62]), bytes(2), 23, 0)
+    add_floats(entry, (1,), 14, (2.5,), bytes(1), 22)
+    add_mixed(entry, (2, 3), 15, [None, 2**62], 23)
     assert entry.count == 8
     assert rows(entry.columns()) == [
         (7, 1, 10, 1.5, 0),
@@ -58,7 +67,59 @@ def test_polls_and_columns_alternate_in_the_order_of_arrival():
         (23, 2, 15, None, 0),
         (24, 3, 15, 2**62, 0),
     ]
-    assert entry.note() == {"arrays": [(3, 2)]}
+    closed = entry.closed(5, lambda streams: [10 * stream for stream in streams])
+    assert closed[1:] == ([1, 2, 3, 4], 7, 24)
+    stored = decode_entry(closed.body)
+    assert rows(stored) == rows(entry.columns())
+    assert stored.epoch == 5
+    assert stored.note == {
+        "streams": [1, 2, 3, 4],
+        "ordinals": [8, 18, 28, 38],
+        "arrays": [[3, 2]],
+    }
+
+
+@st.composite
+def polls(draw):
+    """(streams, time, values, qualities, first number) one behind the other."""
+    found = []
+    seq = draw(st.sampled_from([0, 1, 2**40]))
+    for _ in range(draw(st.integers(1, 6))):
+        streams = draw(st.lists(st.integers(1, draw(st.sampled_from([5, 2**32 - 1]))), min_size=1))
+        count = len(streams)
+        values = draw(st.lists(VALUES, min_size=count, max_size=count))
+        qualities = draw(st.sampled_from([bytes(count), bytes(range(count))]))
+        found.append((streams, draw(st.integers(0, 3)), values, qualities, seq))
+        seq += (count if seq else 0) + draw(st.sampled_from([0, 0, 0, 4]))
+    return found
+
+
+@given(polls())
+def test_an_entry_of_polls_alone_is_the_one_that_their_columns_would_make(polls):
+    entry, again = OpenEntry(), OpenEntry()
+    for streams, time_ns, values, qualities, seq in polls:
+        packed = JournalValues.pack(values)
+        of = Poll(StreamNumbers(streams), time_ns, packed.v.tobytes(), qualities, seq)
+        for each in (entry, again):
+            each.add_mixed(of, packed, 0)
+    closed = entry.closed(3, lambda streams: [1000] * len(streams))
+    columns = again.columns()
+    expected = rows(columns)
+    stored = decode_entry(closed.body)
+    assert list(map(repr, rows(stored))) == list(map(repr, expected))
+    assert closed.streams == stored.note["streams"] == sorted({row[1] for row in expected})
+    totals = [1000 - ordinal for ordinal in stored.note["ordinals"]]
+    assert sum(totals) == len(expected) == entry.count
+    numbered = [row[0] for row in expected if row[0]] or [0]
+    assert (closed.first_seq, closed.last_seq) == (numbered[0], numbered[-1])
+
+
+def test_polls_of_one_device_cost_their_values_and_little_more():
+    entry = OpenEntry()
+    streams = StreamNumbers(range(1, 11))
+    for i in range(100):
+        entry.add_poll(Poll(streams, i, bytes(80), bytes(10), 1 + 10 * i))
+    assert len(entry.closed(1, lambda streams: [100] * len(streams)).body) < 1000 * 11.6
 
 
 async def test_readings_behind_a_refused_one_keep_their_numbers(streams, ids):
