@@ -108,14 +108,12 @@ class Aggregates:
         inner_ns, outer_ns = -(-start_ns // step_ns) * step_ns, end_ns // step_ns * step_ns
         if inner_ns >= outer_ns:
             return await self._of_finest(stream, start_ns, end_ns, finest, names)
-        inside = await self._levels.rollups(
-            stream, level, inner_ns, outer_ns, needed_columns(names)
-        )
+        inside = await self._levels.parts(stream, level, inner_ns, outer_ns, needed_columns(names))
         if finest is Granularity.Raw:
-            return [inside, await self._edges(stream, (start_ns, inner_ns), (outer_ns, end_ns))]
+            return [*inside, await self._edges(stream, (start_ns, inner_ns), (outer_ns, end_ns))]
         return [
             *await self._of_finest(stream, start_ns, inner_ns, finest, names),
-            inside,
+            *inside,
             *await self._of_finest(stream, outer_ns, end_ns, finest, names),
         ]
 
@@ -135,7 +133,7 @@ class Aggregates:
         if finest is Granularity.Raw:
             return await self._of_raw(stream, start_ns, end_ns)
         needed = needed_columns(names)
-        return [await self._levels.rollups(stream, finest, start_ns, end_ns, needed)]
+        return [*await self._levels.parts(stream, finest, start_ns, end_ns, needed)]
 
     async def _of_raw(self, stream: Stream, start_ns: int, end_ns: int) -> list[Rollups]:
         """Rollups of datapoints, read in pieces of a few blocks."""

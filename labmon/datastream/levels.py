@@ -68,6 +68,23 @@ class Levels:
 
         Only the columns in `fields` are sure to be there; None: all of them.
         """
+        sealed, tail = await self.parts(stream, granularity, start_ns, end_ns, fields)
+        if len(sealed):
+            tail = tail.only(sealed.columns)
+        return _join(sealed, tail, granularity.duration_ns)
+
+    async def parts(
+        self,
+        stream: Stream,
+        granularity: Granularity,
+        start_ns: int,
+        end_ns: int,
+        fields: Collection[str] | None = None,
+    ) -> tuple[Rollups, Rollups]:
+        """The same in two parts, for whoever merges all of it: of what is sealed, and of the head.
+
+        A bucket may be in both.
+        """
         step_ns = granularity.duration_ns
         start_ns = -(-start_ns // step_ns) * step_ns
         end_ns = -(-end_ns // step_ns) * step_ns
@@ -78,12 +95,8 @@ class Levels:
             if stream.version != version:
                 continue
             if stream.latest_ns < start_ns or not stream.head.length:
-                return sealed
-            tail = self._tails.rollups(stream, granularity)
-            if fields is not None and len(sealed):
-                tail = tail.only(sealed.columns)
-            tail = tail.between(start_ns, end_ns)
-            return _join(sealed, tail, step_ns)
+                return sealed, empty(stream)
+            return sealed, self._tails.rollups(stream, granularity).between(start_ns, end_ns)
 
     async def sealed(
         self,
