@@ -2,10 +2,13 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import async_playwright
 
+FOLDER = Path(__file__).parent
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 
 
@@ -18,7 +21,14 @@ def chromium_path():
     return None
 
 
-@pytest.fixture
+def pytest_collection_modifyitems(items):
+    """The browser serves all tests, so they run on the event loop on which it was started."""
+    for item in items:
+        if item.path.parent == FOLDER and pytest_asyncio.is_async_test(item):
+            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser():
     async with async_playwright() as play:
         browser = await play.chromium.launch(executable_path=chromium_path(), args=list(FLAGS))
@@ -26,7 +36,7 @@ async def browser():
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser):
     """A factory: `await open_page(address, width=1280)`; complaints on any console fail the test.
 

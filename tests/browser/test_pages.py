@@ -7,6 +7,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.async_api import expect
 
+from tests.conftest import ServerProcess
+
 CONFIG = (Path(__file__).parents[2] / "config.yaml").read_text("utf-8")
 TILE = 'a.tile[data-path="{}"]'
 PAGES = (
@@ -19,11 +21,12 @@ PAGES = (
 )
 
 
-@pytest.fixture
-def server(server_process):
-    server = server_process(CONFIG)
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = ServerProcess(tmp_path_factory.mktemp("pages"), CONFIG)
     server.start()
-    return server
+    yield server
+    server.close()
 
 
 def tile(page, path):
@@ -187,10 +190,11 @@ async def test_streams_are_listed(server, open_page):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_every_page_fits_a_phone(server, open_page, scheme):
+    page = await open_page(
+        server.address, width=360, height=740, color_scheme=scheme, has_touch=True
+    )
     for path in PAGES:
-        page = await open_page(
-            server.address + path, width=360, height=740, color_scheme=scheme, has_touch=True
-        )
+        await page.goto(server.address + path)
         await expect(page.get_by_role("main")).to_be_visible()
         wide = await page.evaluate("() => document.documentElement.scrollWidth")
         assert wide <= 360, f"{path} is {wide} px wide"

@@ -12,8 +12,9 @@ async def test_a_database_that_was_set_aside_is_told_on_every_page(server_proces
     name = "labmon.db.corrupt.20260101T000000Z"
     (server.data / name).write_bytes(b"no database any more")
     server.start()
+    page = await open_page(server.address)
     for path in PAGES:
-        page = await open_page(server.address + path)
+        await page.goto(server.address + path)
         banner = page.locator(".banner.warn")
         await expect(banner).to_contain_text("recording goes on")
         await expect(banner).to_contain_text(name)
