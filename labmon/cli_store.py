@@ -98,7 +98,8 @@ def inspect(store: str, is_json: bool) -> None:
     """Say what is in a store: streams, datapoints, bytes, and whether the file is well.
 
     Works beside a running server. Times are UTC. Bytes/dp are those of sealed blocks, rollups and
-    time stamps included. Ends with exit code 1 where something cannot be read.
+    time stamps included. Where retention has removed something, a second table says what, and which
+    level goes back the furthest. Ends with exit code 1 where something cannot be read.
     """
     from labmon.upkeep import inspecting
 
@@ -108,6 +109,8 @@ def inspect(store: str, is_json: bool) -> None:
         click.echo(json.dumps(found.to_dict(), indent=2))
     else:
         print_out(_streams_table(found))
+        if any(stream.removed_until for stream in found.streams):
+            print_out(_removed_table(found))
         for line in _facts(found):
             click.echo(line)
     for problem in found.problems:
@@ -145,6 +148,32 @@ def _stream_cells(stream: StreamFacts) -> list[str]:
         "" if each is None else f"{each:.2f}",
         " ".join(stream.levels),
     ]
+
+
+def _removed_table(found: Inspection) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column("removed by retention")
+    table.add_column("datapoints", justify="right")
+    for title in ("what", "goes back the furthest"):
+        table.add_column(title)
+    for stream in found.streams:
+        if stream.removed_until:
+            table.add_row(*map(Text, _removed_cells(stream)))
+    return table
+
+
+def _removed_cells(stream: StreamFacts) -> list[str]:
+    from labmon.timestamps import to_iso
+
+    by_day: dict[str, list[str]] = {}
+    for level, until_ns in stream.removed_until.items():
+        by_day.setdefault(to_iso(until_ns)[:10], []).append(level)
+    what = "; ".join(f"{' '.join(levels)} before {day}" for day, levels in by_day.items())
+    since = "" if stream.first_ns is None else f", from {to_iso(stream.first_ns)[:10]}"
+    return [stream.path, f"{stream.removed_count:,}", what, stream.oldest_level + since]
 
 
 def _facts(found: Inspection) -> list[str]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.retained import finest_from
 from labmon.upkeep import sqlite_file
 from labmon.upkeep.contents import current_outlines, opened
 from labmon.upkeep.heads import Head, replayed
@@ -32,6 +33,9 @@ class StreamFacts:
         first_ns, last_ns: None where there are none.
         raw_bytes, rollup_bytes, time_bytes: of its blocks, and its share of time columns.
         levels: buckets stored, by the word of the granularity.
+        removed_count: datapoints that retention has removed.
+        removed_until: before which time (a midnight) it removed all of a level, by its word.
+        oldest_level: the finest level that goes back as far as anything of the stream does.
     """
 
     id: str
@@ -48,6 +52,9 @@ class StreamFacts:
     rollup_bytes: int
     time_bytes: float
     levels: dict[str, int]
+    removed_count: int
+    removed_until: dict[str, int]
+    oldest_level: str
 
     @property
     def bytes_per_datapoint(self) -> float | None:
@@ -159,4 +166,7 @@ async def _facts(
         sum(sizes.values()),
         time_bytes,
         levels,
+        state.removed,
+        {Granularity.find(key).name.lower(): ns for key, ns in state.floors.items()},
+        finest_from(stream, 0).name.lower(),
     )

@@ -6,10 +6,13 @@ import sqlite3
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from labmon import datastream
+from labmon.cli import main
 from labmon.datastream import Granularity, Retention
 from labmon.datastream.backends.sqlite import SqliteBackend
+from labmon.timestamps import to_iso
 from labmon.transfer.exporting import Export, Progress, export
 from labmon.transfer.snapshot import Snapshot
 from labmon.upkeep.backup import back_up
@@ -74,6 +77,33 @@ def test_inspect_counts_what_is_left(store):
     assert by_path["b"].count == (T >= KEPT_NS).sum() + 1
     assert by_path["b"].levels["hours"] >= 29 * 24
     assert found.problems == []
+
+
+def test_inspect_tells_what_was_removed_until_when_and_what_is_left(store):
+    found = asyncio.run(inspect(store))
+    by_path = {stream.path: stream for stream in found.streams}
+    finer = ("raw", "seconds", "seconds10", "minutes", "minutes10")
+    for stream in by_path.values():
+        assert stream.removed_until == dict.fromkeys(finer, KEPT_NS)
+        assert stream.oldest_level == "hours"
+        assert stream.first_ns == BEGIN_NS
+    assert by_path["b"].removed_count == (T < KEPT_NS).sum()
+    assert by_path["a"].removed_count == (T < KEPT_NS).sum() + (T[::30] + 1 < KEPT_NS).sum()
+
+
+def test_the_command_prints_what_was_removed(store):
+    told = CliRunner().invoke(main, ["inspect", "--store", store], catch_exceptions=False)
+    assert told.exit_code == 0
+    (line,) = (line for line in told.stdout.splitlines() if "before" in line and "b  " in line)
+    until, since = (to_iso(ns)[:10] for ns in (KEPT_NS, BEGIN_NS))
+    assert f"raw seconds seconds10 minutes minutes10 before {until}" in line
+    assert line.endswith(f"hours, from {since}")
+
+
+def test_where_nothing_was_removed_the_command_says_nothing_of_it(filled):
+    told = CliRunner().invoke(main, ["inspect", "--store", f"sqlite:///{filled}"])
+    assert told.exit_code == 0
+    assert "retention" not in told.stdout
 
 
 def test_a_backup_has_the_same(store, tmp_path):
