@@ -152,9 +152,9 @@ class Engine:
         self.catalogue.next_number = max(self.catalogue.next_number, following)
         epoch, seq = _integers(cursors.get(TRIMMED), 2)
         self.trimmed = (epoch, seq)
-        self.recovery.replay(contents.entries)
+        await self.recovery.replay(self.backend, contents.entries)
         self.retainer.start(cursors.get(REACHED))
-        self.journal.entries.extend(row._replace(body=b"") for row in contents.entries)
+        self.journal.entries.extend(contents.entries)
 
     async def _begin_epoch(self, contents: Contents) -> None:
         self.node = contents.node or secrets.token_hex(8)

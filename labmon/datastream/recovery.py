@@ -36,7 +36,7 @@ class Recovery:
     """Puts streams and the journal of a store back into memory.
 
     Attributes:
-        damaged: the entries that could not be read; their datapoints are gone.
+        damaged: the entries that make no sense; their datapoints are gone.
         reasons: all that was found damaged, for people.
         has_gaps: whether ordinals are missing, so that heads and journal no longer count alike.
     """
@@ -72,21 +72,33 @@ class Recovery:
         log.error("the store is damaged: %s", reason)
         self.reasons.append(reason)
 
-    def replay(self, rows: Iterable[EntryRow]) -> None:
-        """Put back what the entries say and no block has; carried datapoints come first."""
-        for row in sorted(rows, key=lambda row: (row.kind != CARRY_ENTRY, row.key)):
-            try:
-                entry = decode_entry(
-                    row.body, which=f"journal entry {row.key.epoch}/{row.key.number}"
-                )
-            except DamagedBlock as error:
-                self._report(f"readings are lost: {error}")
+    async def replay(self, backend: Backend, rows: Iterable[EntryRow]) -> None:
+        """Put back what the entries say and no block has; carried datapoints come first.
+
+        Args:
+            backend: has the bodies of the entries; few of them are in memory at a time.
+            rows: all entries, without their bodies.
+        """
+        rows = sorted(rows)
+        for part in (
+            [row for row in rows if row.kind == CARRY_ENTRY],
+            [row for row in rows if row.kind != CARRY_ENTRY],
+        ):
+            async for row in backend.stream_entries(part):
+                self._replay(row)
+
+    def _replay(self, row: EntryRow) -> None:
+        try:
+            entry = decode_entry(row.body, which=f"journal entry {row.key.epoch}/{row.key.number}")
+        except DamagedBlock as error:
+            self._report(f"readings are lost: {error}")
+            if row.body:
                 self.damaged.append(row)
-                self.has_gaps = True
-                continue
-            self._enter(entry)
-            for receipt in noted_receipts(entry.note):
-                self._receipts.add(receipt)
+            self.has_gaps = True
+            return
+        self._enter(entry)
+        for receipt in noted_receipts(entry.note):
+            self._receipts.add(receipt)
 
     def _enter(self, entry: JournalEntry) -> None:
         skip = self._skips(entry)

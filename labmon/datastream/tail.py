@@ -7,6 +7,7 @@ were refused, so a missing number says nothing; how far the journal was trimmed 
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ from labmon.reading import ArrayBatch, Batch
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from labmon.datastream.backends.base import EntryRow
     from labmon.datastream.engine import Engine
     from labmon.datastream.entry import JournalEntry
     from labmon.reading import AnyBatch
@@ -58,29 +60,38 @@ async def journal_since(
     if epoch != engine.epoch and epoch not in engine.ends:
         tail.complete = False
     after = EntryKey(epoch, 0)
-    for row in list(engine.journal.entries):
-        if row.kind == COMMIT_ENTRY and row.key.epoch == epoch and 0 < row.last_seq <= seq:
+    rows = [row for row in engine.journal.entries if row.kind == COMMIT_ENTRY]
+    for row in rows:
+        if row.key.epoch == epoch and 0 < row.last_seq <= seq:
             after = max(after, row.key)
-    for row in await engine.backend.read_entries(after):
-        if row.kind != COMMIT_ENTRY:
-            continue
-        if tail.from_ns is None:
-            tail.from_ns = row.time_ns
-        first = seq + 1 if row.key.epoch == epoch else 1
-        try:
-            entry = decode_entry(row.body)
-        except DamagedBlock:
-            tail.complete = False
-            continue
-        tail.batches.extend(_batches(engine, entry, first))
-        tail.epochs.extend([row.key.epoch] * (len(tail.batches) - len(tail.epochs)))
-        if row.last_seq:
-            tail.epoch, tail.seq = row.key.epoch, row.last_seq
-        if limit is not None and sum(map(len, tail.batches)) >= limit:
-            tail.is_cut = True
-            break
-        await asyncio.sleep(0)
+    rows = [row for row in rows if row.key > after]
+    if rows:
+        tail.from_ns = rows[0].time_ns
+    found = 0
+    async with aclosing(engine.backend.stream_entries(rows)) as entries:
+        async for row in entries:
+            found += _add(engine, tail, row)
+            if limit is not None and found >= limit:
+                tail.is_cut = True
+                break
+            await asyncio.sleep(0)
     return tail
+
+
+def _add(engine: Engine, tail: JournalTail, row: EntryRow) -> int:
+    """Put what is in an entry behind a tail; returns how many readings these are."""
+    first = tail.seq + 1 if row.key.epoch == tail.epoch else 1
+    try:
+        entry = decode_entry(row.body)
+    except DamagedBlock:
+        tail.complete = False
+        return 0
+    batches = list(_batches(engine, entry, first))
+    tail.batches += batches
+    tail.epochs += [row.key.epoch] * len(batches)
+    if row.last_seq:
+        tail.epoch, tail.seq = row.key.epoch, row.last_seq
+    return sum(map(len, batches))
 
 
 def _batches(engine: Engine, entry: JournalEntry, first_seq: int) -> Iterator[AnyBatch]:

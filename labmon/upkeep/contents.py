@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from labmon.datastream.backends import open_backend
+from labmon.datastream.backends.base import CARRY_ENTRY, COMMIT_ENTRY
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.exceptions import DamagedBlock
 from labmon.datastream.retained import counts
@@ -19,7 +20,7 @@ from labmon.datastream.seal_state import SealState
 from labmon.datastream.stream import Stream
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterator
 
     from labmon.datastream.backends.base import (
         Backend,
@@ -40,7 +41,7 @@ class StoreContents:
         backend: open for reading only; one snapshot.
         streams: those that could be read, by number; restored to how far they are sealed.
         broken: of the others, the id and what is wrong.
-        entries: the journal, oldest first.
+        entries: the journal, oldest first, without the bodies.
     """
 
     backend: Backend
@@ -49,10 +50,15 @@ class StoreContents:
     broken: dict[str, str] = field(default_factory=dict[str, str])
     entries: list[EntryRow] = field(default_factory=list["EntryRow"])
 
-    @property
-    def journal_bytes(self) -> int:
-        """What the journal takes."""
-        return sum(len(row.body) for row in self.entries)
+    async def decoded_entries(self) -> AsyncIterator[tuple[EntryRow, JournalEntry | DamagedBlock]]:
+        """The journal in the order in which a start replays it: carried entries first."""
+        for kind in (CARRY_ENTRY, COMMIT_ENTRY):
+            rows = [row for row in self.entries if row.kind == kind]
+            async for row in self.backend.stream_entries(rows):
+                try:
+                    yield row, decode_entry(row.body, which=entry_name(row))
+                except DamagedBlock as error:
+                    yield row, error
 
 
 @asynccontextmanager
@@ -106,16 +112,3 @@ def block_name(key: BlockKey) -> str:
 def entry_name(row: EntryRow) -> str:
     """How a journal entry is called in messages."""
     return f"journal entry {row.key.epoch}/{row.key.number}"
-
-
-def decoded_entries(
-    entries: Iterable[EntryRow],
-) -> list[tuple[EntryRow, JournalEntry | DamagedBlock]]:
-    """The journal entries in the order in which a start replays them: carried ones first."""
-    decoded: list[tuple[EntryRow, JournalEntry | DamagedBlock]] = []
-    for row in sorted(entries, key=lambda row: (-row.kind, row.key)):
-        try:
-            decoded.append((row, decode_entry(row.body, which=entry_name(row))))
-        except DamagedBlock as error:
-            decoded.append((row, error))
-    return decoded

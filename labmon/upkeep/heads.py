@@ -6,13 +6,13 @@ when a store is opened.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from labmon.datastream.entry import JournalEntry
-from labmon.upkeep.contents import decoded_entries, entry_name
+from labmon.upkeep.contents import entry_name
 
 if TYPE_CHECKING:
     from labmon.upkeep.contents import StoreContents
@@ -47,11 +47,29 @@ class Fault:
     time_ns: int
 
 
-def replayed(contents: StoreContents) -> tuple[dict[int, Head], list[Fault]]:
-    """The heads by number of the stream, and what is wrong with the journal."""
-    heads = {number: Head(stream.state.through) for number, stream in contents.streams.items()}
-    faults: list[Fault] = []
-    for row, entry in decoded_entries(contents.entries):
+@dataclass(slots=True)
+class Replayed:
+    """What the journal tells.
+
+    Attributes:
+        heads: by number of the stream.
+        faults: what is wrong with it.
+        size: bytes of its entries.
+    """
+
+    heads: dict[int, Head]
+    faults: list[Fault] = field(default_factory=list[Fault])
+    size: int = 0
+
+
+async def replayed(contents: StoreContents) -> Replayed:
+    """Read the journal once, a few MiB at a time."""
+    found = Replayed(
+        {number: Head(stream.state.through) for number, stream in contents.streams.items()}
+    )
+    heads, faults = found.heads, found.faults
+    async for row, entry in contents.decoded_entries():
+        found.size += len(row.body)
         which = entry_name(row)
         if not isinstance(entry, JournalEntry):
             faults.append(Fault(which, None, entry.why, row.time_ns))
@@ -64,7 +82,7 @@ def replayed(contents: StoreContents) -> tuple[dict[int, Head], list[Fault]]:
                 text = f"{first - head.next_ordinal} datapoints before it are missing"
                 faults.append(Fault(which, number, text, row.time_ns))
             _enter(head, entry.t[entry.streams == number], first)
-    return heads, faults
+    return found
 
 
 def _enter(head: Head, t: np.ndarray, first: int) -> None:

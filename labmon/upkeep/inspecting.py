@@ -119,13 +119,13 @@ async def inspect(url: str, moved: Callable[[int, int], None] = lambda *_: None)
     async with opened(url) as contents:
         found = Inspection(url, contents.node)
         found.journal_entries = len(contents.entries)
-        found.journal_bytes = contents.journal_bytes
         found.problems += [f"stream {name}: {text}" for name, text in contents.broken.items()]
-        heads, faults = replayed(contents)
-        found.problems += [f"{fault.which}: {fault.text}" for fault in faults]
+        journal = await replayed(contents)
+        found.journal_bytes = journal.size
+        found.problems += [f"{fault.which}: {fault.text}" for fault in journal.faults]
         times = {} if path is None else sqlite_file.time_bytes(path)
         for number, stream in contents.streams.items():
-            head = heads[number]
+            head = journal.heads[number]
             found.streams.append(await _facts(contents, stream, head, times.get(number, 0.0)))
             moved(len(found.streams), len(contents.streams))
     found.streams.sort(key=lambda stream: stream.path)

@@ -103,7 +103,7 @@ async def verify(
         for text in sqlite_file.facts(path, is_thorough=True).findings:
             report.findings.append(Finding("", str(path), text))
     async with opened(store) as contents:
-        _check_journal(contents, report)
+        await _check_journal(contents, report)
         for name, text in contents.broken.items():
             report.findings.append(Finding(name, "stream", text))
         set_aside = await contents.backend.read_cursors("damaged/")
@@ -122,11 +122,11 @@ async def verify(
     return report
 
 
-def _check_journal(contents: StoreContents, report: Report) -> None:
-    heads, faults = replayed(contents)
-    report.datapoints += sum(head.count for head in heads.values())
+async def _check_journal(contents: StoreContents, report: Report) -> None:
+    journal = await replayed(contents)
+    report.datapoints += sum(head.count for head in journal.heads.values())
     report.entries = len(contents.entries)
-    for fault in faults:
+    for fault in journal.faults:
         stream = contents.streams.get(fault.stream or 0)
         name = "" if stream is None else stream.path or stream.id
         report.findings.append(Finding(name, fault.which, fault.text, fault.time_ns, fault.time_ns))

@@ -5,6 +5,7 @@ import pytest
 from labmon.datastream.backends.base import (
     CARRY_ENTRY,
     COMMIT_ENTRY,
+    ENTRIES_BYTES,
     BlockKey,
     BlockOutline,
     BlockRow,
@@ -23,6 +24,11 @@ def entry(number, epoch=1, kind=COMMIT_ENTRY, body=b"entry"):
 def block(ordinal, generation=0, stream=1, granularity="r", times=None, body=b"block"):
     key = BlockKey(stream, granularity, ordinal, generation)
     return BlockRow(BlockOutline(key, ordinal, ordinal + 9, 10, 10, times, len(body)), body)
+
+
+async def bodies(backend, *keys):
+    rows = [EntryRow(EntryKey(*key), COMMIT_ENTRY, 0, 0, 0, b"") for key in keys]
+    return [row.body async for row in backend.stream_entries(rows)]
 
 
 @pytest.fixture
@@ -46,7 +52,7 @@ async def test_a_new_store_is_empty(store, backend):
     assert await backend.read_outlines(1, "r") == []
     assert await backend.read_blocks([BlockKey(1, "r", 0, 0)]) == {}
     assert await backend.read_times([b"0" * 16]) == {}
-    assert await backend.read_entries(EntryKey(0, 0)) == []
+    assert await bodies(backend, (1, 1)) == [b""]
     assert await backend.read_cursors() == {}
     assert await backend.size_bytes() >= 0
 
@@ -73,12 +79,14 @@ async def test_what_was_written_is_there_after_opening_again(store):
     assert contents.epochs == [EpochRow(1, 5, 0)]
     assert contents.streams == rows
     assert contents.states == {1: b"state"}
-    assert contents.entries == [entry(1), entry(2, kind=CARRY_ENTRY)]
+    written = [entry(1), entry(2, kind=CARRY_ENTRY)]
+    assert contents.entries == [row._replace(body=b"") for row in written]
+    assert [row async for row in backend.stream_entries(contents.entries)] == written
     assert await backend.read_cursors() == {"a": b"1"}
     await backend.close()
 
 
-async def test_writing_the_same_change_twice_changes_nothing(backend):
+async def test_writing_the_same_change_twice_changes_nothing(store, backend):
     change = Change(
         node="n",
         epochs=[EpochRow(1, 5, 0)],
@@ -94,7 +102,8 @@ async def test_writing_the_same_change_twice_changes_nothing(backend):
     await backend.apply(change)
     await backend.apply(change)
     assert await backend.read_outlines(1, "r") == [block(0, times=b"t" * 16).outline]
-    assert await backend.read_entries(EntryKey(0, 0)) == [entry(1)]
+    contents = await reopened(store, backend)
+    assert contents.entries == [entry(1, body=b"")]
 
 
 async def test_rows_are_replaced_by_key(backend):
@@ -105,7 +114,7 @@ async def test_rows_are_replaced_by_key(backend):
     assert [row.outline.size for row in [block(0, body=b"new!")]] == [
         outline.size for outline in await backend.read_outlines(1, "r")
     ]
-    assert [row.body for row in await backend.read_entries(EntryKey(0, 0))] == [b"other"]
+    assert await bodies(backend, (1, 1)) == [b"other"]
 
 
 async def test_blocks_come_by_ordinal_and_generation_of_one_granularity(backend):
@@ -129,20 +138,31 @@ async def test_missing_blocks_are_left_out(backend):
     assert list(await backend.read_blocks(keys)) == keys[:1]
 
 
-async def test_entries_come_after_a_key_in_order(backend):
+async def test_entries_come_in_the_order_of_their_keys(store, backend):
     await backend.apply(Change(entries=[entry(3), entry(1), entry(2), entry(1, epoch=2)]))
-    found = await backend.read_entries(EntryKey(1, 1))
-    assert [row.key for row in found] == [EntryKey(1, 2), EntryKey(1, 3), EntryKey(2, 1)]
+    keys = [row.key for row in (await reopened(store, backend)).entries]
+    assert keys == [EntryKey(1, 1), EntryKey(1, 2), EntryKey(1, 3), EntryKey(2, 1)]
 
 
-async def test_entries_go_when_they_are_removed(backend):
+async def test_bodies_of_entries_come_a_few_mib_at_a_time(backend):
+    long = [bytes([number]) * (ENTRIES_BYTES // 2) for number in range(6)]
+    await backend.apply(
+        Change(entries=[entry(number, body=body) for number, body in enumerate(long) if number])
+    )
+    keys = [(1, number) for number in range(6)]
+    some = await backend.read_entries([EntryKey(*key) for key in keys])
+    assert some == [b"", *long[1:3]]
+    assert await bodies(backend, *keys) == [b"", *long[1:]]
+
+
+async def test_entries_go_when_they_are_removed(store, backend):
     await backend.apply(Change(entries=[entry(1), entry(2)]))
     await backend.apply(
         Change(
             entries=[entry(3, kind=CARRY_ENTRY)], removed_entries=[EntryKey(1, 1), EntryKey(1, 2)]
         )
     )
-    assert [row.key.number for row in await backend.read_entries(EntryKey(0, 0))] == [3]
+    assert [row.key.number for row in (await reopened(store, backend)).entries] == [3]
 
 
 async def test_cursors_are_found_by_prefix_and_removed_by_none(backend):
@@ -183,4 +203,5 @@ async def test_a_time_column_stays_while_a_block_refers_to_it(backend):
 async def test_a_large_entry_comes_back_whole(backend):
     body = bytes(range(256)) * 80_000  # 20 MB: more than one document of MongoDB
     await backend.apply(Change(entries=[entry(1, body=body)]))
-    assert [row.body for row in await backend.read_entries(EntryKey(0, 0))] == [body]
+    await backend.apply(Change(entries=[entry(2)]))
+    assert await bodies(backend, (1, 1), (1, 2)) == [body, b"entry"]

@@ -6,7 +6,6 @@ import pytest
 
 from labmon import datastream
 from labmon.datastream import exceptions
-from labmon.datastream.backends.base import EntryKey
 from labmon.datastream.backends.mongodb import MongodbBackend
 from labmon.reading import Batch
 
@@ -56,7 +55,7 @@ async def test_a_new_stream_of_the_same_path_is_empty(opened, clock):
     streams = await opened()  # the journal still tells of the old one
     found = await streams.get_arrays(new, "raw", 0, 2**62)
     assert found["v"].tolist() == [7.0]
-    assert await streams._engine.backend.read_entries(EntryKey(0, 0))
+    assert streams._engine.journal.entries
 
 
 @pytest.mark.parametrize("query", [None, {}])

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from labmon.datastream import Granularity
-from labmon.datastream.backends.base import EntryKey
 from labmon.datastream.upkeep import upkeep
 from labmon.reading import Batch, Quality
 
@@ -102,8 +101,7 @@ async def test_an_idle_journal_is_trimmed_and_what_is_not_sealed_is_carried(open
     await streams.commit()
     clock.step(3600)
     await upkeep(streams._engine)
-    entries = await streams._engine.backend.read_entries(EntryKey(0, 0))
-    assert len(entries) == 1
+    assert len(streams._engine.journal.entries) == 1
     await opened.kill()
     streams = await opened()
     assert await values(streams, slow) == [7.0, 8.0]
@@ -200,7 +198,8 @@ async def test_a_large_array_goes_past_the_journal_into_blocks(opened, clock):
     await streams.append_array(stream, t, np.arange(10_000.0))
     await streams.append(stream, -2.0, 10_010 * SECOND)
     await streams.commit()
-    sizes = [len(row.body) for row in await streams._engine.backend.read_entries(EntryKey(0, 0))]
+    entries = list(streams._engine.journal.entries)
+    sizes = [len(row.body) async for row in streams._engine.backend.stream_entries(entries)]
     assert max(sizes) < 1000
     await opened.kill()
     streams = await opened()

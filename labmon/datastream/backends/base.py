@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from pathlib import Path
 
 SCHEMA_VERSION: Final = 1
@@ -20,6 +20,11 @@ SCHEMA_VERSION: Final = 1
 
 COMMIT_ENTRY: Final = 0
 CARRY_ENTRY: Final = 1
+
+ENTRIES_BYTES: Final = 4 << 20
+"""About so much of the journal is read at a time."""
+ENTRIES: Final = 1000
+"""And so many entries at most."""
 
 
 class StreamRow(NamedTuple):
@@ -53,7 +58,7 @@ class EntryRow(NamedTuple):
         kind: `COMMIT_ENTRY` or `CARRY_ENTRY`.
         first_seq, last_seq: the sequence numbers inside; both 0 where there are none.
         time_ns: when it was closed.
-        body: opaque.
+        body: opaque; empty where nobody has asked for it.
     """
 
     key: EntryKey
@@ -101,6 +106,18 @@ class BlockRow(NamedTuple):
     body: bytes
 
 
+def first_bodies(bodies: Iterable[bytes]) -> list[bytes]:
+    """The first of some bodies of entries: as many as are read at a time; at least one."""
+    taken: list[bytes] = []
+    room = ENTRIES_BYTES
+    for body in bodies:
+        taken.append(body)
+        room -= len(body)
+        if room <= 0:
+            break
+    return taken
+
+
 @dataclass(slots=True)
 class Change:
     """What is written together: all of it is seen after a crash, or none.
@@ -124,7 +141,10 @@ class Change:
 
 @dataclass(slots=True)
 class Contents:
-    """What an engine needs to know at the start, all of one moment."""
+    """What an engine needs to know at the start, all of one moment.
+
+    The journal may be long: its entries are told without their bodies, see `stream_entries`.
+    """
 
     node: str | None = None
     epochs: list[EpochRow] = field(default_factory=list[EpochRow])
@@ -225,8 +245,21 @@ class Backend(ABC):
         """The bodies of time columns; those that do not exist are left out."""
 
     @abstractmethod
-    async def read_entries(self, after: EntryKey) -> list[EntryRow]:
-        """The journal entries after a key, in order."""
+    async def read_entries(self, keys: Sequence[EntryKey]) -> list[bytes]:
+        """The bodies of the first of some journal entries, whose keys ascend; at least one.
+
+        As many as come to `ENTRIES_BYTES`; no bytes where one is missing or cannot be read.
+        """
+
+    async def stream_entries(self, rows: Sequence[EntryRow]) -> AsyncGenerator[EntryRow]:
+        """Journal entries with their bodies, a few MiB at a time; their keys ascend."""
+        start = 0
+        while start < len(rows):
+            some = rows[start : start + ENTRIES]
+            bodies = await self.read_entries([row.key for row in some])
+            start += len(bodies)
+            for row, body in zip(some, bodies, strict=False):
+                yield row._replace(body=body)
 
     @abstractmethod
     async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:

@@ -19,6 +19,7 @@ from labmon.datastream.backends.base import (
     EntryRow,
     EpochRow,
     StreamRow,
+    first_bodies,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class MemoryBackend(Backend):
             sorted(self._epochs.values()),
             sorted(self._streams.values()),
             dict(self._states),
-            [self._entries[key] for key in sorted(self._entries)],
+            [self._entries[key]._replace(body=b"") for key in sorted(self._entries)],
         )
 
     async def close(self) -> None:
@@ -104,9 +105,10 @@ class MemoryBackend(Backend):
         """The bodies of time columns; those that do not exist are left out."""
         return {at: self._times[at] for at in addresses if at in self._times}
 
-    async def read_entries(self, after: EntryKey) -> list[EntryRow]:
-        """The journal entries after a key, in order."""
-        return [self._entries[key] for key in sorted(self._entries) if key > after]
+    async def read_entries(self, keys: Sequence[EntryKey]) -> list[bytes]:
+        """The bodies of the first of some journal entries."""
+        found = map(self._entries.get, keys)
+        return first_bodies(b"" if row is None else row.body for row in found)
 
     async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""

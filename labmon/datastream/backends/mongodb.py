@@ -22,6 +22,7 @@ from pymongo.uri_parser import parse_uri
 from labmon.datastream.backends import mongodb_documents as documents
 from labmon.datastream.backends import mongodb_failures as failures
 from labmon.datastream.backends.base import (
+    ENTRIES_BYTES,
     SCHEMA_VERSION,
     Backend,
     BlockKey,
@@ -29,7 +30,6 @@ from labmon.datastream.backends.base import (
     Change,
     Contents,
     EntryKey,
-    EntryRow,
 )
 from labmon.datastream.backends.mongodb_lock import DatabaseLock
 from labmon.datastream.exceptions import (
@@ -49,6 +49,8 @@ RELEASE_S: Final = 0.3
 DEFAULT_DATABASE: Final = "labmon"
 CHUNK: Final = 1000
 """Keys that are asked for, or removed, by one command."""
+ENTRIES_AT_ONCE: Final = 50
+"""Entries of the journal that the server sends together."""
 GRACE_S: Final = 86400
 """A time column that no block refers to is kept so long: a block on its way may need it. So often
 they are looked for, too."""
@@ -156,7 +158,7 @@ class MongodbBackend(Backend):
             [documents.to_epoch(one) for one in await self._find("epochs")],
             [row for row in streams if row.number not in removed],
             {one["_id"]: bytes(one["state"]) for one in await self._find("states")},
-            await self.read_entries(EntryKey(-1, 0)),
+            [documents.to_entry(one) for one in await self._find("journal", {}, {"body": False})],
         )
 
     async def close(self) -> None:
@@ -216,11 +218,21 @@ class MongodbBackend(Backend):
         found = await self._find_ids("times", [Binary(address) for address in addresses])
         return {bytes(one["_id"]): await self._body("times", one) for one in found}
 
-    async def read_entries(self, after: EntryKey) -> list[EntryRow]:
-        """The journal entries after a key, in order."""
-        query = {"_id": {"$gt": Int64(documents.position(after))}} if after.epoch >= 0 else {}
-        found = await self._find("journal", query)
-        return [documents.to_entry(one, await self._body("journal", one)) for one in found]
+    async def read_entries(self, keys: Sequence[EntryKey]) -> list[bytes]:
+        """The bodies of the first of some journal entries."""
+        ids = [Int64(documents.position(key)) for key in keys]
+        found: dict[int, dict[str, Any]] = {}
+        room = ENTRIES_BYTES
+        async with self._operation():
+            cursor = self._database.journal.find({"_id": {"$in": ids}})
+            async for one in cursor.sort([("_id", ASCENDING)]).batch_size(ENTRIES_AT_ONCE):
+                found[one["_id"]] = one
+                room -= documents.body_bytes(one)
+                if room <= 0:
+                    await cursor.close()
+                    ids = ids[: ids.index(one["_id"]) + 1]
+                    break
+        return [await self._body("journal", found[at]) if at in found else b"" for at in ids]
 
     async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""

@@ -162,8 +162,13 @@ def _entry(row: EntryRow) -> Document:
     }
 
 
-def to_entry(document: Document, body: bytes) -> EntryRow:
-    """The row of a document and its body."""
+def body_bytes(document: Document) -> int:
+    """How long the body of a document is, about."""
+    return document["chunks"] * MAX_BODY_BYTES if "chunks" in document else len(document["body"])
+
+
+def to_entry(document: Document) -> EntryRow:
+    """The row of a document, without its body."""
     at = int(document["_id"])
     return EntryRow(
         EntryKey(at >> 40, at & (1 << 40) - 1),
@@ -171,7 +176,7 @@ def to_entry(document: Document, body: bytes) -> EntryRow:
         int(document["first_seq"]),
         int(document["last_seq"]),
         int(document["time_ns"]),
-        body,
+        b"",
     )
 
 

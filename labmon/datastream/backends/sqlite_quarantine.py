@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from labmon.datastream.backends.base import BlockOutline, StreamRow
+    from labmon.datastream.backends.base import BlockOutline, EntryRow, StreamRow
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,8 @@ def _made_from(path: Path, source: Path | None, restated: Change) -> Path:
 
         def fill(new: sqlite3.Connection) -> None:
             rows.write(new, found)
+            for entries in _journal(reading):
+                rows.write(new, Change(entries=entries))
             rows.write(new, restated)
             rows.write_elsewhere(new, _outlines(reading, restated.streams or found.streams))
             write_done(new, salvaged)
@@ -114,6 +116,20 @@ def _made_from(path: Path, source: Path | None, restated: Change) -> Path:
         return schema.make_file(path, fill)
     finally:
         connection.close()
+
+
+def _journal(reading: rows.Reading) -> Iterator[list[EntryRow]]:
+    """The readable entries of the journal, a few MiB at a time."""
+    try:
+        found = reading.journal()
+        while found:
+            bodies = reading.entries([row.key for row in found])
+            read = zip(found, bodies, strict=False)
+            yield [row._replace(body=body) for row, body in read if body]
+            found = found[len(bodies) :]
+    except rows.ERRORS as error:
+        _must_be_damage(error)
+        log.warning("not all of the journal can be read: %s", error)
 
 
 def _outlines(reading: rows.Reading, streams: list[StreamRow]) -> Iterator[BlockOutline]:
@@ -175,7 +191,6 @@ def _readable(reading: rows.Reading) -> Change:
         contents.node,
         epochs=contents.epochs,
         streams=streams,
-        entries=[row for row in contents.entries if row.body],
         states=states,
         cursors={**cursors, NEXT_STREAM: str(free).encode()},
     )

@@ -10,7 +10,7 @@ import sqlite3
 from typing import TYPE_CHECKING, TypeVar
 
 from labmon.datastream.backends import sqlite_rows as rows
-from labmon.datastream.backends.base import Backend, BlockKey, BlockOutline, EntryKey, EntryRow
+from labmon.datastream.backends.base import Backend, BlockKey, BlockOutline, EntryKey
 from labmon.datastream.exceptions import StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -59,9 +59,9 @@ class SqliteReads(Backend):
 
         return await self._read(read)
 
-    async def read_entries(self, after: EntryKey) -> list[EntryRow]:
-        """The journal entries after a key, in order."""
-        return await self._read(lambda reading, _: reading.entries(rows.position(after)))
+    async def read_entries(self, keys: Sequence[EntryKey]) -> list[bytes]:
+        """The bodies of the first of some journal entries."""
+        return await self._read(lambda reading, _: reading.entries(keys))
 
     async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""

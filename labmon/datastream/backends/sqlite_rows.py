@@ -24,6 +24,7 @@ from labmon.datastream.backends.base import (
     EntryRow,
     EpochRow,
     StreamRow,
+    first_bodies,
 )
 
 if TYPE_CHECKING:
@@ -51,12 +52,10 @@ CURSORS: Final = Table("cursors", {"name": str, "value": bytes}, ("name",))
 PROPERTIES: Final = Table("properties", {"name": str, "value": bytes}, ("name",))
 JOURNAL: Final = Table(
     "journal",
-    {
-        **dict.fromkeys(("position", "kind", "first_seq", "last_seq", "time_ns"), int),
-        "body": bytes,
-    },
+    dict.fromkeys(("position", "kind", "first_seq", "last_seq", "time_ns"), int),
     ("position",),
 )
+"""Without the bodies: together they may be long."""
 NEEDED: Final = (PROPERTIES, EPOCHS, STREAMS, STATES, JOURNAL, CURSORS)
 """What a start reads."""
 OUTLINES: Final = Table(
@@ -185,12 +184,12 @@ class Reading:
         self.damage.setdefault(place, f"{place}: a value of another type than was written")
         return False
 
-    def one(self, statement: str, values: Sequence[object]) -> Row | None:
+    def one(self, statement: str, values: Sequence[object], place: str = "a block") -> Row | None:
         """The row of a key, None where it is missing or cannot be read."""
         try:
             return self.connection.execute(statement, values).fetchone()
         except ERRORS as error:
-            self._note("a block", error)
+            self._note(place, error)
             return None
 
     def contents(self) -> Contents:
@@ -207,15 +206,25 @@ class Reading:
                 for number, id_, owner, document in self.rows(STREAMS)
             ],
             {number: _owned(state, owner, number) for number, owner, state in self.rows(STATES)},
-            self.entries(-1),
+            self.journal(),
         )
 
-    def entries(self, after: int) -> list[EntryRow]:
-        """The journal entries after a position."""
+    def journal(self) -> list[EntryRow]:
+        """All journal entries, without their bodies."""
         return [
-            EntryRow(EntryKey(position >> 40, position & (1 << 40) - 1), *rest)
-            for position, *rest in self.rows(JOURNAL, "position > ?", (after,))
+            EntryRow(
+                EntryKey(at >> 40, at & (1 << 40) - 1), kind, first_seq, last_seq, time_ns, b""
+            )
+            for at, kind, first_seq, last_seq, time_ns in self.rows(JOURNAL)
         ]
+
+    def entries(self, keys: Sequence[EntryKey]) -> list[bytes]:
+        """The bodies of the first of some journal entries."""
+        return first_bodies(map(self._entry, keys))
+
+    def _entry(self, key: EntryKey) -> bytes:
+        row = self.one("SELECT body FROM journal WHERE position = ?", (position(key),), "journal")
+        return row[0] if row is not None and isinstance(row[0], bytes) else b""
 
     def outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
         """The blocks of a stream at one granularity."""
