@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from labmon.datastream.backends.base import Backend
+    from labmon.datastream.retainer import Progress
     from labmon.datastream.retention import Retention
     from labmon.histogram import Histogram
 
@@ -153,6 +154,11 @@ class OpenStore:
     def condition(self) -> Condition:
         """How the store is: counters, and what people should know."""
         return condition(self._engine)
+
+    @property
+    def retention_progress(self) -> Progress:
+        """What retention has removed since the start, and how far behind it is."""
+        return self._engine.retainer.progress
 
     @property
     def refused_changes(self) -> int:

@@ -8,6 +8,7 @@ tells which blocks that concerns.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -34,15 +35,15 @@ class Removal:
         state: of the stream, afterwards.
         rows: blocks of rollups that stand in.
         gone: blocks that are no longer needed.
-        datapoints: how many go.
-        removed_bytes: of the blocks that go.
+        datapoints: how many go, by the key of the granularity; of rollups the buckets in blocks.
+        removed_bytes: of the blocks that go, by the key of the granularity.
     """
 
     state: SealState
     rows: list[BlockRow] = field(default_factory=list[BlockRow])
     gone: list[BlockKey] = field(default_factory=list[BlockKey])
-    datapoints: int = 0
-    removed_bytes: int = 0
+    datapoints: Counter[str] = field(default_factory=Counter[str])
+    removed_bytes: Counter[str] = field(default_factory=Counter[str])
 
 
 async def removal(engine: Engine, stream: Stream, floors: dict[str, int]) -> Removal:
@@ -64,9 +65,10 @@ async def removal(engine: Engine, stream: Stream, floors: dict[str, int]) -> Rem
         if from_ns < until_ns:
             span = (from_ns, until_ns)
             made.rows += await _stand_ins(engine, stream, made.state, granularity, span)
-    made.datapoints = await engine.raw.count(stream, 0, floors.get(Granularity.Raw.key, 0))
-    made.state.removed += made.datapoints
     await _find_gone(engine, stream, made)
+    raw = Granularity.Raw.key  # a block that stays may have some of what goes
+    made.datapoints[raw] = await engine.raw.count(stream, 0, floors.get(raw, 0))
+    made.state.removed += made.datapoints[raw]
     coarsest_ns = floors.get(ladder_of(stream)[-1].key, 0)
     if made.state.first_ns < coarsest_ns:
         made.state.first_ns = await _first_from(engine, stream, floors, coarsest_ns)
@@ -142,7 +144,8 @@ async def _find_gone(engine: Engine, stream: Stream, made: Removal) -> None:
         found = await engine.blocks.of(stream, granularity.key)
         gone = found.until(state.floors.get(granularity.key, 0))
         made.gone += [outline.key for outline in gone]
-        made.removed_bytes += sum(outline.size for outline in gone)
+        made.datapoints[granularity.key] = sum(outline.length for outline in gone)
+        made.removed_bytes[granularity.key] = sum(outline.size for outline in gone)
         irreplaceable += [*gone, *found.overlapping(0, finer_ns)]
         finer_ns = state.floors.get(granularity.key, 0)
     state.fixed = max([state.fixed, *(outline.through for outline in irreplaceable)])

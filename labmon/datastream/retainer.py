@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass, replace
+from collections import Counter
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends.base import Change
@@ -21,7 +22,7 @@ from labmon.datastream.retention_age import Age
 from labmon.errors import StorageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from labmon.datastream.backends.base import BlockKey
     from labmon.datastream.engine import Engine
@@ -45,18 +46,37 @@ _RAW: Final = Granularity.Raw.key
 
 @dataclass(slots=True)
 class Outcome:
-    """What one run has removed."""
+    """What was removed, by the key of the granularity.
 
-    streams: int = 0
-    blocks: int = 0
-    datapoints: int = 0
-    removed_bytes: int = 0
+    Attributes:
+        datapoints: of rollups the buckets.
+    """
+
+    blocks: Counter[str] = field(default_factory=Counter[str])
+    datapoints: Counter[str] = field(default_factory=Counter[str])
+    removed_bytes: Counter[str] = field(default_factory=Counter[str])
 
     def add(self, made: Removal) -> None:
         """Count a step."""
-        self.blocks += len(made.gone)
-        self.datapoints += made.datapoints
-        self.removed_bytes += made.removed_bytes
+        self.blocks.update(key.granularity for key in made.gone)
+        self.datapoints.update(made.datapoints)
+        self.removed_bytes.update(made.removed_bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far retention is.
+
+    Attributes:
+        removed: since the start.
+        ran_ns: when its last run ended; None: there was none yet.
+        behind_ns: how much longer than it was to be something is still kept, as the last run left
+            it; of all streams the most.
+    """
+
+    removed: Outcome
+    ran_ns: int | None
+    behind_ns: int
 
 
 class Retainer:
@@ -77,6 +97,7 @@ class Retainer:
         self._kept_ns = -1
         self._last = 0
         self._swept: set[int] = set()
+        self.progress = Progress(Outcome(), None, 0)
 
     def start(self, kept: bytes | None) -> None:
         """Go on from how old the store was, as it is written down; the streams are loaded."""
@@ -86,72 +107,84 @@ class Retainer:
     def _newest_ns(self) -> int:
         return max((stream.latest_ns for stream in self._engine.catalogue), default=-1)
 
-    async def run(self) -> Outcome:
+    async def run(self) -> None:
         """Remove what is due, as far as one run may; what is left comes with the next one."""
         now_ns = self._age.now_ns(self._newest_ns())
         if self._age.reached_ns > self._kept_ns:
             self._kept_ns = self._age.reached_ns
             self._engine.journal.submit(Change(cursors={REACHED: b"%d" % self._kept_ns}))
-        removed = Outcome()
+        removed, streams = Outcome(), 0
         try:
             for stream in self._in_turn():
-                if removed.blocks >= RUN_BLOCKS:
+                if removed.blocks.total() >= RUN_BLOCKS:
                     break
                 self._last = stream.number
-                await self._work_on(stream, now_ns, removed)
+                streams += await self._work_on(stream, now_ns, removed)
         except (StorageError, OSError) as error:
             log.warning("retention waits for the store: %s", error)
-        if removed.streams:
+        total, ran_ns = self.progress.removed, self._engine.clock()
+        self.progress = Progress(total, ran_ns, self._behind_ns(now_ns))
+        if streams:
             log.info(
                 "retention: %d datapoints of %d streams are removed, %d blocks with %.1f MB",
-                removed.datapoints,
-                removed.streams,
-                removed.blocks,
-                removed.removed_bytes / 1e6,
+                removed.datapoints[_RAW],
+                streams,
+                removed.blocks.total(),
+                removed.removed_bytes.total() / 1e6,
             )
-        return removed
 
     def _in_turn(self) -> list[Stream]:
         """All streams, beginning behind the one at which the last run ended."""
         streams = list(self._engine.catalogue)
         return sorted(streams, key=lambda stream: (stream.number <= self._last, stream.number))
 
-    async def _work_on(self, stream: Stream, now_ns: int, removed: Outcome) -> None:
+    async def _work_on(self, stream: Stream, now_ns: int, removed: Outcome) -> bool:
+        """Remove what is due of a stream; returns whether anything was."""
         try:
             await self._sweep(stream)
-            await self._shorten(stream, now_ns, removed)
+            return await self._shorten(stream, now_ns, removed)
         except (StorageError, OSError):
             raise
         except Exception:  # the others must not grow for ever because of one
             log.exception("%s: what is due cannot be removed", stream.path or stream.id)
+            return False
 
-    async def _shorten(self, stream: Stream, now_ns: int, removed: Outcome) -> None:
+    async def _shorten(self, stream: Stream, now_ns: int, removed: Outcome) -> bool:
         until = self._due(stream, now_ns)
         steps = 0
-        while until != stream.state.floors and removed.blocks < RUN_BLOCKS:
+        while until != stream.state.floors and removed.blocks.total() < RUN_BLOCKS:
             floors = await self._next(stream, until)
             # what is written must be taken over in memory, even while the store is being closed
             made = await asyncio.shield(asyncio.ensure_future(self._step(stream, floors)))
             if made is None:
                 break
-            removed.add(made)
+            for outcome in (removed, self.progress.removed):
+                outcome.add(made)
             steps += 1
             await asyncio.sleep(0)
-        removed.streams += bool(steps)
+        return steps > 0
 
     def _due(self, stream: Stream, now_ns: int) -> dict[str, int]:
         """The floors of a stream after this run."""
-        policy = next((one for one in self.retention if one.selects(stream)), None)
         floors = dict(stream.state.floors)
+        for key, from_ns, limit_ns in self._limits(stream, now_ns):
+            floors[key] = min(limit_ns, from_ns + RUN_DAYS * DAY_NS)
+        return floors
+
+    def _limits(self, stream: Stream, now_ns: int) -> Iterator[tuple[str, int, int]]:
+        """(granularity, from, until) of all that is due of a stream."""
+        policy = next((one for one in self.retention if one.selects(stream)), None)
         if policy is None or stream.earliest_ns < 0:
-            return floors
+            return
         for granularity, days in policy.days_of(stream).items():
             limit_ns = min(_midnight(now_ns - days * DAY_NS), _midnight(stream.latest_ns))
             from_ns = _base(stream, granularity.key)
-            floor_ns = min(limit_ns, from_ns + RUN_DAYS * DAY_NS)
-            if floor_ns > from_ns:
-                floors[granularity.key] = floor_ns
-        return floors
+            if limit_ns > from_ns:
+                yield granularity.key, from_ns, limit_ns
+
+    def _behind_ns(self, now_ns: int) -> int:
+        spans = (span for one in self._engine.catalogue for span in self._limits(one, now_ns))
+        return max((until_ns - from_ns for _, from_ns, until_ns in spans), default=0)
 
     async def _next(self, stream: Stream, until: dict[str, int]) -> dict[str, int]:
         """The floors after the next step: all at once where that is little, else a day."""

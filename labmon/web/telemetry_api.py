@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 import psutil
 
 from labmon import __version__
+from labmon.datastream.granularity import Granularity
 from labmon.reading import Quality
 from labmon.timestamps import SECOND_NS
 from labmon.web import store_files
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from labmon.config import Config
     from labmon.datastream.condition import Condition
+    from labmon.datastream.retainer import Progress
     from labmon.web.application import LabmonApplication
 
 STATES: Final = ("disabled", "connecting", "online", "offline", "stuck")
@@ -106,6 +108,7 @@ def _server(application: LabmonApplication) -> Iterator[str]:
     waiting = recorder.waiting_bytes + store.pending_bytes
     yield one("labmon_spool_bytes", "gauge", "What waits for the store, in memory.", waiting)
     yield from _condition(store.condition)
+    yield from _retention(store.retention_progress)
     text = "How long the store took for each commit."
     yield histogram("labmon_commit_duration_seconds", text, store.commit_durations)
     text = "Entries that the journal keeps."
@@ -140,6 +143,24 @@ def _condition(found: Condition) -> Iterator[str]:
         ("lost_blocks", "gauge", "Blocks that they have no longer.", aside.lost),
     ):
         yield one(f"labmon_store_{name}", kind, text, value)
+
+
+def _retention(found: Progress) -> Iterator[str]:
+    """What was removed because of its age; of a downsampled level, datapoints are buckets."""
+    removed = found.removed
+    for name, text, counts in (
+        ("blocks", "Blocks removed by retention.", removed.blocks),
+        ("datapoints", "Datapoints, or buckets, removed by retention.", removed.datapoints),
+        ("bytes", "Bytes of the blocks removed by retention.", removed.removed_bytes),
+    ):
+        levels = [({"level": one.name.lower()}, counts[one.key]) for one in Granularity.values]
+        yield family(f"labmon_retention_removed_{name}_total", "counter", text, levels)
+    text = "When retention last ran, Unix time; NaN: not yet."
+    ran_s = math.nan if found.ran_ns is None else found.ran_ns / SECOND_NS
+    yield one("labmon_retention_last_run_timestamp_seconds", "gauge", text, ran_s)
+    text = "How much longer than it was to be something is still kept."
+    behind_s = found.behind_ns / SECOND_NS
+    yield one("labmon_retention_behind_seconds", "gauge", text, behind_s)
 
 
 def _files(config: Config) -> Iterator[str]:

@@ -120,6 +120,7 @@ function storeFacts({ now, before }) {
     { name: 'Lost', ...count(null, '', lost), note: lost ? 'the store was away too long' : '', isBad: lost > 0 },
     { name: 'Streams', ...count(now, 'labmon_streams') },
     damageFact(now),
+    ...retentionFacts(now),
     ...(size === null ? [] : [{ name: 'Size on disk', ...bytes(size), note: `${bytesText(free)} free`, isBad: free !== null && free < FEW_BYTES }]),
   ];
 }
@@ -139,6 +140,16 @@ function damageFact(now) {
   const many = (/** @type {number} */ number, /** @type {string} */ word) => `${countText(number)} ${word}${number === 1 ? '' : 's'}`;
   const parts = [blocks > 0 && many(blocks, 'block'), files > 0 && `${many(files, 'file')} set aside`].filter(Boolean);
   return { name: 'Damage', value: parts.join(', ') || 'none', note: left ? 'what they still have is being copied' : '', isBad: parts.length > 0 };
+}
+
+/** What retention did since the start; nothing where it has nothing to do. @param {Telemetry} now @returns {Fact[]} */
+function retentionFacts(now) {
+  const removed = now.value('labmon_retention_removed_datapoints_total', { level: 'raw' }) ?? 0;
+  const behind = now.value('labmon_retention_behind_seconds') ?? 0;
+  if (!removed && !behind) return [];
+  const ran = now.value('labmon_retention_last_run_timestamp_seconds') ?? now.at;
+  const note = `${behind ? `${formatAge(behind)} are still to go` : 'all that was due'}, last run ${formatMoment(ran, now.at)}`;
+  return [{ name: 'Removed by retention', ...count(null, '', removed), unit: removed === 1 ? 'reading' : 'readings', note }];
 }
 
 /** @param {Look} look @returns {Fact[]} */

@@ -67,6 +67,18 @@ async def test_a_stream_tells_what_is_left_of_it(shortened):
     assert told["removed_until"] == dict.fromkeys(GONE, KEPT)
 
 
+async def test_metrics_count_what_was_removed(shortened):
+    lines = (await shortened.fetch("/metrics")).body.decode().splitlines()
+    told = dict(line.rsplit(" ", 1) for line in lines if line.startswith("labmon_retention_"))
+    assert told['labmon_retention_removed_datapoints_total{level="raw"}'] == str(8 * 144)
+    assert told['labmon_retention_removed_datapoints_total{level="hours"}'] == "0"
+    for what in ("blocks", "bytes"):  # of which there is one yet, that reaches over the limit
+        assert told[f'labmon_retention_removed_{what}_total{{level="raw"}}'] == "0"
+    assert told["labmon_retention_behind_seconds"] == "0.0"
+    now_s = shortened.services.clock.now_ns() / 1e9
+    assert 0 <= now_s - float(told["labmon_retention_last_run_timestamp_seconds"]) < 60
+
+
 async def test_what_comes_too_late_is_refused_with_a_reason(shortened):
     body = [{"stream": "lab/a", "time": KEPT - 1, "value": 1.0}]
     response = await shortened.fetch("/api/v1/append", "POST", body)

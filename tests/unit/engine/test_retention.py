@@ -185,6 +185,29 @@ async def test_a_run_says_in_one_line_what_it_removed(lab, caplog):
     assert line.startswith(f"retention: {3 * PER_DAY} datapoints of 1 streams are removed, ")
 
 
+async def test_what_was_removed_and_how_far_it_is_behind_is_counted(lab):
+    await lab.open(Retention({"raw": "10d", "hours": "20d", "days": "forever"}))
+    assert lab.streams.retention_progress.ran_ns is None
+    await lab.record(40)
+    behind = []
+    for _ in range(6):
+        await lab.enforce(runs=1)
+        behind.append(lab.streams.retention_progress.behind_ns // DAY_NS)
+    assert behind == [22, 15, 8, 1, 0, 0]  # a run removes at most seven days
+    found = lab.streams.retention_progress
+    assert found.ran_ns == lab.time.now_ns
+    assert found.removed.datapoints["r"] == len(lab.t) - lab.stream.count == 29 * PER_DAY
+    assert found.removed.blocks["r"] == 29 * PER_DAY // 64
+    assert found.removed.removed_bytes["r"] > 64 * found.removed.blocks["r"]
+    await lab.record(20)
+    await lab.enforce()
+    found = lab.streams.retention_progress
+    assert found.removed.datapoints["r"] == len(lab.t) - lab.stream.count
+    assert found.removed.blocks["h"] > 0
+    assert 0 < found.removed.datapoints["h"] <= 20 * 24
+    await lab.check()
+
+
 # Time
 
 
