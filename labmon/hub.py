@@ -53,16 +53,26 @@ class Subscription:
     """A bounded mailbox on the hub; offered on the event loop, taken by one reader there.
 
     When it is full the oldest batches go first, and are counted in `skipped`.
+
+    Args:
+        selection: the paths that it wants.
+        limit_readings: how many may wait.
+        notify: called when there is something to take, and not again before it was taken; None:
+            the reader waits for `ready`.
     """
 
-    def __init__(self, selection: Selection, limit_readings: int) -> None:
+    def __init__(
+        self, selection: Selection, limit_readings: int, notify: Callable[[], None] | None = None
+    ) -> None:
         self.selection = selection
         self._limit = limit_readings
+        self._is_told = False
         self._batches: deque[AnyBatch] = deque()
         self._events: list[Event] = []
         self._held = 0
         self._skipped: Counter[str] = Counter()
         self._ready = asyncio.Event()
+        self._notify = self._ready.set if notify is None else notify
 
     def offer(self, batch: AnyBatch) -> None:
         """Queue a batch if any of its paths is selected; never blocks."""
@@ -76,12 +86,17 @@ class Subscription:
             for path in lost.paths:
                 if path in self.selection:
                     self._skipped[path] += len(lost) // len(lost.paths)
-        self._ready.set()
+        self._tell()
 
     def offer_event(self, event: Event) -> None:
         """Queue an event; never blocks."""
         self._events.append(event)
-        self._ready.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._is_told:
+            self._is_told = True
+            self._notify()
 
     def take(self) -> Taken:
         """Everything that waits, without waiting."""
@@ -90,6 +105,7 @@ class Subscription:
         self._events = []
         self._skipped = Counter()
         self._held = 0
+        self._is_told = False
         self._ready.clear()
         return taken
 
@@ -115,6 +131,8 @@ class Hub:
         """Number of the newest reading."""
         self._record = record
         self._subscriptions: set[Subscription] = set()
+        self._reading: set[Subscription] = set()
+        """Those that select any paths; the others want events alone."""
         self._recent: deque[AnyBatch] = deque()
         self._recent_readings = 0
 
@@ -124,7 +142,7 @@ class Hub:
         self.last_seq = batch.last_seq
         self._record(batch)
         self._remember(batch)
-        for subscription in self._subscriptions:
+        for subscription in self._reading:
             subscription.offer(batch)
         return batch
 
@@ -133,15 +151,23 @@ class Hub:
         for subscription in self._subscriptions:
             subscription.offer_event(event)
 
-    def subscribe(self, selection: Selection, limit_readings: int = 10_000) -> Subscription:
-        """A new mailbox for the selected paths, from the next batch on."""
-        subscription = Subscription(selection, limit_readings)
+    def subscribe(
+        self,
+        selection: Selection,
+        limit_readings: int = 10_000,
+        notify: Callable[[], None] | None = None,
+    ) -> Subscription:
+        """A new mailbox for the selected paths, from the next batch on; see `Subscription`."""
+        subscription = Subscription(selection, limit_readings, notify)
         self._subscriptions.add(subscription)
+        if selection.globs:
+            self._reading.add(subscription)
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Forget a mailbox; one that is not there is no error."""
         self._subscriptions.discard(subscription)
+        self._reading.discard(subscription)
 
     def since(self, seq: int) -> list[AnyBatch] | None:
         """The batches of this epoch after `seq`; None where memory does not go back so far."""

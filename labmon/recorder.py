@@ -1,7 +1,8 @@
 """The recorder: the only writer of readings, from the hub into the datastream, in order.
 
-`record` is called by the hub on the event loop and never waits; one task carries the batches on, as
-long as the datastream has room: while the store is away they wait here, and the oldest are dropped.
+`record` is called by the hub on the event loop and never waits: it hands a batch on at once, or,
+where something stands in the way, leaves it to a task. While the store is away batches wait here,
+and the oldest are dropped.
 The trap: a batch is acknowledged only once `flush` says so; before that it is in memory alone.
 """
 
@@ -92,6 +93,8 @@ class Recorder:
 
     def record(self, batch: AnyBatch) -> None:
         """Take a batch from the hub; never waits, keeps the order."""
+        if not self._waiting and self._is_passable(batch) and self._hand_on(batch):
+            return
         self._waiting.append(batch)
         self._waiting_readings += len(batch)
         self._waiting_weight += batch.weight
@@ -99,6 +102,35 @@ class Recorder:
         self._wake.set()
         while self._waiting_weight > self._limit and len(self._waiting) > 1:
             self._drop(self._take_first())
+
+    def _is_passable(self, batch: AnyBatch) -> bool:
+        """Whether a batch can be recorded without waiting for anything."""
+        return (
+            batch.paths in self._known
+            and not (self._gaps or self._blocked)
+            and self._task is not None
+            and self._datastream.pending_bytes < self._handed_bytes
+        )
+
+    def _hand_on(self, batch: AnyBatch) -> bool:
+        """Give a batch to the datastream at once; returns False if it has to wait after all."""
+        try:
+            rejected = self._datastream.append_batch_now(batch)
+        except (DatastreamException, OSError):
+            return False  # the task will say why
+        except Exception:
+            log.exception("a batch of %s is not recorded, a bug of labmon", batch.source)
+            self._dropped += len(batch)
+            return True
+        self._say_refused(rejected)
+        self.recorded_readings += len(batch) - len(rejected)
+        return True
+
+    def _say_refused(self, rejected: Iterable[Rejection]) -> None:
+        for rejection in rejected:
+            if self.refused.get(rejection.path) != rejection.reason:
+                self.refused[rejection.path] = rejection.reason
+                log.error("%s is not recorded: %s", rejection.path, rejection.reason)
 
     def _drop(self, batch: AnyBatch) -> None:
         if not self._gaps:
@@ -209,10 +241,7 @@ class Recorder:
         rejected: list[Rejection] = []
         for run in _recordable(batch, self._blocked):
             rejected += await self._datastream.append_batch(run)
-        for rejection in rejected:
-            if self.refused.get(rejection.path) != rejection.reason:
-                self.refused[rejection.path] = rejection.reason
-                log.error("%s is not recorded: %s", rejection.path, rejection.reason)
+        self._say_refused(rejected)
         return len(batch) - len(rejected)
 
     async def _wait(self, error: Exception) -> None:

@@ -142,6 +142,10 @@ class Datastream(StreamApi):
         Returns:
             The readings that were not taken, and why; an array is refused as a whole.
         """
+        return self.append_batch_now(batch)
+
+    def append_batch_now(self, batch: AnyBatch) -> tuple[Rejection, ...]:
+        """What `append_batch` does, without a coroutine: for who has a batch on the event loop."""
         self._engine.check_writable()
         if isinstance(batch, ArrayBatch):
             return self._engine.appender.samples(batch)

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.iostream import StreamClosedError
@@ -254,11 +255,11 @@ class Live:
         key = selection, encoder.name, max_rate
         topic = self._topics.get(key)
         if topic is None:
+            failed = partial(self._topic_failed, key)
             if max_rate is None:
-                topic = Topic(hub, selection, encoder, clock, interval_s)
+                topic = Topic(hub, selection, encoder, clock, interval_s, failed)
             else:
-                topic = ThinnedTopic(hub, selection, encoder, clock, max_rate)
-            topic.task.add_done_callback(lambda task: self._topic_ended(key, task))
+                topic = ThinnedTopic(hub, selection, encoder, clock, max_rate, failed)
             self._topics[key] = topic
         return topic
 
@@ -332,10 +333,9 @@ class Live:
             if client.encoder.name == "sse":
                 client.mailbox.offer(b": still here\n\n")
 
-    def _topic_ended(self, key: TopicKey, task: asyncio.Task[None]) -> None:
-        if task.cancelled() or task.exception() is None:
-            return
-        log.error("bug in the live topic %s", key, exc_info=task.exception())
-        topic = self._topics.pop(key, None)
-        for client in list(self.clients) if topic is not None else []:
+    def _topic_failed(self, key: TopicKey) -> None:
+        """Nobody may think that nothing happens: they come back, and resume."""
+        topic = self._topics.pop(key)
+        topic.close()
+        for client in list(self.clients):
             client.hang_up(*COME_BACK)

@@ -15,7 +15,7 @@ from labmon.web.encoders import row_count
 from labmon.web.topics import Topic
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from labmon.hub import Hub
     from labmon.paths import Selection
@@ -31,12 +31,27 @@ class ThinnedTopic(Topic):
     """A topic that sends at most `max_rate` messages a second, each stream once in each."""
 
     def __init__(
-        self, hub: Hub, selection: Selection, encoder: Encoder, clock: Clock, max_rate: float
+        self,
+        hub: Hub,
+        selection: Selection,
+        encoder: Encoder,
+        clock: Clock,
+        max_rate: float,
+        failed: Callable[[], None],
     ) -> None:
         self._period_s = 1 / max_rate
         self._due_at = 0.0
         self._waiting = Summaries()
-        super().__init__(hub, selection, encoder, clock, min(self._period_s, STEP_S))
+        super().__init__(hub, selection, encoder, clock, min(self._period_s, STEP_S), failed)
+
+    def flush(self) -> None:
+        """Take what waits, and send it if it is time; else look again soon."""
+        super().flush()
+        if self._waiting:
+            self._send([])
+        self._next_at = asyncio.get_running_loop().time() + self._interval_s
+        if self._waiting:
+            self._due()
 
     def _send(self, rows: list[Row]) -> None:
         self._waiting.add(rows)
@@ -44,15 +59,6 @@ class ThinnedTopic(Topic):
         if now >= self._due_at:
             self._due_at = now + self._period_s
             super()._send(self._waiting.take())
-
-    async def _run(self) -> None:
-        while True:
-            if not self._waiting:
-                await self._subscription.ready()
-            self.flush()
-            if self._waiting:
-                self._send([])
-            await asyncio.sleep(self._interval_s)
 
 
 class Summaries:

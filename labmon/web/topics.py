@@ -8,6 +8,7 @@ which SEQ the members have everything, and nobody becomes a member without havin
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,8 @@ from labmon.web.audience import Audience, Member
 from labmon.web.encoders import row_count, rows_of
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from labmon.hub import Hub
     from labmon.paths import Selection
     from labmon.reading import AnyBatch
@@ -22,16 +25,29 @@ if TYPE_CHECKING:
     from labmon.web.encoders import Encoder, Row, SubscriptionId
     from labmon.web.mailbox import Mailbox
 
+log = logging.getLogger(__name__)
+
 
 class Topic:
     """Takes from the hub, encodes, and offers the same bytes to every member.
 
     On the event loop only. Members whose mailbox is full leave the common way: for all of them
     together the newest reading of each stream is kept and the rest counted, until `catch_up`.
+
+    Args:
+        hub, selection, encoder, clock: where readings come from, which, in which format, and when.
+        interval_s: at most one message in this time.
+        failed: told of a bug, after which nothing is sent any more.
     """
 
     def __init__(
-        self, hub: Hub, selection: Selection, encoder: Encoder, clock: Clock, interval_s: float
+        self,
+        hub: Hub,
+        selection: Selection,
+        encoder: Encoder,
+        clock: Clock,
+        interval_s: float,
+        failed: Callable[[], None],
     ) -> None:
         self.selection = selection
         self.encoder = encoder
@@ -41,7 +57,8 @@ class Topic:
         self._hub = hub
         self._clock = clock
         self._interval_s = interval_s
-        self._subscription = hub.subscribe(selection)
+        self._failed = failed
+        self._subscription = hub.subscribe(selection, notify=self._due)
         self._audiences: dict[SubscriptionId | None, Audience] = {}
         self._sent_frames = 0
         self._joining: set[Member] = set()
@@ -49,7 +66,8 @@ class Topic:
         self._counts: Counter[str] = Counter()
         self._newest: dict[str, Row] = {}
         self._sent_at = 0.0
-        self.task = asyncio.create_task(self._run(), name=f"topic {selection.globs}")
+        self._next_at = 0.0
+        self._turn: asyncio.Handle | None = None
 
     @property
     def is_empty(self) -> bool:
@@ -83,11 +101,12 @@ class Topic:
 
     def close(self) -> None:
         """Stop; the members get nothing more."""
-        self.task.cancel()
+        self._end_turn()
         self._hub.unsubscribe(self._subscription)
 
     def flush(self) -> None:
         """Send what waits, now."""
+        self._end_turn()
         taken = self._subscription.take()
         self.position = self._hub.last_seq
         if taken.skipped:
@@ -123,15 +142,29 @@ class Topic:
             self._counts.clear()
             self._newest.clear()
 
-    async def _run(self) -> None:
-        """Pause before a message that comes too soon, not after each: that would wake up twice."""
+    def _due(self) -> None:
+        """Send once this turn of the event loop is over, or later if that is too soon."""
+        if self._turn is not None:
+            return
         loop = asyncio.get_running_loop()
-        while True:
-            await self._subscription.ready()
-            early_s = self._sent_at + self._interval_s - loop.time()
-            if early_s > 0:
-                await asyncio.sleep(early_s)
+        early_s = self._next_at - loop.time()
+        if early_s > 0:
+            self._turn = loop.call_later(early_s, self._take_turn)
+        else:
+            self._turn = loop.call_soon(self._take_turn)
+
+    def _take_turn(self) -> None:
+        self._turn = None
+        try:
             self.flush()
+        except Exception:
+            log.exception("bug in the live topic %s", self.selection.globs)
+            self._failed()
+
+    def _end_turn(self) -> None:
+        if self._turn is not None:
+            self._turn.cancel()
+            self._turn = None
 
     def _body(self, rows: list[Row]) -> bytes:
         now_ns = self._clock.now_ns()
@@ -141,6 +174,7 @@ class Topic:
     def _send(self, rows: list[Row]) -> None:
         body = self._body(rows)
         self._sent_at = asyncio.get_running_loop().time()
+        self._next_at = self._sent_at + self._interval_s
         fallen: list[Member] = []
         for id_, audience in self._audiences.items():
             fallen += audience.tell(self.encoder.addressed(body, id_))

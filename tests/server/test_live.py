@@ -359,3 +359,22 @@ async def test_a_rate_that_is_no_rate_is_refused(node):
         assert "max_rate" in (await socket.next("error"))["error"]["message"]
     socket.close()
     await node.refused("/api/v1/live?max_rate=0", 400)
+
+
+async def test_a_bug_in_a_topic_sends_its_clients_away_to_come_back(node, complaints, monkeypatch):
+    socket = await node.socket()
+    await socket.subscribe("lab/*")
+    await until_subscribed(node)
+    (topic,) = node.live._topics.values()
+    monkeypatch.setattr(topic, "_body", None)
+    node.publish(("lab/a", 1.0))
+    while not socket.is_closed:
+        await socket.receive()
+    assert socket.close_code == 1011
+    assert "bug in the live topic" in complaints()[0]
+    again = await node.socket()
+    await again.subscribe("lab/*")
+    await until_subscribed(node)
+    node.publish(("lab/a", 2.0))
+    assert await again.values(1) == [("lab/a", 2.0)]
+    again.close()

@@ -76,3 +76,22 @@ async def test_memory_says_when_it_does_not_go_back_so_far(hub, monkeypatch):
         hub.publish(batch("a/1", "a/2"))
     assert hub.since(1) is None
     assert [b.seq for b in hub.since(2)] == [3, 5]
+
+
+async def test_who_is_notified_hears_once_until_what_waits_is_taken(hub):
+    told = []
+    subscription = hub.subscribe(EVERYTHING, notify=lambda: told.append(hub.last_seq))
+    hub.publish(batch("a/1"))
+    hub.publish(batch("a/1"))
+    assert told == [1]
+    assert len(subscription.take().batches) == 2
+    hub.publish(batch("a/1"))
+    assert told == [1, 3]
+
+
+async def test_who_selects_nothing_gets_events_alone(hub):
+    subscription = hub.subscribe(Selection(()))
+    hub.publish(batch("a/1"))
+    hub.announce(Event("bye", {}))
+    taken = subscription.take()
+    assert (taken.batches, len(taken.events)) == ([], 1)

@@ -182,3 +182,11 @@ async def test_a_batch_that_brings_out_a_bug_holds_up_nothing(store, recorder, h
     assert await values(store, "gauge/pressure") == [1.0, 3.0]
     assert recorder.dropped_readings == 1
     assert sum("a bug of labmon" in record.message for record in caplog.records) == 1
+
+
+async def test_readings_of_known_streams_are_recorded_at_once(store, recorder, hub):
+    hub.publish(batch(1, a=1.0))
+    await recorder.flush()
+    hub.publish(batch(2, a=2.0))
+    assert store.latest(store.stream_id("gauge/a")) == (2, 2.0, 0)
+    assert recorder.recorded_readings == 2
