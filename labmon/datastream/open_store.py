@@ -70,10 +70,13 @@ class OpenStore:
             retention=retention,
             uptime_s=uptime_s,
         )
+        self._newest_ns: dict[int, int] = {}
 
     async def start(self) -> None:
         """Open the store; afterwards `node` and `epoch` are known, and durable."""
         await self._engine.start()
+        catalogue = self._engine.catalogue
+        self._newest_ns = {one.number: one.latest_ns for one in catalogue if one.latest_ns >= 0}
 
     async def close(self, flush_s: float = FLUSH_S) -> None:
         """Make durable what waits, as far as the store takes it, and close the store.
@@ -199,6 +202,14 @@ class OpenStore:
             StreamNotFound: there is none.
         """
         return self._engine.catalogue.get(stream_id).newest()
+
+    def newest_at_start(self, stream_id: str) -> int | None:
+        """Time of the newest datapoint that a stream had when the store was opened, or None.
+
+        Raises:
+            StreamNotFound: there is none.
+        """
+        return self._newest_ns.get(self._engine.catalogue.get(stream_id).number)
 
     def check_kept(self, stream_id: str, time_ns: int) -> None:
         """Tell, before a late datapoint is appended, whether it would be refused.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.granularity import Granularity
+from labmon.reading import Quality
 from labmon.timestamps import SECOND_NS
 from labmon.web.cursor import Cursor
 from labmon.web.encoders import rows_of
@@ -153,30 +154,36 @@ class Replay:
         if end is None or after.seq <= end:
             return
         streams: dict[str, float | int | None] = {}
-        boundary_ns = self._goes_on(tail)
+        went_on_ns = self._went_on_ns(tail)
         for path in self._datastream.paths():
             if path in self._selection:
-                time_ns = await self._last_before(path, boundary_ns)
+                time_ns = await self._newest_before(path, went_on_ns)
                 streams[path] = None if time_ns is None else self._encoder.time(time_ns)
         fields = {"id": self._id, "streams": streams}
         self._mailbox.put(self._encoder.message("lost", fields))
 
-    def _goes_on(self, tail: JournalTail) -> int | None:
-        """The time of the first reading behind the crash; None where there is none yet."""
-        batches = tail.batches or self._hub.since(0) or []
-        return min((batch.time_ns for batch in batches), default=None)
+    def _went_on_ns(self, tail: JournalTail) -> int | None:
+        """When it went on after the crash; None: with this start, or not before it.
 
-    async def _last_before(self, path: str, before_ns: int | None) -> int | None:
-        """Time of the newest stored reading of a stream, of those before a time."""
+        What came late says nothing: it may be of any time before.
+        """
+        earlier = [
+            batch.time_ns
+            for batch, epoch in zip(tail.batches, tail.epochs, strict=True)
+            if epoch < self._hub.epoch and not _is_late(batch)
+        ]
+        return min(earlier, default=None)
+
+    async def _newest_before(self, path: str, went_on_ns: int | None) -> int | None:
+        """Time of the last reading of a stream that became durable before it went on."""
         stream_id = self._datastream.stream_id(path)
         if stream_id is None:
             return None
-        if before_ns is None:
-            latest = self._datastream.latest(stream_id)
-            return None if latest is None else latest[0]
+        if went_on_ns is None:
+            return self._datastream.newest_at_start(stream_id)
         left_ns = self._datastream.describe(stream_id)["removed_until"].get("Raw", 0)
         stored = await self._datastream.get_data(
-            stream_id, Granularity.Raw, start=left_ns, end_exclusive=before_ns, reverse=True
+            stream_id, Granularity.Raw, start=left_ns, end_exclusive=went_on_ns, reverse=True
         )
         newest = await stored.fetch(slice(0, 1))
         return newest[0]["t"] if newest else None
@@ -197,3 +204,8 @@ class Replay:
 
     def _at(self, epoch: int, seq: int) -> Cursor:
         return Cursor(self._hub.node, epoch, seq, self._clock.now_ns())
+
+
+def _is_late(batch: AnyBatch) -> bool:
+    qualities = batch.qualities
+    return qualities is not None and any(quality & Quality.LATE for quality in qualities)

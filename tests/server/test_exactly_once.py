@@ -183,6 +183,13 @@ async def cut_and_restart(server, viewer, rng, cuts, signals):
             await asyncio.to_thread(server.end, signals.pop(), PATIENCE_S)
             await watching
         await asyncio.to_thread(server.start, PATIENCE_S)
+        await push(server, "the/past", time.time() - 3600)  # the viewer comes back after this
+
+
+async def push(server, stream, time_s):
+    """A reading from outside, which is durable afterwards with all that came before."""
+    reading = {"stream": stream, "time": time_s, "value": 1}
+    await asyncio.to_thread(server.post, "/api/v1/append", [reading], None, PATIENCE_S)
 
 
 def is_off(server):
@@ -193,9 +200,7 @@ async def drain(server, viewer, until):
     """Stop the instrument, and take everything up to its last reading, which is durable then."""
     await asyncio.to_thread(server.post, "/api/v1/devices/many/disable", {}, None, PATIENCE_S)
     await asyncio.to_thread(until, lambda: is_off(server), PATIENCE_S)
-    # what is pushed is acknowledged once it is durable with all that came before
-    push = [{"stream": "the/end", "value": 1}]
-    await asyncio.to_thread(server.post, "/api/v1/append", push, None, PATIENCE_S)
+    await push(server, "the/end", time.time())
     latest = await asyncio.to_thread(server.get, "/api/v1/latest?path=many/*", PATIENCE_S)
     newest = {each["path"]: each["t"] for each in latest["readings"]}
     assert set(newest) == set(PATHS)
@@ -225,18 +230,21 @@ async def test_exactly_the_sequence_of_the_store(server_process, until, kind, cu
     server = server_process(CONFIG)
     await asyncio.to_thread(server.start, PATIENCE_S)
     viewer = kind(server.port)
-    await viewer.watch(0.5)
+    async with watched_until(viewer, lambda: all(viewer.rows.values())):
+        pass
+    await push(server, "the/beginning", time.time())
+    begun = {path: rows[0] for path, rows in viewer.rows.items()}  # nothing takes these back
     await cut_and_restart(server, viewer, rng, cuts, signals[:restarts])
     await drain(server, viewer, until)
     code, _ = await asyncio.to_thread(server.end, signal.SIGTERM, PATIENCE_S)
     assert code == 0, server.output
 
     for path, rows in (await stored(server.data)).items():
-        got = [(viewer.in_seconds(t), value) for t, value in viewer.rows[path]]
-        expected = [(seconds(t), value) for t, value in rows]
-        first = next(n for n, row in enumerate(expected) if row == got[0])
+        begun_s, value = begun[path]
+        first = [(seconds(t), v) for t, v in rows].index((viewer.in_seconds(begun_s), value))
+        got = [(viewer.in_seconds(t), v) for t, v in viewer.rows[path]]
         assert len(got) > cuts
-        assert got == expected[first:], path
+        assert got == [(seconds(t), v) for t, v in rows[first:]], path
     assert viewer.counts["cuts"] > cuts
     assert viewer.kinds <= {"readings", "lost", "device", "bye", "control"}, viewer.kinds
     print(viewer.counts)

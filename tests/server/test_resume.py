@@ -250,26 +250,37 @@ async def test_a_cursor_older_than_the_journal_gives_a_gap_with_its_times(stored
     socket.close()
 
 
-async def test_what_never_became_durable_is_taken_back(make_node, tmp_path, eventually):
-    """The files as a crash leaves them: without the last readings, which were shown."""
-    folder = tmp_path / "crashed"
-    folder.mkdir()
-    node = await make_node(f"sqlite:///{tmp_path}/labmon.db")
-    for number in range(10):
-        node.publish(("lab/a", number))
-    last = node.publish(("lab/a", 10), ("lab/b", 0))
-    await node.recorder.flush()
-    for file in tmp_path.glob("labmon.db*"):
-        if "lock" not in file.name:
-            shutil.copy(file, folder / file.name)
-    socket = await node.socket()
-    await socket.subscribe("lab/*")
-    await eventually(lambda: node.live.topics)
-    node.publish(("lab/a", 11), ("lab/b", 1), ("lab/new", 2))
-    cursor = (await socket.next("readings"))["cursor"]
-    await node.stop()
+@pytest.fixture
+async def crash(make_node, tmp_path, eventually):
+    """A function: crashes a node whose last readings a viewer saw, but no disk.
 
-    crashed = await make_node(f"sqlite:///{folder}/labmon.db")
+    It gives the node after the crash, the cursor of the viewer and the last durable batch.
+    """
+
+    async def crash():
+        folder = tmp_path / "crashed"
+        folder.mkdir()
+        node = await make_node(f"sqlite:///{tmp_path}/labmon.db")
+        for number in range(10):
+            node.publish(("lab/a", number))
+        last = node.publish(("lab/a", 10), ("lab/b", 0))
+        await node.recorder.flush()
+        for file in tmp_path.glob("labmon.db*"):
+            if "lock" not in file.name:
+                shutil.copy(file, folder / file.name)
+        socket = await node.socket()
+        await socket.subscribe("lab/*")
+        await eventually(lambda: node.live.topics)
+        node.publish(("lab/a", 11), ("lab/b", 1), ("lab/new", 2))
+        cursor = (await socket.next("readings"))["cursor"]
+        await node.stop()
+        return await make_node(f"sqlite:///{folder}/labmon.db"), cursor, last
+
+    return crash
+
+
+async def test_what_never_became_durable_is_taken_back(crash):
+    crashed, cursor, last = await crash()
     after = crashed.publish(("lab/a", 12))
     await crashed.recorder.flush()
     socket = await crashed.socket()
@@ -283,6 +294,47 @@ async def test_what_never_became_durable_is_taken_back(make_node, tmp_path, even
     message = await socket.next("readings")
     assert message["readings"] == [["lab/a", seconds(after.time_ns), 12, 0]]
     assert "lab/new" not in lost["streams"]
+    socket.close()
+
+
+@pytest.mark.parametrize("restarts", [0, 1])
+@pytest.mark.parametrize("is_durable", [True, False])
+async def test_what_is_durable_stays_whatever_times_come_after_a_crash(crash, is_durable, restarts):
+    """A clock that was set back, and readings of an hour ago pushed from outside."""
+    crashed, cursor, last = await crash()
+    behind = [
+        crashed.publish(("lab/a", 12), time_ns=last.time_ns - 10**9),
+        crashed.publish(("lab/b", 13), time_ns=last.time_ns - 3600 * 10**9),
+        crashed.publish(("lab/a", 14)),
+    ]
+    if is_durable:
+        await crashed.recorder.flush()
+    for _ in range(restarts):
+        await crashed.restart()
+    socket = await crashed.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    lost = await socket.receive()
+    assert lost["type"] == "lost"
+    durable_s = seconds(last.time_ns)
+    assert lost["streams"] == {"lab/a": durable_s, "lab/b": durable_s}
+    got = []
+    while len(got) < len(behind):
+        got += (await socket.next("readings"))["readings"]
+    assert [(path, t, value) for path, t, value, _ in got] == [
+        (batch.paths[0], seconds(batch.time_ns), batch.values[0]) for batch in behind
+    ]
+    socket.close()
+
+
+async def test_what_is_pushed_for_a_stream_of_the_past_takes_nothing_back(crash):
+    crashed, cursor, last = await crash()
+    crashed.publish(("lab/past", 1), time_ns=last.time_ns - 3600 * 10**9)
+    await crashed.recorder.flush()
+    socket = await crashed.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    durable_s = seconds(last.time_ns)
+    lost = await socket.receive()
+    assert lost["streams"] == {"lab/a": durable_s, "lab/b": durable_s, "lab/past": None}
     socket.close()
 
 
