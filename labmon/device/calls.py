@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic_core import to_jsonable_python
 
-from labmon.device.worker import DriverBugError, HungError
+from labmon.device.worker import DriverBugError, HungError, Run
 from labmon.errors import InstrumentError, InstrumentTimeoutError, OfflineError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Calls:
         self._worker = worker
         self._report = report
         self._done = done
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._names: dict[Run[Any], str] = {}
 
     async def call(
         self, command: Command, kwargs: Mapping[str, Any], limit_s: float, timeout_s: float
@@ -61,55 +61,47 @@ class Calls:
             InstrumentTimeoutError: it did not finish in time.
             InstrumentError, BadRequestError, DriverBugError: it failed.
         """
-        if len(self._tasks) >= MAX_WAITING:
-            raise InstrumentError(f"{len(self._tasks)} commands of {self._report.name} wait")
-        begun = asyncio.Event()
-        task = self._start(command, kwargs, max(limit_s, timeout_s), begun)
-        try:
-            await asyncio.wait((task,), timeout=timeout_s)
-            if task.done():
-                return _result(task, begun.is_set())
-        finally:
-            if not begun.is_set():
-                task.cancel()  # nobody waits for it, so it shall not happen later
-        what = f"{self._report.name}.{command.name}"
-        if begun.is_set():
-            raise InstrumentTimeoutError(
-                f"{what} did not finish within {timeout_s:g} s; it may still happen"
-            )
-        raise InstrumentTimeoutError(
-            f"{what} was not begun, as its turn did not come within {timeout_s:g} s"
-        )
-
-    async def cancel(self) -> None:
-        """Give up what waits; what runs on the thread runs on."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    def _start(
-        self, command: Command, kwargs: Mapping[str, Any], limit_s: float, begun: asyncio.Event
-    ) -> asyncio.Task[Any]:
-        name = self._report.name
+        if len(self._names) >= MAX_WAITING:
+            raise InstrumentError(f"{len(self._names)} commands of {self._report.name} wait")
+        name = f"{self._report.name}.{command.name}"
         job = functools.partial(_run, command, self._driver, kwargs)
-        run = self._worker.run(name, f"{command.name}()", job, limit_s, begun.set)
-        task = asyncio.create_task(run, name=f"{name}.{command.name}")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-        return task
+        limit_s = max(limit_s, timeout_s)
+        run = Run(self._report.name, f"{command.name}()", job, limit_s, self._ended)
+        self._names[run] = name
+        loop = asyncio.get_running_loop()
+        patience = loop.call_later(timeout_s, _lose_patience, run, name, timeout_s)
+        self._worker.start(run)
+        try:
+            return await run.outcome
+        except HungError as error:
+            if run.is_begun:
+                raise InstrumentTimeoutError(f"{name}: {error}; it may still happen") from error
+            raise OfflineError(f"{name} was not begun: {error.hung}") from error
+        except OSError as error:
+            raise InstrumentError(f"{name}: the connection broke: {error}") from error
+        finally:
+            patience.cancel()
+            if not run.is_begun:
+                self._names.pop(run, None)  # nobody waits for it, so it will not happen later
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled():
+    def give_up(self) -> None:
+        """Tell all who wait that labmon stops; what runs on the thread runs on."""
+        names, self._names = self._names, {}
+        for run, name in names.items():
+            if not run.outcome.done():
+                run.outcome.set_exception(OfflineError(f"{name} was given up, as labmon stops"))
+
+    def _ended(self, run: Run[Any], error: BaseException | None) -> None:
+        name = self._names.pop(run, None)
+        if name is None:
             return
-        if error := task.exception():
-            text = f"{task.get_name()}: {error}"
-            self._report.counters.failed(text, self._report.clock.now_ns())
+        if error is not None:
+            self._report.counters.failed(f"{name}: {error}", self._report.clock.now_ns())
         if isinstance(error, DriverBugError):
-            self._report.bug(error, task.get_name())
-        if not self._tasks:
-            self._done()
+            self._report.bug(error, name)
+        if not self._names:
+            # behind the caller, who answers first: a poll would take time from that
+            asyncio.get_running_loop().call_soon(self._done)
 
 
 def _run(command: Command, driver: Driver, kwargs: Mapping[str, Any]) -> Any:
@@ -117,15 +109,11 @@ def _run(command: Command, driver: Driver, kwargs: Mapping[str, Any]) -> Any:
     return to_jsonable_python(command.run(driver, kwargs))
 
 
-def _result(task: asyncio.Task[Any], was_begun: bool) -> Any:
-    name = task.get_name()
-    try:
-        return task.result()
-    except asyncio.CancelledError:
-        raise OfflineError(f"{name} was given up, as labmon stops") from None
-    except HungError as error:
-        if was_begun:
-            raise InstrumentTimeoutError(f"{name}: {error}; it may still happen") from error
-        raise OfflineError(f"{name} was not begun: {error.hung}") from error
-    except OSError as error:
-        raise InstrumentError(f"{name}: the connection broke: {error}") from error
+def _lose_patience(run: Run[Any], name: str, timeout_s: float) -> None:
+    if run.outcome.done():
+        return
+    if run.is_begun:
+        text = f"{name} did not finish within {timeout_s:g} s; it may still happen"
+    else:
+        text = f"{name} was not begun, as its turn did not come within {timeout_s:g} s"
+    run.outcome.set_exception(InstrumentTimeoutError(text))

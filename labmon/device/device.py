@@ -170,7 +170,7 @@ class Device:
         task, self._task = self._task, None
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await self._calls.cancel()
+        self._calls.give_up()
         self._report.stopped()
         await self._end_calls()
         self._worker.leave()

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, TypeVar
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tornado.concurrent import run_on_executor
 
@@ -40,6 +42,49 @@ class DriverBugError(Exception):
     """A driver raised what drivers do not raise on purpose; the cause is what it raised."""
 
 
+@dataclass(slots=True, eq=False)
+class Run(Generic[Result]):
+    """One call that waits for its turn, runs, or is over; made on the event loop.
+
+    Args:
+        owner: the device, for messages.
+        what: a phrase for messages: `poll()`.
+        call: what runs on the thread.
+        limit_s: how long it may run, not counting the wait for its turn.
+        ended: told what came of it, however long its caller waited; not if it never began because
+            nobody waited any more.
+
+    Attributes:
+        outcome: for whoever waits; settled before its turn, the call never begins.
+        is_begun: whether it had its turn.
+    """
+
+    owner: str
+    what: str
+    call: Callable[[], Result]
+    limit_s: float
+    ended: Callable[[Run[Any], BaseException | None], None] | None = None
+    outcome: asyncio.Future[Result] = field(init=False)
+    is_begun: bool = field(default=False, init=False)
+    _is_over: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self.outcome = asyncio.get_running_loop().create_future()
+
+    def end(self, result: Any, error: BaseException | None = None) -> None:
+        """Tell what came of it; what comes later is thrown away."""
+        if self._is_over:
+            return
+        self._is_over = True
+        if not self.outcome.done():  # or whoever waited has gone
+            if error is None:
+                self.outcome.set_result(result)
+            else:
+                self.outcome.set_exception(error)
+        if self.ended is not None:
+            self.ended(self, error)
+
+
 class Worker:
     """One thread, and the queue of those who want it; called on the event loop only.
 
@@ -50,7 +95,7 @@ class Worker:
     def __init__(self, name: str) -> None:
         self.name = name
         self.executor: ThreadPoolExecutor | None = None
-        self._queue: deque[asyncio.Future[None]] = deque()
+        self._queue: deque[Run[Any]] = deque()
         self._is_taken = False
         self._hung: HungError | None = None
         self._free = asyncio.Event()
@@ -68,45 +113,29 @@ class Worker:
         return self._is_taken
 
     async def run(
-        self,
-        owner: str,
-        what: str,
-        call: Callable[[], Result],
-        limit_s: float,
-        begins: Callable[[], None] | None = None,
+        self, owner: str, what: str, call: Callable[[], Result], limit_s: float
     ) -> Result:
-        """Run a blocking call on the thread, when it is its turn.
+        """Run a blocking call on the thread, when it is its turn; see `Run`.
 
         If the caller is cancelled while the call runs, the call runs on to its end.
-
-        Args:
-            owner: the device, for messages.
-            what: a phrase for messages: `poll()`.
-            call: what runs on the thread.
-            limit_s: how long it may run, not counting the wait for its turn.
-            begins: told on the event loop just before it runs.
 
         Raises:
             HungError: it did not return in time; or another call hangs, and this one did not begin.
             LabmonError, OSError: as raised by the call.
             DriverBugError: anything else that it raised, `SystemExit` included.
         """
-        await self._turn(what)
-        if begins is not None:
-            begins()
-        try:
-            future = self._call(call)
-        except RuntimeError as error:  # no thread can be started
-            self._pass_on()
-            raise OSError(f"{what} cannot run: {error}") from error
-        future.add_done_callback(self._pass_on)
-        await asyncio.wait((future,), timeout=limit_s)
-        if not future.done():
-            raise self._hang(owner, f"{what} did not return within {limit_s:g} s")
-        result, error = future.result()
-        if error is None:
-            return result
-        raise _told(error)
+        run = Run(owner, what, call, limit_s)
+        self.start(run)
+        return await run.outcome
+
+    def start(self, run: Run[Any]) -> None:
+        """Begin a call, or let it wait for its turn; what `run` raises is in its outcome."""
+        if self._hung is not None:
+            run.end(None, HungError(self._hung.owner, self._hung.hung, run.what))
+        elif self._is_taken:
+            self._queue.append(run)
+        else:
+            self._begin(run)
 
     async def freed(self) -> None:
         """Wait until no call hangs."""
@@ -144,41 +173,48 @@ class Worker:
         except BaseException as error:  # noqa: BLE001  SystemExit in a driver must not end the loop
             return None, error
 
-    async def _turn(self, what: str) -> None:
-        if self._hung is not None:
-            raise HungError(self._hung.owner, self._hung.hung, what)
-        if not self._is_taken:
-            self._is_taken = True
-            return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.append(turn)
+    def _begin(self, run: Run[Any]) -> None:
         try:
-            await turn
-        except HungError as error:
-            raise HungError(error.owner, error.hung, what) from None
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self._pass_on()  # it was given to us just as we left
-            raise
+            future = self._call(run.call)
+        except RuntimeError as error:  # no thread can be started
+            problem = OSError(f"{run.what} cannot run: {error}")
+            problem.__cause__ = error
+            run.end(None, problem)
+            return
+        self._is_taken = run.is_begun = True
+        timer = asyncio.get_running_loop().call_later(run.limit_s, self._hang, run, future)
+        future.add_done_callback(partial(self._returned, run, timer))
 
-    def _pass_on(self, _future: object = None) -> None:
+    def _returned(
+        self, run: Run[Any], timer: asyncio.TimerHandle, future: asyncio.Future[Any]
+    ) -> None:
+        timer.cancel()
+        result, error = future.result()
+        try:
+            run.end(result, None if error is None else _told(error))
+        finally:
+            self._pass_on()
+
+    def _pass_on(self) -> None:
         """The thread is free: give it to who waits longest."""
         self._hung = None
         self._is_taken = False
         self._free.set()
         while self._queue and not self._is_taken:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                self._is_taken = True
+            following = self._queue.popleft()
+            if not following.outcome.done():
+                self._begin(following)
 
-    def _hang(self, owner: str, hung: str) -> HungError:
-        self._hung = HungError(owner, hung)
-        while self._queue:
-            turn = self._queue.popleft()
-            if not turn.done():
-                turn.set_exception(HungError(owner, hung))
-        return HungError(owner, hung)
+    def _hang(self, run: Run[Any], future: asyncio.Future[Any]) -> None:
+        if future.done():  # the event loop was late, not the call
+            return
+        hung = f"{run.what} did not return within {run.limit_s:g} s"
+        self._hung = HungError(run.owner, hung)
+        run.end(None, HungError(run.owner, hung))
+        queue, self._queue = self._queue, deque()
+        for waiting in queue:
+            if not waiting.outcome.done():
+                waiting.end(None, HungError(run.owner, hung, waiting.what))
 
 
 def _told(error: BaseException) -> BaseException:

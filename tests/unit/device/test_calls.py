@@ -89,6 +89,13 @@ async def test_a_command_runs_on_the_thread_and_its_readback_shows_at_once(bench
     await bench.until(lambda: bench.of("valve/opening")[-1] == 40.0, timeout_s=1.0)
 
 
+async def test_the_caller_is_answered_before_the_poll_that_follows_begins(bench, device, valve):
+    polls = valve.polls
+    await device.call("open_to", {"percent": 40})
+    assert not device._worker.is_busy
+    await bench.until(lambda: valve.polls == polls + 1)
+
+
 async def test_calls_take_turns_in_the_order_they_came(device, valve):
     waiting = asyncio.create_task(device.call("wait", {}))
     others = [asyncio.create_task(device.call("open_to", {"percent": n})) for n in range(20)]

@@ -125,6 +125,7 @@ async def test_a_readback_with_a_period_of_its_own_is_read_then_and_after_a_chan
 
 async def test_the_setpoint_is_said_again_after_a_reconnect(bench, diode):
     await diode.call("set_current", {"value": 50.0})
+    await bench.until(lambda: bench.of("diode/current_setpoint") == [None, 50.0])
     diode.reconnect()
     await bench.until(lambda: bench.of("diode/current_setpoint") == [None, 50.0, None, 50.0])
     assert diode._driver.sent == [50.0]
