@@ -6,6 +6,7 @@ from outside and may be huge; here they are cut, and line breaks are kept out of
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -29,7 +30,7 @@ _CONTROLS: Final = re.compile(r"[\x7f-\x9f\u2028\u2029]")
 
 
 class Audit:
-    """Writes what was commanded.
+    """Writes what was commanded; on the event loop only.
 
     Args:
         record: publishes one nominal reading: path, value.
@@ -49,7 +50,11 @@ class Audit:
         result: object = None,
         error: BaseException | None = None,
     ) -> None:
-        """Record one command, carried out or refused."""
+        """Record one command, carried out or refused.
+
+        The record is made at once, the line in the log when the caller's answer is out: writing
+        it takes as long as the command's way through labmon.
+        """
         entry: dict[str, Any] = {
             "command": command,
             "params": short({} if params is None else params),
@@ -63,8 +68,8 @@ class Audit:
             entry["result"] = short(result)
         else:
             entry["error"] = {"code": code_of(error), "message": _reason(error)}
-        log.info("command %s %s", device, _CONTROLS.sub(_escaped, _json(entry)))
         self._record(f"{device}/_commands", entry)
+        asyncio.get_running_loop().call_soon(_say, device, entry)
 
 
 def short(value: object) -> Any:
@@ -73,6 +78,10 @@ def short(value: object) -> Any:
     if len(text) <= MAX_BYTES:
         return orjson.loads(text)
     return text[:MAX_BYTES] + f"... ({len(text)} characters)"
+
+
+def _say(device: str, entry: dict[str, Any]) -> None:
+    log.info("command %s %s", device, _CONTROLS.sub(_escaped, _json(entry)))
 
 
 def _reason(error: BaseException) -> str:

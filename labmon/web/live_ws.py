@@ -24,6 +24,8 @@ from labmon.web.live import LiveClient
 from labmon.web.problems import ProblemError, describe
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from tornado.iostream import IOStream
 
     from labmon.web.encoders import SubscriptionId
@@ -90,20 +92,24 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         live.add(self.client)
         self._say_hello(live)
 
-    async def on_message(self, message: str | bytes) -> None:
-        """One message of the client; those it may not send are answered, floods end it."""
+    def on_message(self, message: str | bytes) -> Awaitable[None] | None:
+        """One message of the client; those it may not send are answered, floods end it.
+
+        Returns:
+            what the connection waits for before it reads on; mostly nothing.
+        """
         if self.client is None or not self._take_token():
-            return
+            return None
         try:
             data = message.encode() if isinstance(message, str) else message
             fmt: wire.Format = "json" if isinstance(message, str) else "msgpack"
             decoded = wire.decode(data, fmt, self.services.limits)
             if isinstance(decoded, list) or (isinstance(decoded, dict) and "jsonrpc" in decoded):
-                await self._call(decoded)
-            else:
-                self._handle(self.client, decoded)
+                return self._call(decoded)
+            self._handle(self.client, decoded)
         except LabmonError as error:
             self._refuse(None, error)
+        return None
 
     def on_ping(self, data: bytes) -> None:
         """Pings cost a token too."""
@@ -176,10 +182,19 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         cursor = None if after is None else Cursor.parse(after)
         client.subscribe(id, selection, cursor, _checked_rate(message.get("max_rate")))
 
-    async def _call(self, request: Any) -> None:
-        """Carry a JSON-RPC request in a task of its own, so that the connection goes on."""
+    def _call(self, request: Any) -> Awaitable[None] | None:
+        """Carry out a JSON-RPC request beside the connection, which waits if there are too many."""
+        if len(self._calls) >= self.services.limits.calls:
+            return self._call_later(request)
+        self._call_now(request)
+        return None
+
+    async def _call_later(self, request: Any) -> None:
         while len(self._calls) >= self.services.limits.calls:
             await asyncio.wait(self._calls, return_when=asyncio.FIRST_COMPLETED)
+        self._call_now(request)
+
+    def _call_now(self, request: Any) -> None:
         task = asyncio.create_task(self._answer(request), name="call over the WebSocket")
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)

@@ -77,10 +77,22 @@ async def test_long_values_are_cut(call, records):
     assert entry["result"].startswith('"xxx')
 
 
+async def test_the_record_is_made_before_the_answer_and_the_line_of_the_log_behind_it(
+    call, records, caplog
+):
+    caplog.set_level(logging.INFO)
+    await call("valve.open", [5])
+    assert len(records) == 1
+    assert not caplog.records
+    await asyncio.sleep(0)
+    assert len(caplog.records) == 1
+
+
 @pytest.mark.parametrize("text", ["a\nb", "\x1b[2J", "\ud800", "\u2028", "\x9b2J"])
 async def test_one_command_is_one_line_of_the_log(call, caplog, text):
     caplog.set_level(logging.INFO)
     await call("valve.say", [text])
+    await asyncio.sleep(0)  # it follows the answer
     (line,) = [each.getMessage() for each in caplog.records if each.name == "labmon.control.audit"]
     assert line.startswith("command valve {")
     assert "\n" not in line
