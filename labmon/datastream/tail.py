@@ -34,7 +34,7 @@ class JournalTail:
             an array is whole.
         epochs: of each batch, the epoch in which it was numbered.
         complete: whether these are all; else the journal does not reach back so far.
-        from_ns: when the oldest entry was committed from which on all is there; None: no entry.
+        from_ns: when the entry was committed behind which all is there; None: no entry.
         epoch, seq: the position behind the last batch: the later epochs are told too.
         is_cut: there is more, from that position on.
     """
@@ -83,8 +83,9 @@ def _add(engine: Engine, tail: JournalTail, row: EntryRow) -> int:
     first = tail.seq + 1 if row.key.epoch == tail.epoch else 1
     try:
         entry = decode_entry(row.body)
-    except DamagedBlock:
+    except DamagedBlock:  # or trimmed since it was asked for
         tail.complete = False
+        tail.from_ns = row.time_ns
         return 0
     batches = list(_batches(engine, entry, first))
     tail.batches += batches

@@ -128,8 +128,8 @@ async def _carry(engine: Engine, gone: list[EntryRow], cursors: dict[str, bytes 
         cursors={**cursors, TRIMMED: b"%d %d" % trimmed},
         removed_entries=[row.key for row in gone],
     )
+    engine.trimmed = trimmed  # first: who reads the journal while entries go must see that they go
     await engine.journal.submit(change)
-    engine.trimmed = trimmed
 
 
 def encode_carry(epoch: int, heads: list[tuple[int, int, Columns]]) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from labmon.datastream import Granularity
-from labmon.datastream.upkeep import upkeep
+from labmon.datastream.upkeep import trim, upkeep
 from labmon.reading import Batch, Quality
 
 SECOND = 1_000_000_000
@@ -136,6 +136,40 @@ async def test_the_journal_keeps_five_minutes_for_live_clients(opened, clock):
     assert await streams.epoch_end(epoch) == 10
     await upkeep(streams._engine)
     assert (await streams.journal_since(epoch, 10)).complete
+
+
+@pytest.mark.parametrize("moment", ["before it is read", "before the end of the trim"])
+async def test_a_tail_is_not_called_complete_where_the_journal_is_trimmed_meanwhile(
+    opened, clock, monkeypatch, moment
+):
+    streams = await opened()
+    await make(streams)
+    for seq in (1, 2, 3):
+        await streams.append_batch(Batch("w", clock.step(60), ("w/a",), (1.0,), bytes(1), seq=seq))
+        await streams.commit()
+    engine = streams._engine
+    read, apply = engine.backend.read_entries, engine.backend.apply
+    tails = []
+
+    async def trim_and_read(keys):
+        monkeypatch.undo()
+        await trim(engine, clock())
+        return await read(keys)
+
+    async def apply_and_look(change):
+        monkeypatch.undo()
+        await apply(change)
+        tails.append(await streams.journal_since(streams.epoch, 0))
+
+    if moment == "before it is read":
+        monkeypatch.setattr(engine.backend, "read_entries", trim_and_read)
+        tails.append(await streams.journal_since(streams.epoch, 0))
+    else:
+        monkeypatch.setattr(engine.backend, "apply", apply_and_look)
+        await trim(engine, clock())
+    (tail,) = tails
+    assert ([batch.seq for batch in tail.batches], tail.complete) == ([3], False)
+    assert tail.from_ns >= clock() - 60 * SECOND  # history is asked for up to there
 
 
 async def test_the_tail_of_the_journal_tells_batches_as_they_were_published(opened, clock):
