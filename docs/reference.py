@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from labmon import datastream
 from labmon.datastream import aggregate, exceptions, query, receipts
+from labmon.datastream.backends.base import StreamSize
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.operators import OPERATORS
 from labmon.datastream.shape import TIME_KEYS
@@ -34,7 +35,7 @@ CLASSES = (
     *(aggregate.Aggregate, datastream.Graph),
     *(datastream.Followed, datastream.Revised, datastream.Removed),
     *(datastream.Granularity, datastream.Retention, datastream.Rejection),
-    *(datastream.JournalTail, receipts.Received),
+    *(datastream.JournalTail, receipts.Received, StreamSize),
 )
 
 

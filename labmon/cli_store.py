@@ -97,8 +97,8 @@ def _configured(path: Path, data_dir: Path | None) -> str:
 def inspect(store: str, is_json: bool) -> None:
     """Say what is in a store: streams, datapoints, bytes, and whether the file is well.
 
-    Works beside a running server. Times are UTC. Bytes/dp are those of sealed blocks, rollups and
-    time stamps included. Where retention has removed something, a second table says what, and which
+    Works beside a running server. Times are UTC. Bytes are those of sealed blocks, rollups and its
+    share of time stamps included; bytes/dp those for each datapoint. Where retention has removed something, a second table says what, and which
     level goes back the furthest. Ends with exit code 1 where something cannot be read.
     """
     from labmon.upkeep import inspecting
@@ -128,7 +128,8 @@ def _streams_table(found: Inspection) -> Table:
     table.add_column("datapoints", justify="right")
     for title in ("first", "last"):
         table.add_column(title)
-    table.add_column("bytes/dp", justify="right")
+    for title in ("bytes", "bytes/dp"):
+        table.add_column(title, justify="right")
     table.add_column("rollups stored")
     for stream in found.streams:
         table.add_row(*map(Text, _stream_cells(stream)))
@@ -138,13 +139,14 @@ def _streams_table(found: Inspection) -> Table:
 def _stream_cells(stream: StreamFacts) -> list[str]:
     from labmon.timestamps import to_iso
 
-    each = stream.bytes_per_datapoint
+    each = stream.size.bytes_per_datapoint
     return [
         stream.path,
         stream.value_type + (", derived" if stream.is_derived else ""),
         stream.unit,
         f"{stream.count:,}",
         *("" if t is None else to_iso(t)[:19] + "Z" for t in (stream.first_ns, stream.last_ns)),
+        f"{stream.size.total_bytes:,}",
         "" if each is None else f"{each:.2f}",
         " ".join(stream.levels),
     ]

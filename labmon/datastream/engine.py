@@ -32,6 +32,7 @@ from labmon.datastream.rawdata import RawData
 from labmon.datastream.recovery import Recovery
 from labmon.datastream.retainer import REACHED, Retainer
 from labmon.datastream.sealing import Sealer
+from labmon.datastream.sizes import Sizes
 from labmon.datastream.stream import Stream
 from labmon.datastream.upkeep import TRIMMED, rewrite, run_upkeep
 
@@ -100,6 +101,7 @@ class Engine:
         self.deriver = Deriver(self)
         self.sealer.checkpoint = self.deriver.checkpoint
         self.retainer = Retainer(self, retention, uptime_s)
+        self.sizes = Sizes(backend)
         self.recovery = Recovery(self.catalogue, self.journal.receipts)
         self.started_ns = 0
         self.is_open = self._is_started = False
@@ -205,6 +207,7 @@ class Engine:
             if task is not None:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+        await self.sizes.stop()
         await self.deriver.stop()
         await self.sealer.stop()
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from labmon.datastream.backends.base import Backend
+    from labmon.datastream.backends.base import Backend, StreamSize
     from labmon.datastream.retainer import Progress
     from labmon.datastream.retention import Retention
     from labmon.histogram import Histogram
@@ -219,6 +219,18 @@ class OpenStore:
             InvalidTimestamp: retention has removed the datapoints of that time.
         """
         check_kept(self._engine.catalogue.get(stream_id), time_ns)
+
+    async def get_sizes(self) -> dict[str, StreamSize] | None:
+        """What each stream takes on disk, by id, as it was less than a minute ago or so.
+
+        Streams of which nothing is in blocks yet are left out. None: it is still being counted,
+        which may take a second for a million blocks; ask again.
+        """
+        self._engine.check_open()
+        sizes = await self._engine.sizes.of_all()
+        if sizes is None:
+            return None
+        return {one.id: sizes[one.number] for one in self._engine.catalogue if one.number in sizes}
 
     async def epoch_end(self, epoch: int) -> int | None:
         """The last durable sequence number of an epoch; None: there was no such epoch."""

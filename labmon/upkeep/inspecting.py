@@ -1,14 +1,15 @@
 """`inspect`: what is in a store, stream by stream, from the outlines of its blocks alone.
 
-The trap: bytes for each datapoint are told of what is in blocks; what is still in the journal has
-no size of its own yet.
+The trap: bytes are told of what is in blocks; what is still in the journal has no size of its own
+yet.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from labmon.datastream.backends.base import StreamSize
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.retained import finest_from
 from labmon.upkeep import sqlite_file
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from labmon.upkeep.sqlite_file import FileFacts
 
 
+NOTHING: Final = StreamSize(0, 0, 0.0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
     """One stream.
@@ -31,7 +35,7 @@ class StreamFacts:
         path: or its id, where it has none.
         count: datapoints, of which `journal_count` are not in blocks yet.
         first_ns, last_ns: None where there are none.
-        raw_bytes, rollup_bytes, time_bytes: of its blocks, and its share of time columns.
+        size: what it takes on disk.
         levels: buckets stored, by the word of the granularity.
         removed_count: datapoints that retention has removed.
         removed_until: before which time (a midnight) it removed all of a level, by its word.
@@ -48,20 +52,11 @@ class StreamFacts:
     first_ns: int | None
     last_ns: int | None
     blocks: int
-    raw_bytes: int
-    rollup_bytes: int
-    time_bytes: float
+    size: StreamSize
     levels: dict[str, int]
     removed_count: int
     removed_until: dict[str, int]
     oldest_level: str
-
-    @property
-    def bytes_per_datapoint(self) -> float | None:
-        """Of what is in blocks, rollups included; None where nothing is."""
-        sealed = self.count - self.journal_count
-        total = self.raw_bytes + self.rollup_bytes + self.time_bytes
-        return total / sealed if sealed else None
 
 
 @dataclass(slots=True)
@@ -87,12 +82,7 @@ class Inspection:
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; times are int nanoseconds."""
-        names = StreamFacts.__slots__
-        streams = [
-            {name: getattr(stream, name) for name in names}
-            | {"bytes_per_datapoint": stream.bytes_per_datapoint}
-            for stream in self.streams
-        ]
+        streams = [_plain(stream) for stream in self.streams]
         file = self.file
         return {
             "store": self.store,
@@ -103,6 +93,18 @@ class Inspection:
             "file": file and {name: getattr(file, name) for name in type(file).__slots__},
             "problems": self.problems,
         }
+
+
+def _plain(stream: StreamFacts) -> dict[str, Any]:
+    plain = {name: getattr(stream, name) for name in StreamFacts.__slots__ if name != "size"}
+    size = stream.size
+    return plain | {
+        "raw_bytes": size.raw_bytes,
+        "rollup_bytes": size.rollup_bytes,
+        "time_bytes": size.time_bytes,
+        "size_bytes": size.total_bytes,
+        "bytes_per_datapoint": size.bytes_per_datapoint,
+    }
 
 
 async def inspect(url: str, moved: Callable[[int, int], None] = lambda *_: None) -> Inspection:
@@ -123,10 +125,10 @@ async def inspect(url: str, moved: Callable[[int, int], None] = lambda *_: None)
         journal = await replayed(contents)
         found.journal_bytes = journal.size
         found.problems += [f"{fault.which}: {fault.text}" for fault in journal.faults]
-        times = {} if path is None else sqlite_file.time_bytes(path)
+        sizes = await contents.backend.read_sizes()
         for number, stream in contents.streams.items():
             head = journal.heads[number]
-            found.streams.append(await _facts(contents, stream, head, times.get(number, 0.0)))
+            found.streams.append(await _facts(contents, stream, head, sizes.get(number, NOTHING)))
             moved(len(found.streams), len(contents.streams))
     found.streams.sort(key=lambda stream: stream.path)
     if path is not None:
@@ -136,19 +138,16 @@ async def inspect(url: str, moved: Callable[[int, int], None] = lambda *_: None)
 
 
 async def _facts(
-    contents: StoreContents, stream: Stream, head: Head, time_bytes: float
+    contents: StoreContents, stream: Stream, head: Head, size: StreamSize
 ) -> StreamFacts:
     state = stream.state
-    sizes: dict[str, int] = {}
     levels: dict[str, int] = {}
     blocks = 0
     for granularity in Granularity.values:
         outlines = await current_outlines(contents.backend, stream, granularity.key)
         blocks += len(outlines)
-        sizes[granularity.key] = sum(outline.size for outline in outlines)
         if granularity is not Granularity.Raw and outlines:
             levels[granularity.name.lower()] = sum(outline.length for outline in outlines)
-    raw_bytes = sizes.pop(Granularity.Raw.key)
     firsts = [time_ns for time_ns in (state.first_ns, head.first_ns) if time_ns >= 0]
     last_ns = max(state.last_ns, head.last_ns)
     return StreamFacts(
@@ -162,9 +161,7 @@ async def _facts(
         min(firsts, default=None),
         None if last_ns < 0 else last_ns,
         blocks,
-        raw_bytes,
-        sum(sizes.values()),
-        time_bytes,
+        size,
         levels,
         state.removed,
         {Granularity.find(key).name.lower(): ns for key, ns in state.floors.items()},

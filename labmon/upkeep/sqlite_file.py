@@ -1,4 +1,4 @@
-"""What only SQLite can tell of its file: pages, checks by its own means, sizes of time columns.
+"""What only SQLite can tell of its file: pages, and checks by its own means.
 
 The trap: the file is opened for reading only, and beside a server that writes to it; nothing here
 takes a lock that the server would wait for.
@@ -21,12 +21,6 @@ if TYPE_CHECKING:
 CACHE_KIB: Final = 8192
 FINDINGS: Final = 20
 """So many findings of a check are told."""
-_TIMES: Final = """
-SELECT stream, sum(1.0 * length(times.body) / uses) FROM blocks
-JOIN times ON times.address = blocks.times
-JOIN (SELECT times AS used, count(*) AS uses FROM blocks WHERE times IS NOT NULL GROUP BY times)
-ON used = blocks.times GROUP BY stream
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +90,3 @@ def _findings(connection: sqlite3.Connection, check: str) -> list[str]:
     except sqlite3.DatabaseError as error:
         return [str(error)]
     return [] if rows == [("ok",)] else [str(row[0]) for row in rows]
-
-
-def time_bytes(path: Path) -> dict[int, float]:
-    """What the shared time columns take, by the number of the stream, each its share."""
-    with reading(path) as connection:
-        return dict(connection.execute(_TIMES).fetchall())

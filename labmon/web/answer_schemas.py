@@ -42,6 +42,8 @@ STREAM: Final = members(
     quality=QUALITY,
     quality_words=WORDS,
     count=COUNT,
+    size_bytes={"type": ["integer", "null"], "minimum": 0},
+    bytes_per_datapoint=MAYBE_NUMBER,
     tags={"type": "object"},
 )
 STREAMS: Final = members(streams=listed(STREAM))

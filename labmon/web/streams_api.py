@@ -21,6 +21,8 @@ from labmon.web.operation import TEXT, Operation, Parameter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from labmon.datastream.backends.base import StreamSize
+
 _PATH: Final = Parameter(
     "path", "Globs of stream paths; all of them if absent.", TEXT, ("**",), True
 )
@@ -39,11 +41,13 @@ class StreamsHandler(ApiHandler):
     async def get(self) -> None:
         """Descriptors of the selected streams, sorted by path."""
         datastream, tags = self.services.datastream, self.query["tag."]
+        sizes = await datastream.get_sizes()
         found: list[dict[str, Any]] = []
         for path in selected_paths(datastream, self.query["path"]):
             stream_id = datastream.stream_id(path)
             if stream_id is not None and matches_tags(datastream.describe(stream_id), tags):
-                found.append(descriptor(datastream, stream_id, self.answer_format))
+                about = descriptor(datastream, stream_id, self.answer_format)
+                found.append(about | _size(sizes, stream_id))
         self.reply({"streams": found})
 
 
@@ -67,8 +71,7 @@ class StreamHandler(ApiHandler):
 
     async def get(self, name: str) -> None:
         """Its descriptor."""
-        stream_id = find(self.services.datastream, name)
-        self.reply(descriptor(self.services.datastream, stream_id, self.answer_format))
+        await self._tell(find(self.services.datastream, name))
 
     async def patch(self, name: str) -> None:
         """Set and remove tags; answers with the descriptor."""
@@ -81,7 +84,13 @@ class StreamHandler(ApiHandler):
         changes = {tag: value for tag, value in tags.items() if value is not None}
         if changes:
             await datastream.update_tags(stream_id, changes)
-        self.reply(descriptor(datastream, stream_id, self.answer_format))
+        await self._tell(stream_id)
+
+    async def _tell(self, stream_id: str) -> None:
+        datastream = self.services.datastream
+        sizes = await datastream.get_sizes()
+        about = descriptor(datastream, stream_id, self.answer_format)
+        self.reply(about | _size(sizes, stream_id))
 
 
 class LatestHandler(ApiHandler):
@@ -110,6 +119,17 @@ class LatestHandler(ApiHandler):
                 "readings": [reading for reading in readings if reading is not None],
             }
         )
+
+
+def _size(sizes: Mapping[str, StreamSize] | None, stream_id: str) -> dict[str, Any]:
+    """What a stream takes on disk: null while nobody knows, 0 while it is in the journal only."""
+    if sizes is None:
+        return {"size_bytes": None, "bytes_per_datapoint": None}
+    size = sizes.get(stream_id)
+    return {
+        "size_bytes": 0 if size is None else size.total_bytes,
+        "bytes_per_datapoint": None if size is None else size.bytes_per_datapoint,
+    }
 
 
 def _checked_tags(body: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from labmon.datastream.backends.base import (
     EntryRow,
     EpochRow,
     StreamRow,
+    StreamSize,
 )
 
 
@@ -205,3 +206,27 @@ async def test_a_large_entry_comes_back_whole(backend):
     await backend.apply(Change(entries=[entry(1, body=body)]))
     await backend.apply(Change(entries=[entry(2)]))
     assert await bodies(backend, (1, 1), (1, 2)) == [body, b"entry"]
+
+
+async def test_what_streams_take_is_summed_and_time_columns_are_shared_out(backend):
+    assert await backend.read_sizes() == {}
+    shared, own = b"s" * 16, b"o" * 16
+    rows = [
+        block(0, stream=1, times=shared, body=b"123"),
+        block(0, stream=2, times=shared, body=b"12345"),
+        block(10, stream=2, times=own, body=b"1"),
+        block(0, stream=2, granularity="m", body=b"1234567"),
+        block(0, stream=3, granularity="m", body=b"12"),
+    ]
+    times = {shared: b"five.", own: b"three.."}
+    await backend.apply(Change(blocks=rows, times=times))
+    assert await backend.read_sizes() == {
+        1: StreamSize(3, 0, 2.5, 10),
+        2: StreamSize(6, 7, 9.5, 20),
+        3: StreamSize(0, 2, 0.0, 0),
+    }
+    await backend.apply(Change(removed_blocks=[rows[0].outline.key], removed_streams=[3]))
+    assert await backend.read_sizes() == {2: StreamSize(6, 7, 12.0, 20)}
+    one = (await backend.read_sizes())[2]
+    assert (one.total_bytes, one.bytes_per_datapoint) == (25, 1.25)
+    assert StreamSize(0, 2, 0.0, 0).bytes_per_datapoint is None

@@ -21,6 +21,9 @@ SCHEMA_VERSION: Final = 1
 COMMIT_ENTRY: Final = 0
 CARRY_ENTRY: Final = 1
 
+RAW: Final = "r"
+"""The key of the granularity of datapoints as they came."""
+
 ENTRIES_BYTES: Final = 4 << 20
 """About so much of the journal is read at a time."""
 ENTRIES: Final = 1000
@@ -106,6 +109,32 @@ class BlockRow(NamedTuple):
     body: bytes
 
 
+class StreamSize(NamedTuple):
+    """What one stream takes where it is stored, without what is still in the journal.
+
+    Attributes:
+        raw_bytes, rollup_bytes: the bodies of its blocks.
+        time_bytes: its share of the time columns that it has in common with others.
+        datapoints: how many raw ones are in its blocks.
+    """
+
+    raw_bytes: int
+    rollup_bytes: int
+    time_bytes: float
+    datapoints: int
+
+    @property
+    def total_bytes(self) -> int:
+        """All of it."""
+        return round(self.raw_bytes + self.rollup_bytes + self.time_bytes)
+
+    @property
+    def bytes_per_datapoint(self) -> float | None:
+        """Rollups and time stamps included; None where no datapoint is in blocks."""
+        total = self.raw_bytes + self.rollup_bytes + self.time_bytes
+        return total / self.datapoints if self.datapoints else None
+
+
 def first_bodies(bodies: Iterable[bytes]) -> list[bytes]:
     """The first of some bodies of entries: as many as are read at a time; at least one."""
     taken: list[bytes] = []
@@ -127,16 +156,16 @@ class Change:
     """
 
     node: str | None = None
-    epochs: list[EpochRow] = field(default_factory=list[EpochRow])
-    streams: list[StreamRow] = field(default_factory=list[StreamRow])
-    entries: list[EntryRow] = field(default_factory=list[EntryRow])
-    times: dict[bytes, bytes] = field(default_factory=dict[bytes, bytes])
-    blocks: list[BlockRow] = field(default_factory=list[BlockRow])
-    states: dict[int, bytes] = field(default_factory=dict[int, bytes])
-    cursors: dict[str, bytes | None] = field(default_factory=dict[str, "bytes | None"])
-    removed_entries: list[EntryKey] = field(default_factory=list[EntryKey])
-    removed_blocks: list[BlockKey] = field(default_factory=list[BlockKey])
-    removed_streams: list[int] = field(default_factory=list[int])
+    epochs: list[EpochRow] = field(default_factory=list)
+    streams: list[StreamRow] = field(default_factory=list)
+    entries: list[EntryRow] = field(default_factory=list)
+    times: dict[bytes, bytes] = field(default_factory=dict)
+    blocks: list[BlockRow] = field(default_factory=list)
+    states: dict[int, bytes] = field(default_factory=dict)
+    cursors: dict[str, bytes | None] = field(default_factory=dict)
+    removed_entries: list[EntryKey] = field(default_factory=list)
+    removed_blocks: list[BlockKey] = field(default_factory=list)
+    removed_streams: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -147,10 +176,10 @@ class Contents:
     """
 
     node: str | None = None
-    epochs: list[EpochRow] = field(default_factory=list[EpochRow])
-    streams: list[StreamRow] = field(default_factory=list[StreamRow])
-    states: dict[int, bytes] = field(default_factory=dict[int, bytes])
-    entries: list[EntryRow] = field(default_factory=list[EntryRow])
+    epochs: list[EpochRow] = field(default_factory=list)
+    streams: list[StreamRow] = field(default_factory=list)
+    states: dict[int, bytes] = field(default_factory=dict)
+    entries: list[EntryRow] = field(default_factory=list)
 
 
 class SetAside(NamedTuple):
@@ -264,6 +293,13 @@ class Backend(ABC):
     @abstractmethod
     async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""
+
+    @abstractmethod
+    async def read_sizes(self) -> dict[int, StreamSize]:
+        """What each stream with blocks takes, by its number; may take a second, and holds up none.
+
+        A time column is shared out in equal parts among the blocks that refer to it.
+        """
 
     @abstractmethod
     async def size_bytes(self) -> int:

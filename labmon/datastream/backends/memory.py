@@ -6,9 +6,11 @@ would. The trap: it hands out the very bytes that it was given, so they must nev
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from labmon.datastream.backends.base import (
+    RAW,
     Backend,
     BlockKey,
     BlockOutline,
@@ -19,6 +21,7 @@ from labmon.datastream.backends.base import (
     EntryRow,
     EpochRow,
     StreamRow,
+    StreamSize,
     first_bodies,
 )
 
@@ -113,6 +116,22 @@ class MemoryBackend(Backend):
     async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""
         return {name: at for name, at in self._cursors.items() if name.startswith(prefix)}
+
+    async def read_sizes(self) -> dict[int, StreamSize]:
+        """What each stream with blocks takes, by its number."""
+        outlines = [row.outline for rows in self._blocks.values() for row in rows.values()]
+        uses = Counter(one.times for one in outlines)
+        found: dict[int, StreamSize] = {}
+        for one in outlines:
+            old = found.get(one.key.stream, StreamSize(0, 0, 0.0, 0))
+            is_raw = one.key.granularity == RAW
+            found[one.key.stream] = StreamSize(
+                old.raw_bytes + is_raw * one.size,
+                old.rollup_bytes + (not is_raw) * one.size,
+                old.time_bytes + len(self._times.get(one.times or b"", b"")) / uses[one.times],
+                old.datapoints + is_raw * one.length,
+            )
+        return found
 
     async def size_bytes(self) -> int:
         """The bytes of entries, blocks and time columns."""

@@ -30,6 +30,7 @@ from labmon.datastream.backends.base import (
     Change,
     Contents,
     EntryKey,
+    StreamSize,
 )
 from labmon.datastream.backends.mongodb_lock import DatabaseLock
 from labmon.datastream.exceptions import (
@@ -238,6 +239,15 @@ class MongodbBackend(Backend):
         """The cursors whose names begin with a prefix."""
         found = await self._find("cursors")
         return {one["_id"]: bytes(one["at"]) for one in found if one["_id"].startswith(prefix)}
+
+    async def read_sizes(self) -> dict[int, StreamSize]:
+        """What each stream with blocks takes; the server sums it up."""
+        found: list[Documents] = []
+        for pipeline in (documents.block_sizes(), documents.time_sizes()):
+            async with self._operation():
+                cursor = self._database.blocks.aggregate(pipeline, allowDiskUse=True)
+                found.append(await cursor.to_list(None))
+        return documents.to_sizes(*found)
 
     async def size_bytes(self) -> int:
         """What the collections take, as the server says."""

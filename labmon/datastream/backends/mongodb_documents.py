@@ -13,12 +13,14 @@ from bson import Binary, Int64
 from pymongo import DeleteMany, DeleteOne, ReplaceOne, UpdateOne
 
 from labmon.datastream.backends.base import (
+    RAW,
     BlockKey,
     BlockOutline,
     EntryKey,
     EntryRow,
     EpochRow,
     StreamRow,
+    StreamSize,
 )
 
 if TYPE_CHECKING:
@@ -53,6 +55,45 @@ def block_id(key: BlockKey) -> str:
 def chunk_ids(collection: str, owner: Any, count: int) -> list[str]:
     """The `_id`s of the chunks of a body."""
     return [f"{_owner(collection, owner)}/{i}" for i in range(count)]
+
+
+def block_sizes() -> list[Document]:
+    """What to ask of `blocks`: the bytes and rows of each stream, raw and rolled up apart."""
+    of = {"stream": "$stream", "is_raw": {"$eq": ["$granularity", RAW]}}
+    sums = {"bytes": {"$sum": "$size"}, "rows": {"$sum": "$length"}}
+    return [{"$group": {"_id": of, **sums}}]
+
+
+def time_sizes() -> list[Document]:
+    """What to ask of `blocks`: the share of each stream in time columns."""
+    column = {"from": "times", "localField": "_id", "foreignField": "_id", "as": "column"}
+    share = {"$divide": [{"$binarySize": "$column.body"}, {"$size": "$streams"}]}
+    return [
+        {"$match": {"times": {"$ne": None}}},
+        {"$group": {"_id": "$times", "streams": {"$push": "$stream"}}},
+        {"$lookup": column},
+        {"$unwind": "$column"},
+        {"$project": {"streams": 1, "share": share}},
+        {"$unwind": "$streams"},
+        {"$group": {"_id": "$streams", "bytes": {"$sum": "$share"}}},
+    ]
+
+
+def to_sizes(blocks: list[Document], times: list[Document]) -> dict[int, StreamSize]:
+    """What each stream takes, of the answers to both."""
+    shares: dict[int, float] = {one["_id"]: one["bytes"] for one in times}
+    raw = {one["_id"]["stream"]: one for one in blocks if one["_id"]["is_raw"]}
+    rollups = {one["_id"]["stream"]: one for one in blocks if not one["_id"]["is_raw"]}
+    none = {"bytes": 0, "rows": 0}
+    return {
+        number: StreamSize(
+            raw.get(number, none)["bytes"],
+            rollups.get(number, none)["bytes"],
+            shares.get(number, 0.0),
+            raw.get(number, none)["rows"],
+        )
+        for number in {*raw, *rollups}
+    }
 
 
 def _owner(collection: str, owner: Any) -> str:

@@ -59,7 +59,6 @@ class SqliteBackend(SqliteReads):
         super().__init__(path)
         self.folder = path.parent
         self._is_relaxed = is_relaxed
-        self._is_read_only = False
         self._lock = FileLock(path.with_name(path.name + ".lock"))
         self._writer: ThreadPoolExecutor | None = None
         self._write_connection: sqlite3.Connection | None = None

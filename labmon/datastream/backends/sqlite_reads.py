@@ -6,19 +6,23 @@ The trap: damage shows while reading, too; it is remembered, and the next write 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
-from typing import TYPE_CHECKING, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from labmon.datastream.backends import sqlite_rows as rows
-from labmon.datastream.backends.base import Backend, BlockKey, BlockOutline, EntryKey
+from labmon.datastream.backends import sqlite_schema as schema
+from labmon.datastream.backends.base import Backend, BlockKey, BlockOutline, EntryKey, StreamSize
 from labmon.datastream.exceptions import StoreFull, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from concurrent.futures import ThreadPoolExecutor
     from pathlib import Path
 
     from labmon.datastream.backends.sqlite_attic import Attic
+
+SIZES_CACHE_KIB: Final = 4096
 
 Result = TypeVar("Result")
 
@@ -36,6 +40,7 @@ class SqliteReads(Backend):
         self._reading: rows.Reading | None = None
         self._attic: Attic | None = None
         self._is_damaged = False
+        self._is_read_only = False
 
     async def read_outlines(self, stream: int, granularity: str) -> list[BlockOutline]:
         """All blocks of one stream at one granularity, by ordinal and generation."""
@@ -66,6 +71,25 @@ class SqliteReads(Backend):
     async def read_cursors(self, prefix: str = "") -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""
         return await self._read(lambda reading, _: reading.cursors(prefix))
+
+    async def read_sizes(self) -> dict[int, StreamSize]:
+        """What each stream with blocks takes; on a thread and a connection of its own.
+
+        Of a store that is open for reading only, what its snapshot has.
+        """
+        if self._is_read_only:
+            return await self._read(lambda reading, _: rows.sizes(reading.connection))
+
+        def count() -> dict[int, StreamSize]:
+            connection = schema.connect_for_reading(self._path, cache_kib=SIZES_CACHE_KIB)
+            with contextlib.closing(connection):
+                return rows.sizes(connection)
+
+        executor = ThreadPoolExecutor(1, "datastream-sizes")
+        try:
+            return await self._run(executor, count)
+        finally:
+            executor.shutdown(wait=False)
 
     async def size_bytes(self) -> int:
         """Pages of the database that are in use, without the WAL."""

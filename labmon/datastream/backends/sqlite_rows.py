@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from labmon.datastream.backends import sqlite_schema as schema
 from labmon.datastream.backends.base import (
+    RAW,
     BlockKey,
     BlockOutline,
     BlockRow,
@@ -24,6 +25,7 @@ from labmon.datastream.backends.base import (
     EntryRow,
     EpochRow,
     StreamRow,
+    StreamSize,
     first_bodies,
 )
 
@@ -274,6 +276,29 @@ class Reading:
     def cursors(self, prefix: str) -> dict[str, bytes]:
         """The cursors whose names begin with a prefix."""
         return dict(self.rows(CURSORS, "substr(name, 1, ?) = ?", (len(prefix), prefix)))
+
+
+_SIZES: Final = f"""
+SELECT stream, sum(size * (granularity = '{RAW}')), sum(size * (granularity <> '{RAW}')),
+sum(length * (granularity = '{RAW}')) FROM blocks GROUP BY stream
+"""
+# `times` of blocks is indexed together with the key, so no row of a block is read
+_TIMES: Final = """
+SELECT stream, sum(share) FROM blocks JOIN (
+    SELECT times AS address,
+    1.0 * (SELECT length(body) FROM times WHERE address = blocks.times) / count(*) AS share
+    FROM blocks WHERE times IS NOT NULL GROUP BY times)
+ON address = blocks.times GROUP BY stream
+"""
+
+
+def sizes(connection: sqlite3.Connection) -> dict[int, StreamSize]:
+    """What each stream with blocks takes, by its number."""
+    shares = {number: share or 0.0 for number, share in connection.execute(_TIMES)}
+    return {
+        number: StreamSize(raw, rollups, shares.get(number, 0.0), datapoints)
+        for number, raw, rollups, datapoints in connection.execute(_SIZES)
+    }
 
 
 def _outlines(stream: int, found: Sequence[Row]) -> list[BlockOutline]:

@@ -33,14 +33,23 @@ def test_inspection_agrees_with_the_engine(copy):
     power = next(stream for stream in found.streams if stream.path == "laser/power")
     assert (power.unit, power.value_type) == ("mW", "numeric")
     assert power.journal_count == 100
-    assert 1 < power.bytes_per_datapoint < 30
+    assert 1 < power.size.bytes_per_datapoint < 30
+    assert power.size.datapoints == power.count - power.journal_count
     assert power.levels
     assert found.journal_entries > 0
     stored = copy.sql(
         "SELECT (SELECT sum(length(body)) FROM bodies) + (SELECT sum(length(body)) FROM times)"
     )[0][0]
-    told = sum(s.raw_bytes + s.rollup_bytes + s.time_bytes for s in found.streams)
+    told = sum(s.size.raw_bytes + s.size.rollup_bytes + s.size.time_bytes for s in found.streams)
     assert told == pytest.approx(stored)
+    assert asyncio.run(sizes(copy.url)) == {stream.path: stream.size for stream in found.streams}
+
+
+async def sizes(url):
+    """What a server that has the store open tells."""
+    async with datastream.open(url) as opened:
+        told = await opened.get_sizes()
+        return {path: told[opened.stream_id(path)] for path in opened.paths()}
 
 
 def test_inspection_says_what_is_broken(copy):
