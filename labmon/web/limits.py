@@ -40,6 +40,7 @@ class Limits:
         subscriptions: of one WebSocket.
         calls: RPC requests of one WebSocket under way.
         replay_readings: in one message of a replay.
+        settle_s: a client that resumes waits so long for readings that are on their way to disk.
         shutdown_s: for the goodbye.
     """
 
@@ -69,4 +70,5 @@ class Limits:
     subscriptions: int = 16
     calls: int = 16
     replay_readings: int = 2000
+    settle_s: float = 2.0
     shutdown_s: float = 1.0

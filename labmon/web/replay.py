@@ -7,9 +7,11 @@ without giving the event loop away.
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.granularity import Granularity
+from labmon.errors import StorageError
 from labmon.reading import Quality
 from labmon.timestamps import SECOND_NS
 from labmon.web.cursor import Cursor
@@ -44,8 +46,10 @@ class Replay:
     ) -> None:
         self._hub = services.hub
         self._datastream = services.datastream
+        self._recorder = services.recorder
         self._clock = services.clock
         self._chunk = services.limits.replay_readings
+        self._settle_s = services.limits.settle_s
         self._selection = selection
         self._encoder = encoder
         self._mailbox = mailbox
@@ -96,6 +100,7 @@ class Replay:
 
     async def _through_journal(self, after: Cursor) -> Cursor | None:
         """Send from the journal until memory goes on; None where there is a gap up to now."""
+        has_waited = False
         while after.epoch < self._hub.epoch or self._hub.since(after.seq) is None:
             tail = await self._datastream.journal_since(after.epoch, after.seq, TAIL_READINGS)
             if after.epoch < self._hub.epoch:
@@ -105,13 +110,23 @@ class Replay:
                 if tail.from_ns is None:
                     return None
             reached = await self._send_tail(after, tail)
-            if reached is after:  # nothing durable beyond it: the rest is in memory, or nowhere
-                if self._hub.since(after.seq) is None:
+            if reached is not after:
+                after, has_waited = reached, False
+            elif self._hub.since(after.seq) is None:  # memory has let go of what is not durable yet
+                if has_waited or not await self._settled():
                     self._gap(after.time_ns)
                     return None
-                break
-            after = reached
+                has_waited = True
         return after
+
+    async def _settled(self) -> bool:
+        """Wait until what was published is durable; False where the store is away for too long."""
+        try:
+            async with asyncio.timeout(self._settle_s):
+                await self._recorder.flush()
+        except (TimeoutError, StorageError):
+            return False
+        return True
 
     async def _send_tail(self, after: Cursor, tail: JournalTail) -> Cursor:
         """Send a tail of the journal in chunks; says where it ends, in this epoch."""

@@ -76,6 +76,53 @@ async def test_resumes_from_the_journal_where_memory_is_too_short(stored, monkey
     socket.close()
 
 
+@pytest.fixture
+async def slow_store(make_node, tmp_path, monkeypatch):
+    """A node whose memory is short, and whose store takes nothing while `may_write` is clear."""
+    monkeypatch.setattr(hub_module, "RECENT_READINGS", 1)
+    node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"settle_s": 0.5})
+    backend = node.datastream._engine.backend
+    apply = backend.apply
+    node.may_write = asyncio.Event()
+
+    async def wait_and_apply(change):
+        await node.may_write.wait()
+        await apply(change)
+
+    monkeypatch.setattr(backend, "apply", wait_and_apply)
+    yield node
+    node.may_write.set()
+
+
+async def test_what_memory_has_let_go_before_it_is_durable_is_waited_for(slow_store):
+    cursor = str(slow_store.live.cursor())
+    for number in range(10):
+        slow_store.publish(("lab/a", number))
+    socket = await slow_store.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    with pytest.raises(TimeoutError):
+        await socket.receive(timeout_s=0.1)
+    slow_store.may_write.set()
+    got = []
+    await receive_until(socket, 9, got)
+    assert got == list(range(10))
+    socket.close()
+
+
+async def test_while_the_store_is_away_what_memory_has_let_go_is_a_gap(slow_store, complaints):
+    cursor = slow_store.live.cursor()
+    for number in range(10):
+        slow_store.publish(("lab/a", number))
+    socket = await slow_store.socket()
+    await socket.subscribe("lab/*", after=str(cursor))
+    gap = await socket.receive()
+    assert gap["type"] == "gap"
+    assert gap["from"] == pytest.approx(seconds(cursor.time_ns) - 10)
+    slow_store.publish(("lab/a", 10))
+    assert await socket.values(1) == [("lab/a", 10)]
+    socket.close()
+
+
 async def test_a_long_replay_comes_in_pieces_that_can_be_resumed_themselves(make_node, tmp_path):
     node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"replay_readings": 30})
     cursor = str(node.live.cursor())
