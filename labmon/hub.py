@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from labmon.paths import Selection
     from labmon.reading import AnyBatch
@@ -46,7 +46,7 @@ class Taken:
 
     batches: list[AnyBatch] = field(default_factory=list["AnyBatch"])
     events: list[Event] = field(default_factory=list[Event])
-    skipped: Counter[str] = field(default_factory=Counter[str])
+    skipped: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 class Subscription:
@@ -71,8 +71,11 @@ class Subscription:
         self._events: list[Event] = []
         self._held = 0
         self._skipped: Counter[str] = Counter()
-        self._ready = asyncio.Event()
-        self._notify = self._ready.set if notify is None else notify
+        self._ready: asyncio.Event | None = None
+        if notify is None:
+            self._ready = asyncio.Event()
+            notify = self._ready.set
+        self._notify = notify
 
     def offer(self, batch: AnyBatch) -> None:
         """Queue a batch if any of its paths is selected; never blocks."""
@@ -100,18 +103,21 @@ class Subscription:
 
     def take(self) -> Taken:
         """Everything that waits, without waiting."""
-        taken = Taken(list(self._batches), self._events, self._skipped)
+        taken = Taken(list(self._batches), self._events, {})
         self._batches.clear()
         self._events = []
-        self._skipped = Counter()
+        if self._skipped:
+            taken.skipped, self._skipped = self._skipped, Counter()
         self._held = 0
         self._is_told = False
-        self._ready.clear()
+        if self._ready is not None:
+            self._ready.clear()
         return taken
 
     async def ready(self) -> None:
-        """Wait until there is something to take."""
-        await self._ready.wait()
+        """Wait until there is something to take; at once, where the reader is notified."""
+        if self._ready is not None:
+            await self._ready.wait()
 
 
 class Hub:
@@ -139,7 +145,7 @@ class Hub:
     def publish(self, batch: AnyBatch) -> AnyBatch:
         """Number a batch, record it and offer it to every subscription; returns it numbered."""
         batch = batch.numbered(self.last_seq + 1)
-        self.last_seq = batch.last_seq
+        self.last_seq += len(batch)
         self._record(batch)
         self._remember(batch)
         for subscription in self._reading:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
 from typing import Final
 
 MAX_LENGTH: Final = 255
+KNOWN: Final = 1024
+"""So many lists of paths are remembered by a selection: each device has one or a few."""
 _ALLOWED: Final = re.compile(r"[\w.\-/ ]+")
 _STARS: Final = re.compile(r"\*+|\?")
 
@@ -48,6 +49,7 @@ class Selection:
             if not glob or len(glob) > MAX_LENGTH or not _ALLOWED.fullmatch(_STARS.sub("x", glob)):
                 raise ValueError(f"{glob[:60]!r} is no glob of stream names, such as 'wavemeter/*'")
         self._pattern = re.compile("|".join(f"(?:{_translate(glob)})" for glob in self.globs))
+        self._known: dict[tuple[str, ...], tuple[int, ...] | None] = {}
 
     def __contains__(self, path: str) -> bool:
         """Whether a path is selected."""
@@ -63,13 +65,17 @@ class Selection:
 
     def indexes(self, paths: tuple[str, ...]) -> tuple[int, ...] | None:
         """The positions of the selected paths; None where all of them are selected."""
-        return _indexes(self, paths)
+        try:
+            return self._known[paths]
+        except KeyError:
+            return self._find(paths)
 
-
-@lru_cache(maxsize=4096)
-def _indexes(selection: Selection, paths: tuple[str, ...]) -> tuple[int, ...] | None:
-    found = tuple(i for i, path in enumerate(paths) if path in selection)
-    return None if len(found) == len(paths) else found
+    def _find(self, paths: tuple[str, ...]) -> tuple[int, ...] | None:
+        found = tuple(i for i, path in enumerate(paths) if path in self)
+        if len(self._known) >= KNOWN:
+            self._known.clear()
+        self._known[paths] = known = None if len(found) == len(paths) else found
+        return known
 
 
 def _translate(glob: str) -> str:

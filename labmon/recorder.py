@@ -122,7 +122,8 @@ class Recorder:
             log.exception("a batch of %s is not recorded, a bug of labmon", batch.source)
             self._dropped += len(batch)
             return True
-        self._say_refused(rejected)
+        if rejected:
+            self._say_refused(rejected)
         self.recorded_readings += len(batch) - len(rejected)
         return True
 

@@ -142,7 +142,7 @@ class Clock:
         passed_ns = monotonic_ns - since_ns
         ours_ns = anchored_ns + passed_ns + int(passed_ns * slew)
         off_ns = self._wall_ns() - ours_ns
-        if abs(off_ns) > STEP_NS:
+        if not -STEP_NS <= off_ns <= STEP_NS:
             ours_ns += off_ns
             self.steps += 1
             self._anchor = (ours_ns, monotonic_ns, 0.0)

@@ -284,9 +284,10 @@ class Engine:
         Raises:
             StoreNotOpen, StoreReadOnly: which it is.
         """
+        if self.is_open and not self.is_read_only:
+            return
         self.check_open()
-        if self.is_read_only:
-            raise StoreReadOnly("the store is open for reading only")
+        raise StoreReadOnly("the store is open for reading only")
 
 
 def _integers(text: bytes | None, count: int) -> list[int]:

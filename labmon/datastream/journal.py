@@ -44,8 +44,8 @@ class Waiting:
     readings: int = 0
     weight: int = 0
     last_seq: int = 0
-    streams: list[int] = field(default_factory=list[int])
-    waiters: list[asyncio.Future[None]] = field(default_factory=list["asyncio.Future[None]"])
+    streams: list[int] = field(default_factory=list)
+    waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     def done(self) -> asyncio.Future[None]:
         """Wait for it; who is cancelled meanwhile cancels nothing but the waiting."""

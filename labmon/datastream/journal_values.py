@@ -36,7 +36,7 @@ class JournalValues:
 
     v: NDArray[np.float64]
     kinds: NDArray[np.uint8] | None = None
-    others: list[Any] = field(default_factory=list[Any])
+    others: list[Any] = field(default_factory=list)
 
     @classmethod
     def pack(cls, values: Sequence[Any]) -> JournalValues:

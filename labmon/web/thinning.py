@@ -6,8 +6,8 @@ A row that stands for several readings has four members more, as that of an arra
 
 from __future__ import annotations
 
-import asyncio
 import math
+from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from labmon.reading import Quality
@@ -49,13 +49,13 @@ class ThinnedTopic(Topic):
         super().flush()
         if self._waiting:
             self._send([])
-        self._next_at = asyncio.get_running_loop().time() + self._interval_s
+        self._next_at = monotonic() + self._interval_s
         if self._waiting:
             self._due()
 
     def _send(self, rows: list[Row]) -> None:
         self._waiting.add(rows)
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if now >= self._due_at:
             self._due_at = now + self._period_s
             super()._send(self._waiting.take())

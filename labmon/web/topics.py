@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from labmon.web.audience import Audience, Member
 from labmon.web.encoders import row_count, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from labmon.hub import Hub
     from labmon.paths import Selection
@@ -68,6 +69,7 @@ class Topic:
         self._sent_at = 0.0
         self._next_at = 0.0
         self._turn: asyncio.Handle | None = None
+        self._loop = asyncio.get_running_loop()
 
     @property
     def is_empty(self) -> bool:
@@ -113,11 +115,12 @@ class Topic:
             self._tell_skipped(taken.skipped)
         if taken.batches:
             self._send(rows_of(taken.batches, self.selection, self.encoder))
-        self._welcome(taken.batches)
+        if self._joining:
+            self._welcome(taken.batches)
 
     def refresh(self, quiet_s: float) -> None:
         """Give the members of a quiet topic a new cursor, lest theirs grow too old to resume."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         if now - self._sent_at < quiet_s:
             return
         self.flush()
@@ -146,12 +149,11 @@ class Topic:
         """Send once this turn of the event loop is over, or later if that is too soon."""
         if self._turn is not None:
             return
-        loop = asyncio.get_running_loop()
-        early_s = self._next_at - loop.time()
+        early_s = self._next_at - monotonic()
         if early_s > 0:
-            self._turn = loop.call_later(early_s, self._take_turn)
+            self._turn = self._loop.call_later(early_s, self._take_turn)
         else:
-            self._turn = loop.call_soon(self._take_turn)
+            self._turn = self._loop.call_soon(self._take_turn)
 
     def _take_turn(self) -> None:
         self._turn = None
@@ -173,7 +175,7 @@ class Topic:
 
     def _send(self, rows: list[Row]) -> None:
         body = self._body(rows)
-        self._sent_at = asyncio.get_running_loop().time()
+        self._sent_at = monotonic()
         self._next_at = self._sent_at + self._interval_s
         fallen: list[Member] = []
         for id_, audience in self._audiences.items():
@@ -215,8 +217,8 @@ class Topic:
         rows = sorted((self._newest[path] for path in missed), key=lambda row: row[1])
         member.mailbox.put(self.encoder.addressed(self._body(rows), member.id))
 
-    def _tell_skipped(self, skipped: Counter[str]) -> None:
-        self.skipped_readings += skipped.total()
+    def _tell_skipped(self, skipped: Mapping[str, int]) -> None:
+        self.skipped_readings += sum(skipped.values())
         for id_, audience in self._audiences.items():
             frame = self.encoder.message("skipped", {"id": id_, "streams": skipped})
             for member in audience:
