@@ -50,10 +50,23 @@ def until_fixture():
     return until
 
 
-def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+class HeldPort:
+    """A port for a server of the tests, which the system gives to nobody else until it is closed.
+
+    It is bound but nobody listens, so a server may bind it too where both set SO_REUSEADDR. Only
+    Linux has it so; elsewhere the port is let go at once, and somebody else may be quicker.
+    """
+
+    def __init__(self):
+        self._socket = socket.socket()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind(("127.0.0.1", 0))
+        self.number = self._socket.getsockname()[1]
+        if sys.platform != "linux":
+            self.close()
+
+    def close(self):
+        self._socket.close()
 
 
 class ServerProcess:
@@ -64,7 +77,8 @@ class ServerProcess:
         self.config = self.folder / "config.yaml"
         self.config.write_text(config)
         self.data = self.folder / "data"
-        self.port = free_port()
+        self._held_port = HeldPort()
+        self.port = self._held_port.number
         self.address = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.lines = []
@@ -150,6 +164,7 @@ class ServerProcess:
     def close(self):
         if self.process is not None and self.process.poll() is None:
             self.end(signal.SIGKILL)
+        self._held_port.close()
 
 
 @pytest.fixture(scope="session")
@@ -158,7 +173,8 @@ def mongodb_server(tmp_path_factory):
     if url := os.environ.get("LABMON_TEST_MONGO_URI"):
         yield url.rstrip("/")
         return
-    port = free_port()
+    held_port = HeldPort()
+    port = held_port.number
     process = subprocess.Popen(
         [
             *(Path(sys.executable).with_name("secantusd-py"), "--port", str(port)),
@@ -181,6 +197,7 @@ def mongodb_server(tmp_path_factory):
     finally:
         process.terminate()
         process.wait()
+        held_port.close()
 
 
 @pytest.fixture

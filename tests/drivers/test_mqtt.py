@@ -30,6 +30,7 @@ from labmon_drivers._smart_devices import EspHome, Tasmota
 from labmon_drivers._topics import MISSING, Route, Routes, TopicChannel, at
 from labmon_drivers.mqtt import Mqtt
 from labmon_drivers.protocols.mqtt import Address, Message
+from tests.conftest import HeldPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,9 +55,8 @@ class Mosquitto:
     """A broker process on a free port, which stays the same over restarts."""
 
     def __init__(self, program: str, folder: Path) -> None:
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self.port = sock.getsockname()[1]
+        self.held_port = HeldPort()
+        self.port = self.held_port.number
         self._program = program
         self._config = folder / "mosquitto.conf"
         self._passwords = folder / "passwords"
@@ -116,6 +116,7 @@ def running(mosquitto, tmp_path_factory) -> Iterator[Mosquitto]:
     server.start()
     yield server
     server.stop()
+    server.held_port.close()
 
 
 @pytest.fixture
@@ -125,6 +126,7 @@ def broker(mosquitto, tmp_path) -> Iterator[Mosquitto]:
     server.start()
     yield server
     server.stop()
+    server.held_port.close()
 
 
 class Peer:

@@ -7,7 +7,6 @@ pyvisa-sim there are files of their own beside this one.
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 import time
@@ -38,6 +37,7 @@ from labmon_drivers.pfeiffer_rs485 import PfeifferRs485
 from labmon_drivers.scpi import Scpi, ScpiChannel
 from labmon_drivers.thorlabs import Thorlabs
 from labmon_drivers.toptica import Toptica
+from tests.conftest import HeldPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -160,9 +160,9 @@ def test_pymeasure_reads_a_gauge_controller(bench):
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return taken.getsockname()[1]
+def free_port() -> Iterator[int]:
+    with closing(HeldPort()) as held:
+        yield held.number
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import free_port, until
+from tests.conftest import HeldPort, until
 from tests.faults.load import Live, Pusher, Watch, lag_p99_s, memory_mib, metric, readiness
 from tests.faults.slow_proxy import SlowProxy
 
@@ -25,7 +25,8 @@ class Database:
 
     def __init__(self, folder):
         self._folder = folder
-        self.port = free_port()
+        self.held_port = HeldPort()
+        self.port = self.held_port.number
         self.url = f"mongodb://127.0.0.1:{self.port}"
         self._process = None
 
@@ -68,6 +69,7 @@ def database(tmp_path):
     database.start()
     yield database
     database.kill()
+    database.held_port.close()
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from tests.conftest import HeldPort
+
 DEPLOY = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 DEVICES = """
 devices:
@@ -59,9 +61,8 @@ def behind(server_process, nginx, tmp_path, until):
     """(port of nginx, the labmon server behind it), both as the page says."""
     server = server_process(block("yaml", "server:") + DEVICES)
     server.start()
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    held_port = HeldPort()
+    port = held_port.number
     site = block("nginx", "map").replace("127.0.0.1:8765", f"127.0.0.1:{server.port}")
     site = site.replace("listen 443 ssl;", f"listen 127.0.0.1:{port};")
     site = re.sub(r" *ssl_certificate.*\n", "", site)
@@ -83,6 +84,7 @@ def behind(server_process, nginx, tmp_path, until):
     finally:
         process.terminate()
         process.wait()
+        held_port.close()
 
 
 def ask(port, path, body=None, **headers):
