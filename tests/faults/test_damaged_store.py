@@ -13,6 +13,7 @@ import pytest
 from labmon import datastream
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.exceptions import StoreError, StoreUnavailable
+from tests.bodies import change_body
 
 COUNT = 640
 
@@ -34,14 +35,17 @@ async def read(path):
         return found["t"], found["v"], rows, streams.damage
 
 
+def flipped(body):
+    changed = bytearray(body)
+    changed[len(body) // 2] ^= 0x10
+    return bytes(changed)
+
+
 async def test_a_damaged_block_is_reported_and_the_rest_stays_readable(tmp_path, caplog):
     path = tmp_path / "labmon.db"
     await fill(path)
     connection = sqlite3.connect(path)
-    body = bytearray(connection.execute("SELECT body FROM bodies WHERE id = 3").fetchone()[0])
-    body[len(body) // 2] ^= 0x10
-    connection.execute("UPDATE bodies SET body = ? WHERE id = 3", (bytes(body),))
-    connection.commit()
+    change_body(connection, 3, flipped)
     connection.close()
     t, v, rows, damage = await read(path)
     np.testing.assert_array_equal(t, v)

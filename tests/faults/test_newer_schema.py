@@ -38,7 +38,7 @@ def become_newer(path, *, in_wal=False):
 LATER = """\
 import sqlite3, sys, time
 connection = sqlite3.connect(sys.argv[1], isolation_level=None)
-connection.execute("PRAGMA user_version = 2")
+connection.execute("PRAGMA user_version = 3")
 if sys.argv[2] == "True":
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.execute("CREATE TABLE later (x)")
@@ -78,7 +78,7 @@ def test_a_server_refuses_the_store_of_a_later_version_and_leaves_it_as_it_is(fo
         check=False,
     )
     assert done.returncode == 1
-    assert "has schema version 2, this labmon knows 1" in done.stderr
+    assert "has schema version 3, this labmon knows 2" in done.stderr
     assert "use the labmon that wrote it" in done.stderr
     assert "Traceback" not in done.stderr
     assert contents(folder.data) == before
@@ -99,7 +99,7 @@ async def test_the_later_version_can_go_on(folder):
         await datastream.open(f"sqlite:///{folder.data}/labmon.db").start()
     connection = sqlite3.connect(folder.data / "labmon.db")
     assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    connection.execute("PRAGMA user_version = 1")
+    connection.execute("PRAGMA user_version = 2")
     connection.close()
     folder.start()
     assert folder.get("/api/v1/latest?path=load/0")["readings"][0]["value"] > 0

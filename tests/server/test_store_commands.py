@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.bodies import bodies
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -132,7 +134,7 @@ def test_verify_ends_with_1_on_damage(labmon, tmp_path):
     labmon("import", "a.csv", "--store", "x.db")
     path = tmp_path / "x.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        (body,) = connection.execute("SELECT body FROM bodies ORDER BY id LIMIT 1").fetchone()
+        body = bodies(connection)[1]
     data = bytearray(path.read_bytes())
     at = data.index(body[100:200])
     data[at + 50] ^= 1

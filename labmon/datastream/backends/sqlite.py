@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from labmon.datastream.backends import sqlite_attic as attics
+from labmon.datastream.backends import sqlite_blocks as blocks
 from labmon.datastream.backends import sqlite_place as place
 from labmon.datastream.backends import sqlite_quarantine as quarantine
 from labmon.datastream.backends import sqlite_rows as rows
@@ -281,7 +282,7 @@ class SqliteBackend(SqliteReads):
 
         def end(reading: rows.Reading, attic: Attic) -> int:
             attic.close()
-            missing = f"SELECT count(*) FROM blocks WHERE body = {rows.ELSEWHERE}"
+            missing = f"SELECT count(*) FROM blocks WHERE body = {blocks.ELSEWHERE}"
             return reading.connection.execute(missing).fetchone()[0]
 
         lost = await self._read(end)

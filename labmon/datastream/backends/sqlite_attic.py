@@ -13,6 +13,7 @@ import sqlite3
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from labmon.datastream import codec
+from labmon.datastream.backends import sqlite_blocks as blocks
 from labmon.datastream.backends import sqlite_rows as rows
 from labmon.datastream.backends import sqlite_schema as schema
 from labmon.datastream.backends.base import BlockKey
@@ -121,7 +122,7 @@ class Attic:
         self._open_all()
         missing = reading.connection.execute(
             "SELECT stream, granularity, ordinal, generation, times FROM blocks"
-            f" WHERE body = {rows.ELSEWHERE}"
+            f" WHERE body = {blocks.ELSEWHERE}"
             " AND (stream, granularity, ordinal, generation) > (?, ?, ?, ?)"
             f" ORDER BY stream, granularity, ordinal, generation LIMIT {STEP}",
             after,
@@ -150,7 +151,7 @@ def write(connection: sqlite3.Connection, found: Iterable[Salvaged]) -> int:
     """Bring blocks home, in the transaction of the caller; returns how many."""
     count = 0
     for each in found:
-        if each.body is None or not rows.bring_home(connection, each.key, each.body):
+        if each.body is None or not blocks.bring_home(connection, each.key, each.body):
             continue
         count += 1
         if each.times is not None:

@@ -14,6 +14,7 @@ import sqlite3
 import time
 from typing import TYPE_CHECKING, Final
 
+from labmon.datastream.backends import sqlite_blocks as blocks
 from labmon.datastream.backends import sqlite_rows as rows
 from labmon.datastream.backends import sqlite_schema as schema
 from labmon.datastream.backends.base import Change
@@ -110,7 +111,7 @@ def _made_from(path: Path, source: Path | None, restated: Change) -> Path:
             for entries in _journal(reading):
                 rows.write(new, Change(entries=entries))
             rows.write(new, restated)
-            rows.write_elsewhere(new, _outlines(reading, restated.streams or found.streams))
+            blocks.write_elsewhere(new, _outlines(reading, restated.streams or found.streams))
             write_done(new, salvaged)
 
         return schema.make_file(path, fill)

@@ -10,15 +10,14 @@ from __future__ import annotations
 import errno
 import logging
 import sqlite3
-import zlib
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from labmon.datastream.backends import sqlite_blocks as blocks
 from labmon.datastream.backends import sqlite_schema as schema
 from labmon.datastream.backends.base import (
     RAW,
     BlockKey,
     BlockOutline,
-    BlockRow,
     Change,
     Contents,
     EntryKey,
@@ -28,9 +27,10 @@ from labmon.datastream.backends.base import (
     StreamSize,
     first_bodies,
 )
+from labmon.datastream.backends.sqlite_blocks import owned, owner_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
 log = logging.getLogger(__name__)
 
@@ -72,9 +72,6 @@ OUTLINES: Final = Table(
     ("granularity", "ordinal", "generation"),
 )
 TIMES: Final = Table("times NOT INDEXED", {"id": int, "address": bytes}, ("id",))
-ELSEWHERE: Final = 0
-"""In the place of a body's number: it is still in a database that was set aside."""
-
 
 ERRORS: Final = (sqlite3.DatabaseError, UnicodeDecodeError)
 """What a damaged file raises: messages that quote a damaged schema may be no text at all."""
@@ -204,10 +201,10 @@ class Reading:
             None if node is None else node.decode("ascii", "replace"),
             epochs,
             [
-                StreamRow(number, id_, _owned(document, owner, number, id_))
+                StreamRow(number, id_, owned(document, owner, number, id_))
                 for number, id_, owner, document in self.rows(STREAMS)
             ],
-            {number: _owned(state, owner, number) for number, owner, state in self.rows(STATES)},
+            {number: owned(state, owner, number) for number, owner, state in self.rows(STATES)},
             self.journal(),
         )
 
@@ -247,19 +244,10 @@ class Reading:
             key: of the block.
             elsewhere: asked for the body where it is still in a database that was set aside.
         """
-        row = self.one(
-            "SELECT blocks.body, bodies.owner, bodies.body FROM blocks"
-            f" LEFT JOIN bodies ON bodies.id = blocks.body WHERE {THIS_BLOCK}",
-            key,
-        )
+        row = self.one(blocks.BODY, key)
         if row is None:
             return None
-        number, owner, body = row
-        if number == ELSEWHERE:
-            return elsewhere(key)
-        if owner is None:
-            return None
-        return _owned(body, owner, *key) if isinstance(body, bytes) else b""
+        return elsewhere(key) if row[0] == blocks.ELSEWHERE else blocks.body_in(row, key)
 
     def times(self, address: bytes) -> bytes | None:
         """A time column; its address is that of its bytes, so nothing else is to be checked."""
@@ -308,15 +296,6 @@ def _outlines(stream: int, found: Sequence[Row]) -> list[BlockOutline]:
     ]
 
 
-def _owner(*key: object) -> int:
-    return zlib.crc32(repr(key).encode())
-
-
-def _owned(data: bytes, owner: int, *key: object) -> bytes:
-    """The data, or nothing if it was stored under another key: nothing fits no checksum."""
-    return data if owner == _owner(*key) else b""
-
-
 def position(key: EntryKey) -> int:
     """A key as one integer that ascends with it."""
     return key.epoch << 40 | key.number
@@ -333,7 +312,7 @@ def write(connection: sqlite3.Connection, change: Change) -> None:
         put(
             "INSERT OR REPLACE INTO streams VALUES (?, ?, ?, ?)",
             [
-                (row.number, row.id, _owner(row.number, row.id), row.document)
+                (row.number, row.id, owner_of(row.number, row.id), row.document)
                 for row in change.streams
             ],
         )
@@ -344,12 +323,12 @@ def write(connection: sqlite3.Connection, change: Change) -> None:
         )
     if change.times:
         put("INSERT OR IGNORE INTO times(address, body) VALUES (?, ?)", change.times.items())
-    for row in change.blocks:
-        _write_block(connection, row)
+    if change.blocks:
+        blocks.write(connection, change.blocks)
     if change.states:
         put(
             "INSERT OR REPLACE INTO states VALUES (?, ?, ?)",
-            [(number, _owner(number), state) for number, state in change.states.items()],
+            [(number, owner_of(number), state) for number, state in change.states.items()],
         )
     for name, cursor in change.cursors.items():
         if cursor is None:
@@ -358,69 +337,14 @@ def write(connection: sqlite3.Connection, change: Change) -> None:
             connection.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (name, cursor))
 
 
-THIS_BLOCK: Final = "stream = ? AND granularity = ? AND ordinal = ? AND generation = ?"
-
-
-def _write_block(connection: sqlite3.Connection, row: BlockRow) -> None:
-    key, *rest = row.outline
-    old = connection.execute(f"SELECT body FROM blocks WHERE {THIS_BLOCK}", key).fetchone()
-    number = connection.execute(
-        "INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)",
-        ((old[0] or None) if old else None, _owner(*key), row.body),
-    ).lastrowid
-    connection.execute(
-        "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (*key, *rest, number),
-    )
-
-
-def write_elsewhere(connection: sqlite3.Connection, outlines: Iterable[BlockOutline]) -> None:
-    """Blocks whose bodies are still in a database that was set aside."""
-    connection.executemany(
-        "INSERT OR IGNORE INTO blocks VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        ((*key, *rest, ELSEWHERE) for key, *rest in outlines),
-    )
-
-
-def bring_home(connection: sqlite3.Connection, key: BlockKey, body: bytes) -> bool:
-    """Give a block its body, if it is still there without one; returns whether it was."""
-    number = connection.execute(
-        "INSERT INTO bodies (owner, body) VALUES (?, ?)", (_owner(*key), body)
-    ).lastrowid
-    updated = connection.execute(
-        f"UPDATE blocks SET body = ? WHERE {THIS_BLOCK} AND body = {ELSEWHERE}", (number, *key)
-    )
-    if not updated.rowcount:  # removed, or replaced by another generation
-        connection.execute("DELETE FROM bodies WHERE id = ?", (number,))
-    return bool(updated.rowcount)
-
-
 def remove(connection: sqlite3.Connection, change: Change) -> None:
     """The removals of a change."""
-    addresses: set[bytes] = set()
     if change.removed_entries:
         connection.executemany(
             "DELETE FROM journal WHERE position = ?",
             [(position(key),) for key in change.removed_entries],
         )
-    for key in change.removed_blocks:
-        addresses |= _remove_blocks(connection, THIS_BLOCK, key)
-    for number in change.removed_streams:
-        addresses |= _remove_blocks(connection, "stream = ?", (number,))
-        connection.execute("DELETE FROM states WHERE stream = ?", (number,))
-        connection.execute("DELETE FROM streams WHERE number = ?", (number,))
-    connection.executemany(
-        "DELETE FROM times WHERE address = ?1"
-        " AND NOT EXISTS (SELECT 1 FROM blocks WHERE blocks.times = ?1)",
-        [(address,) for address in addresses],
-    )
-
-
-def _remove_blocks(
-    connection: sqlite3.Connection, which: str, values: tuple[object, ...]
-) -> set[bytes]:
-    """Remove the blocks of a condition; returns the time columns that they referred to."""
-    rows = connection.execute(f"SELECT body, times FROM blocks WHERE {which}", values).fetchall()
-    connection.executemany("DELETE FROM bodies WHERE id = ?", [(body,) for body, _ in rows])
-    connection.execute(f"DELETE FROM blocks WHERE {which}", values)
-    return {times for _, times in rows if times is not None}
+    blocks.remove(connection, change.removed_blocks, change.removed_streams)
+    streams = [(number,) for number in change.removed_streams]
+    connection.executemany("DELETE FROM states WHERE stream = ?", streams)
+    connection.executemany("DELETE FROM streams WHERE number = ?", streams)

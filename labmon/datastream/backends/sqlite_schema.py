@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from labmon.datastream.backends.base import SCHEMA_VERSION
 from labmon.datastream.exceptions import NewerSchema, NotADatastream, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -26,6 +25,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SCHEMA_VERSION: Final = 2
+"""Of the tables and of what stands in them; a database of a later one is refused. 2 has packs."""
 APPLICATION_ID: Final = 0x6C61626D  # "labm"
 PAGE_BYTES: Final = 4096
 _MAGIC: Final = b"SQLite format 3\x00"
@@ -239,10 +240,20 @@ def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqli
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA journal_size_limit = 16777216")
         _check_schema(connection)
+        _migrate(connection)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    """What version 1 wrote stays as it is: it has no packs, and all else is the same."""
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version < SCHEMA_VERSION:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        # a labmon that knows no packs looks for the version in the file, not in its WAL
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def connect_for_reading(path: Path, *, cache_kib: int) -> sqlite3.Connection:

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from labmon.datastream import codec, entry, value_codec, vectors
+from labmon.datastream.backends.base import BlockKey
+from labmon.datastream.backends.sqlite_blocks import owner_of
+from labmon.datastream.backends.sqlite_packs import Body, packed, unpacked
 from labmon.datastream.codec import decode_raw, decode_rollups, decode_times, read_header
 from labmon.datastream.columns import Columns
 from labmon.datastream.derive_mark import mark_prefix
@@ -94,6 +97,15 @@ def test_a_journal_entry_of_version_1_is_read():
     assert found.quality is not None
     assert found.quality.tolist() == [16, 17, 0, 16, 0]
     assert found.note == {"blocks": []}
+
+
+def test_a_pack_of_bodies_is_read():
+    first, gone, last = unpacked(stored("pack.bin"))
+    assert first == Body(owner_of(*BlockKey(1, "r", 0, 0)), stored("small.bin"))
+    assert gone == Body(owner_of(*BlockKey(2, "r", 0, 0)), b"", is_gone=True)
+    assert last == Body(owner_of(*BlockKey(3, "r", 0, 0)), stored("ints.bin"))
+    assert packed([first, gone, last]) == stored("pack.bin")
+    assert drawn("A pack of bodies") == stored("pack.bin")[: 8 + 3 * 9]
 
 
 def drawn(heading):

@@ -9,6 +9,7 @@ import pytest
 
 from labmon import datastream
 from labmon.datastream import exceptions
+from labmon.datastream.backends.sqlite_schema import SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ async def test_the_file_says_what_it_is_from_the_first_day(path):
     await fill(path)
     header = path.read_bytes()[:100]
     assert header[68:72] == b"labm"
-    assert int.from_bytes(header[60:64], "big") == 1
+    assert int.from_bytes(header[60:64], "big") == SCHEMA_VERSION
     with sqlite3.connect(path) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
         assert connection.execute("PRAGMA page_size").fetchone() == (4096,)
@@ -52,12 +53,12 @@ async def test_durability_is_what_was_asked_for(path, durability, synchronous):
 async def test_a_newer_schema_is_refused_and_the_file_left_as_it_is(path):
     await fill(path)
     connection = sqlite3.connect(path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     connection.close()
     (path.parent / "labmon.db.lock").unlink()
     before = bytes_of(path)
     for read_only in (True, False):
-        with pytest.raises(exceptions.NewerSchema, match="version 2"):
+        with pytest.raises(exceptions.NewerSchema, match=f"version {SCHEMA_VERSION + 1}"):
             await datastream.open(f"sqlite:///{path}", read_only=read_only).start()
     after = bytes_of(path)
     after.pop("labmon.db.lock", None)

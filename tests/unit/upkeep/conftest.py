@@ -9,6 +9,7 @@ import pytest
 
 from labmon import datastream
 from labmon.datastream import Granularity
+from tests.bodies import change_body
 
 T0 = 1_733_000_000 * 10**9
 COUNT = 60_000
@@ -78,11 +79,12 @@ class Copy:
         """Change the stored bytes of the first block of a condition; returns its key."""
         if table == "blocks":
             row = self.sql(
-                "SELECT stream, granularity, ordinal, generation, blocks.body, bodies.body"
-                f" FROM blocks JOIN bodies ON bodies.id = blocks.body WHERE {where}"
+                f"SELECT stream, granularity, ordinal, generation, body FROM blocks WHERE {where}"
                 " ORDER BY stream, granularity, ordinal"
             )[0]
-            self.sql("UPDATE bodies SET body = ? WHERE id = ?", change(row[5]), row[4])
+            with contextlib.closing(sqlite3.connect(self.path)) as connection:
+                size = change_body(connection, row[4], change)
+            self.sql("UPDATE blocks SET size = ? WHERE body = ?", size, row[4])
             return row[:4]
         key, body = self.sql(f"SELECT rowid, body FROM {table} WHERE {where}")[0]
         self.sql(f"UPDATE {table} SET body = ? WHERE rowid = ?", change(body), key)

@@ -37,9 +37,7 @@ def test_inspection_agrees_with_the_engine(copy):
     assert power.size.datapoints == power.count - power.journal_count
     assert power.levels
     assert found.journal_entries > 0
-    stored = copy.sql(
-        "SELECT (SELECT sum(length(body)) FROM bodies) + (SELECT sum(length(body)) FROM times)"
-    )[0][0]
+    stored = copy.sql("SELECT (SELECT sum(size) FROM blocks) + sum(length(body)) FROM times")[0][0]
     told = sum(s.size.raw_bytes + s.size.rollup_bytes + s.size.time_bytes for s in found.streams)
     assert told == pytest.approx(stored)
     assert asyncio.run(sizes(copy.url)) == {stream.path: stream.size for stream in found.streams}
