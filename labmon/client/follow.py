@@ -21,6 +21,8 @@ SILENCE_S: Final = 40.0
 """The server says something on a live connection every 15 s; after this time it is dead."""
 RETRY_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses between attempts to come back."""
+BUSY: Final = frozenset({429, 503})
+UNREACHED: Final = frozenset({502, 504})
 
 
 class Follow:
@@ -43,8 +45,11 @@ class Follow:
         return request._replace(headers=(("Accept", "text/event-stream"),))
 
     def refused(self, status: int, headers: Message, body: bytes) -> None:
-        """Raise what the server said; where it is only busy, the next attempt may do."""
-        if status not in {429, 503}:
+        """Raise what the server said; where it is only busy, the next attempt may do.
+
+        So it may behind a proxy that does not reach the server, if that was there before.
+        """
+        if status not in BUSY and not (self.has_begun and status in UNREACHED):
             answer(status, headers, body)
 
     def feed(self, data: bytes) -> list[Event]:

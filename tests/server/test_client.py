@@ -9,12 +9,15 @@ import re
 import signal
 import socket
 import threading
+from email.message import Message
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from labmon.client import AsyncClient, Client, RequestError, RpcError
+from labmon.client.api import Api
+from labmon.client.follow import Follow
 from tests.conftest import ServerProcess
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
@@ -191,6 +194,18 @@ def test_an_answer_that_is_not_labmons_is_said():
         with pytest.raises(RequestError, match="is not labmon's"):
             Client(f"http://127.0.0.1:{listening.getsockname()[1]}").latest()
         thread.join()
+
+
+@pytest.mark.parametrize("status", [502, 504])
+def test_who_followed_waits_for_a_server_that_its_proxy_does_not_reach(status):
+    follow = Follow(Api("http://127.0.0.1:8765", 1.0), ["**"], None)
+    page = Message(), b"<html>Bad Gateway</html>"
+    with pytest.raises(RequestError):
+        follow.refused(status, *page)
+    follow.feed(b"id: somewhere\n\n")
+    follow.refused(status, *page)
+    with pytest.raises(RequestError):
+        follow.refused(404, *page)
 
 
 def test_live_readings_come_in_order(client):
