@@ -120,6 +120,19 @@ export function significantText(value, significant) {
   return withMinus(value.toFixed(Math.max(0, significant - 1 - power)));
 }
 
+/**
+ * Bytes to three digits, with their unit: `1.23` and `MB`.
+ * @param {number} count
+ * @returns {{value: string, unit: string}}
+ */
+export function bytesFace(count) {
+  const digits = Math.log10(Math.max(1, Number(count.toPrecision(3))));
+  const step = Math.min(BYTE_UNITS.length - 1, Math.floor(digits / 3));
+  return { value: step ? significantText(count / 1000 ** step, 3) : countText(count), unit: BYTE_UNITS[step] };
+}
+
+const BYTE_UNITS = ['B', 'kB', 'MB', 'GB', 'TB'];
+
 /** `10.0 Hz`, `0.02 Hz`, `10.0 kHz` @param {number} rate_hz */
 export function rateText(rate_hz) {
   if (rate_hz < 0.095) return `${rate_hz.toPrecision(1)} Hz`;

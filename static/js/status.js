@@ -5,7 +5,7 @@ import { formatAge, formatMoment } from './ages.js';
 import { ConnectionBanner } from './banner.js';
 import { DeviceBadge } from './device_card.js';
 import { Icon } from './icons.js';
-import { countText, significantText } from './numbers.js';
+import { bytesFace, countText, significantText } from './numbers.js';
 import { useDevices, useStatus } from './shell.js';
 import { Telemetry } from './telemetry.js';
 import { html, useEffect, useState } from './vendor.js';
@@ -197,11 +197,7 @@ function count(now, name, value = now?.value(name) ?? null) {
 }
 
 /** @param {number | null} value @returns {{value: string, unit?: string}} */
-function bytes(value) {
-  if (value === null) return { value: '–' };
-  const step = Math.min(4, Math.max(0, Math.floor(Math.log10(Math.max(1, value)) / 3)));
-  return { value: significantText(value / 1000 ** step, 3), unit: ['B', 'kB', 'MB', 'GB', 'TB'][step] };
-}
+const bytes = (value) => (value === null ? { value: '–' } : bytesFace(value));
 
 /** @param {number | null} value */
 function bytesText(value) {

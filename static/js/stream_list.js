@@ -21,6 +21,8 @@ import { seconds } from './wire.js';
  * @property {any} value the newest
  * @property {number} quality
  * @property {number} count
+ * @property {number | null} size bytes on disk; null while nobody knows
+ * @property {number | null} bytesEach of a reading, rollups and time stamps included; null where nothing is sealed yet
  * @property {number | null} period_s
  * @property {Record<string, any>} tags
  */
@@ -45,7 +47,7 @@ export function entryOf(stream) {
     unit: stream.unit ?? '', description: stream.description ?? '', digits: typeof stream.digits === 'number' ? stream.digits : 6,
     scientific: stream.scientific === true, accuracy: stream.accuracy ?? null,
     isNumeric: isNumeric(stream.value_type), earliest: time(stream.earliest), latest: time(stream.latest), value: stream.latest_value ?? null,
-    quality: stream.quality ?? 0, count: stream.count ?? 0, period_s: stream.period_s ?? null,
+    quality: stream.quality ?? 0, count: stream.count ?? 0, size: stream.size_bytes ?? null, bytesEach: stream.bytes_per_datapoint ?? null, period_s: stream.period_s ?? null,
     tags: Object.fromEntries(Object.entries(stream.tags ?? {}).filter(([name]) => !SHOWN_TAGS.includes(name))),
   };
 }

@@ -8,15 +8,18 @@ import { StateBadge } from './device_card.js';
 import { Digits } from './digits.js';
 import { graphAddress, MAX_STREAMS } from './graph/view.js';
 import { Icon } from './icons.js';
-import { countText } from './numbers.js';
+import { bytesFace, countText, MISSING } from './numbers.js';
 import { useStatus, useTick } from './shell.js';
 import { isSimulated, qualityState, staleAfter, STATES } from './states.js';
 import { Export } from './stream_export.js';
 import { fetchStreams, isInternal, search } from './stream_list.js';
+import { BY_PATH, ordered, pressed, WORDS } from './stream_order.js';
 import { html, useEffect, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./stream_list.js').StreamEntry} StreamEntry */
+/** @typedef {import('./stream_order.js').Key} Key */
+/** @typedef {import('./stream_order.js').Order} Order */
 
 await Promise.all(['controls', 'streams'].map((name) => stylesheet(`/static/css/${name}.css`)));
 
@@ -30,9 +33,10 @@ const MOST = 300;
 export default function StreamsPage({ app }) {
   const [withInternal, setInternal] = useState(false);
   const [text, setText] = useState('');
+  const [order, setOrder] = useState(BY_PATH);
   const [chosen, setChosen] = useState(/** @type {string[]} */ ([]));
   const { entries, problem } = useStreams(app, withInternal);
-  const found = search(entries ?? [], text);
+  const found = ordered(search(entries ?? [], text), order);
   const toggle = (/** @type {string} */ path) => setChosen(chosen.includes(path) ? chosen.filter((other) => other !== path) : [...chosen, path]);
   return html`<main class="sp" id="main"><${ConnectionBanner} app=${app} />
     <div class="sh"><h1>Streams</h1><p class="mute">${entries && countOf(entries.length, found.length)}</p></div>
@@ -40,10 +44,12 @@ export default function StreamsPage({ app }) {
       <label class="field"><${Icon} name="search" /><span class="vh">Search streams</span><input type="search" value=${text} placeholder="Search streams"
         onInput=${(/** @type {any} */ event) => setText(event.target.value)} /></label>
       <label class="leg"><input type="checkbox" checked=${withInternal} onChange=${() => setInternal(!withInternal)} /><span class="box"></span>Show internal</label>
+      <label class="field sel ord"><span class="mute">Sort by</span><select value=${order.key} onChange=${(/** @type {any} */ event) => setOrder(pressed(BY_PATH, event.target.value))}>
+        ${Object.entries(WORDS).map(([key, word]) => html`<option key=${key} value=${key}>${word}</option>`)}</select><${Icon} name="chev" /></label>
     </div>
     ${problem && html`<p class="err" role="alert"><${Icon} name="warn" />Streams could not be listed: ${problem}</p>`}
     ${chosen.length > 0 && html`<${Chosen} app=${app} paths=${chosen} entries=${entries ?? []} onClear=${() => setChosen([])} />`}
-    ${found.length > 0 && html`<${Table} app=${app} entries=${found} chosen=${chosen} onToggle=${toggle} onAll=${setChosen} />`}
+    ${found.length > 0 && html`<${Table} app=${app} entries=${found} order=${order} onOrder=${(/** @type {Key} */ key) => setOrder(pressed(order, key))} chosen=${chosen} onToggle=${toggle} onAll=${setChosen} />`}
     ${entries && found.length === 0 && html`<p class="mute none">${entries.length ? 'No stream has all these words.' : 'There are no streams yet: they appear with the first reading.'}</p>`}
   </main>`;
 }
@@ -94,16 +100,17 @@ function Chosen({ app, paths, entries, onClear }) {
   </div>`;
 }
 
-/** @param {{app: App, entries: StreamEntry[], chosen: string[], onToggle: (path: string) => void, onAll: (paths: string[]) => void}} props */
-function Table({ app, entries, chosen, onToggle, onAll }) {
+/** @param {{app: App, entries: StreamEntry[], order: Order, onOrder: (key: Key) => void, chosen: string[], onToggle: (path: string) => void, onAll: (paths: string[]) => void}} props */
+function Table({ app, entries, order, onOrder, chosen, onToggle, onAll }) {
   const [most, setMost] = useState(MOST);
   const shown = entries.slice(0, most);
   const isAll = entries.every(({ path }) => chosen.includes(path));
-  return html`<section class="card sl" aria-label="Streams"><table>
+  const sorts = (/** @type {Key} */ key, /** @type {string} */ word, kind = 'n') => html`<${Sorter} order=${order} name=${key} word=${word} kind=${kind} onPress=${onOrder} />`;
+  return html`<section class=${`card sl by-${order.key}`} aria-label="Streams"><table>
     <thead><tr><th scope="col" class="ck"><label class="leg"><input type="checkbox" checked=${isAll} onChange=${() => onAll(isAll ? [] : entries.map(({ path }) => path))} /><span class="box"></span>
         <span class="vh">Choose all</span></label></th>
-      <th scope="col">Stream</th><th scope="col" class="n">Newest value</th><th scope="col">Unit</th><th scope="col" class="n">Age</th><th scope="col" class="n">Readings</th>
-      <th scope="col">First</th><th scope="col">Last</th><th scope="col">Tags</th></tr></thead>
+      ${sorts('path', 'Stream', '')}<th scope="col" class="n">Newest value</th><th scope="col">Unit</th><th scope="col" class="n">Age</th>${sorts('count', 'Readings')}
+      ${sorts('size', 'Size')}${sorts('each', 'Per reading')}<th scope="col">First</th>${sorts('latest', 'Last', '')}<th scope="col">Tags</th></tr></thead>
     <tbody>${shown.map((entry) => html`<${Row} key=${entry.path} app=${app} entry=${entry} isChosen=${chosen.includes(entry.path)} onToggle=${onToggle} />`)}</tbody></table>
     ${entries.length > most && html`<p class="rest"><button type="button" class="btn small" onClick=${() => setMost(most + MOST)}>Show ${Math.min(MOST, entries.length - most)} more</button></p>`}
   </section>`;
@@ -115,7 +122,7 @@ function Row({ app, entry, isChosen, onToggle }) {
   const isLost = useStatus(app).phase === 'lost';
   const now = app.store.now();
   const { value, latest, quality } = newestOf(app, entry);
-  const { path, label, description, unit, earliest, count, isNumeric, period_s } = entry;
+  const { path, label, description, unit, earliest, count, size, bytesEach, isNumeric, period_s } = entry;
   const isOld = isLost || (latest !== null && now - latest > staleAfter(period_s));
   const name = html`<span class="nm">${label}</span><${Quality} quality=${quality} /> ${label !== path && html`<span class="dim path">${path}</span>`}`;
   return html`<tr class=${isOld ? 'is-stale' : ''}>
@@ -124,10 +131,25 @@ function Row({ app, entry, isChosen, onToggle }) {
     <td class="n val"><${Digits} value=${short(value)} format=${entry} /></td><td class="mute un">${unit}</td>
     <td class="n dim age" title=${latest === null ? undefined : formatUtc(latest)}>${latest === null ? '–' : formatAge(now - latest)}</td>
     <td class="n cnt">${countText(count)}</td>
+    <td class="n siz" title=${size === 0 ? 'In the journal until the first block is full' : undefined}><${Bytes} count=${size || null} /></td>
+    <td class="n eac" title="Of one reading, with rollups and time stamps"><${Bytes} count=${bytesEach} isFine /></td>
     <td class="mute tm" title=${earliest === null ? undefined : formatUtc(earliest)}>${earliest === null ? '–' : formatMoment(earliest, now)}</td>
     <td class="mute tm" title=${latest === null ? undefined : formatUtc(latest)}>${latest === null ? '–' : formatMoment(latest, now)}</td>
     <td class="tags">${Object.entries(entry.tags).map(([key, tag]) => html`<span class="tag" key=${key}>${key} ${short(tag)}</span>`)}</td>
   </tr>`;
+}
+
+/** The head of a column that sorts. @param {{order: Order, name: Key, word: string, kind: string, onPress: (key: Key) => void}} props */
+function Sorter({ order, name, word, kind, onPress }) {
+  const way = order.key !== name ? undefined : order.isDown ? 'descending' : 'ascending';
+  return html`<th scope="col" class=${kind} aria-sort=${way}><button type="button" class="sort" onClick=${() => onPress(name)}>${word}<${Icon} name="chev" /></button></th>`;
+}
+
+/** @param {{count: number | null, isFine?: boolean}} props isFine: a few bytes, with a digit after the point */
+function Bytes({ count, isFine = false }) {
+  if (count === null) return html`${MISSING}<span class="by"></span>`;
+  const { value, unit } = isFine && count < 100 ? { value: count.toFixed(1), unit: 'B' } : bytesFace(count);
+  return html`${value}<span class="by">${unit}</span>`;
 }
 
 /** The list's newest value, or the live one if that is newer. @param {App} app @param {StreamEntry} entry */

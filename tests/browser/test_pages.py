@@ -25,6 +25,10 @@ PAGES = (
 def server(tmp_path_factory):
     server = ServerProcess(tmp_path_factory.mktemp("pages"), CONFIG)
     server.start()
+    now = server.get("/api/v1/latest")["now"]
+    full = range(4200)  # of a block
+    body = [{"stream": "old/full", "time": now - 5000 + i, "value": i % 7} for i in full]
+    server.post("/api/v1/append", body)
     yield server
     server.close()
 
@@ -186,6 +190,21 @@ async def test_streams_are_listed(server, open_page):
     page = await open_page(f"{server.address}/streams")
     await expect(page.get_by_text("wavemeter/ch1", exact=True)).to_be_visible()
     await expect(page.get_by_text("wavemeter/_state", exact=True)).to_have_count(0)
+
+
+async def test_streams_are_sorted_by_what_they_take(server, open_page):
+    page = await open_page(f"{server.address}/streams")
+    sizes = page.locator("td.siz")
+    await page.get_by_role("button", name="Size").click()
+    await expect(page.get_by_role("columnheader", name="Size")).to_have_attribute(
+        "aria-sort", "descending"
+    )
+    await expect(sizes.first).to_have_text(re.compile(r"\d(k|M)?B"))
+    await expect(page.locator("td.eac").first).to_have_text(re.compile(r"^\d+\.\dB$"))
+    await page.get_by_role("button", name="Size").click()
+    await expect(page.get_by_role("columnheader", name="Size")).to_have_attribute(
+        "aria-sort", "ascending"
+    )
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,7 +1,7 @@
 // @ts-check
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { countText, MINUS, MISSING, numberFace, numberText, rateText, significantText } from '../../static/js/numbers.js';
+import { bytesFace, countText, MINUS, MISSING, numberFace, numberText, rateText, significantText } from '../../static/js/numbers.js';
 
 /** Runs as one line: `|` a drawn gap, `(...)` pale. @param {number} value @param {any} format */
 function drawn(value, format) {
@@ -72,4 +72,9 @@ test('to so many significant digits', () => {
 
 test('a rate is told in Hz or kHz', () => {
   assert.deepEqual([0.0166, 0.5, 10.02, 999.9, 10_004].map(rateText), ['0.02 Hz', '0.5 Hz', '10.0 Hz', '999.9 Hz', '10.0 kHz']);
+});
+
+test('bytes have three digits and a unit', () => {
+  const text = (/** @type {number} */ count) => Object.values(bytesFace(count)).join(' ');
+  assert.deepEqual([0, 7, 999, 1000, 1234, 12_345, 999_600, 4_567_000_000].map(text), ['0 B', '7 B', '999 B', '1.00 kB', '1.23 kB', '12.3 kB', '1.00 MB', '4.57 GB']);
 });
