@@ -1,8 +1,8 @@
 """The recorder: the only writer of readings, from the hub into the datastream, in order.
 
-`record` is called by the hub on the event loop and never waits: it hands a batch on at once, or,
-where something stands in the way, leaves it to a task. While the store is away batches wait here,
-and the oldest are dropped.
+`record` is called by the hub on the event loop and never waits: what came in a turn of the loop is
+handed on at the end of it, or, where something stands in the way, left to a task. While the store
+is away batches wait here, and the oldest are dropped.
 The trap: a batch is acknowledged only once `flush` says so; before that it is in memory alone.
 """
 
@@ -50,6 +50,7 @@ class Recorder:
         self._waiting: deque[AnyBatch] = deque()
         self._waiting_readings = 0
         self._waiting_weight = 0
+        self._is_called = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -93,15 +94,30 @@ class Recorder:
 
     def record(self, batch: AnyBatch) -> None:
         """Take a batch from the hub; never waits, keeps the order."""
-        if not self._waiting and self._is_passable(batch) and self._hand_on(batch):
-            return
         self._waiting.append(batch)
         self._waiting_readings += len(batch)
         self._waiting_weight += batch.weight
         self._idle.clear()
-        self._wake.set()
+        if not self._is_called:
+            self._is_called = True
+            # behind what is under way: the answer to a command whose record this is
+            asyncio.get_running_loop().call_soon(self._take_turn)
         while self._waiting_weight > self._limit and len(self._waiting) > 1:
             self._drop(self._take_first())
+
+    def _take_turn(self) -> None:
+        """Hand on what waits, unless the task is at it; what cannot go at once is left to it."""
+        self._is_called = False
+        if self._wake.is_set():
+            return
+        while self._waiting and self._is_passable(self._waiting[0]):
+            if not self._hand_on(self._waiting[0]):
+                break
+            self._take_first()
+        if self._waiting:
+            self._wake.set()
+        else:
+            self._idle.set()
 
     def _is_passable(self, batch: AnyBatch) -> bool:
         """Whether a batch can be recorded without waiting for anything."""

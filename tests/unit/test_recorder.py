@@ -184,9 +184,14 @@ async def test_a_batch_that_brings_out_a_bug_holds_up_nothing(store, recorder, h
     assert sum("a bug of labmon" in record.message for record in caplog.records) == 1
 
 
-async def test_readings_of_known_streams_are_recorded_at_once(store, recorder, hub):
+async def test_readings_of_known_streams_are_recorded_within_a_turn_of_the_loop(
+    store, recorder, hub
+):
     hub.publish(batch(1, a=1.0))
     await recorder.flush()
     hub.publish(batch(2, a=2.0))
+    assert recorder.waiting_readings == 1
+    await asyncio.sleep(0)
+    assert recorder.waiting_readings == 0
     assert store.latest(store.stream_id("gauge/a")) == (2, 2.0, 0)
     assert recorder.recorded_readings == 2
