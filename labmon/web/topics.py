@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import Counter
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from labmon.web.audience import Audience, Member
 from labmon.web.encoders import row_count, rows_of
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from labmon.web.mailbox import Mailbox
 
 log = logging.getLogger(__name__)
+
+MOST_READINGS: Final = 100_000
+"""They come in one turn of the event loop: one poll of 40 channels of 10,000 samples each, say."""
 
 
 class Topic:
@@ -59,7 +62,7 @@ class Topic:
         self._clock = clock
         self._interval_s = interval_s
         self._failed = failed
-        self._subscription = hub.subscribe(selection, notify=self._due)
+        self._subscription = hub.subscribe(selection, MOST_READINGS, self._due)
         self._audiences: dict[SubscriptionId | None, Audience] = {}
         self._sent_frames = 0
         self._joining: set[Member] = set()
@@ -223,3 +226,6 @@ class Topic:
             frame = self.encoder.message("skipped", {"id": id_, "streams": skipped})
             for member in audience:
                 member.mailbox.put(frame)
+        for member in self._joining:  # it may have come after some of them: rather more than less
+            fields = {"id": member.id, "streams": skipped}
+            member.mailbox.put(self.encoder.message("skipped", fields))

@@ -58,6 +58,20 @@ async def test_an_array_is_one_row_with_its_band(node, protocol, eventually):
     socket.close()
 
 
+async def test_one_poll_of_many_fast_channels_comes_whole(node, eventually):
+    socket = await node.socket()
+    await socket.subscribe("adc/*")
+    await eventually(lambda: node.live.topics)
+    times_ns = node.clock.now_ns() + np.arange(10_000) * STEP_NS
+    paths = [f"adc/ch{number}" for number in range(16)]
+    for path in paths:
+        node.hub.publish(ArrayBatch("adc", (path,), times_ns, np.arange(10_000.0)))
+    message = await socket.receive()
+    assert message["type"] == "readings"
+    assert [(row[0], row[6]) for row in message["readings"]] == [(path, 10_000) for path in paths]
+    socket.close()
+
+
 async def test_bad_samples_take_no_part_in_the_band(node, eventually):
     events = await node.events("stream=adc/*")
     await eventually(lambda: node.live.topics)

@@ -4,6 +4,8 @@ import pytest
 from tornado.httpclient import HTTPClientError
 
 from labmon.hub import Event
+from labmon.paths import Selection
+from labmon.web import topics
 from labmon.web.wire import seconds
 
 HANDSHAKE = (
@@ -378,3 +380,27 @@ async def test_a_bug_in_a_topic_sends_its_clients_away_to_come_back(node, compla
     node.publish(("lab/a", 2.0))
     assert await again.values(1) == [("lab/a", 2.0)]
     again.close()
+
+
+async def test_more_than_a_topic_takes_in_one_turn_is_counted_also_to_who_just_came(
+    node, eventually, monkeypatch
+):
+    monkeypatch.setattr(topics, "MOST_READINGS", 10)
+    socket = await node.socket()
+    await socket.subscribe("lab/*")
+    await eventually(lambda: node.live.topics)
+    (client,) = node.live.clients
+    node.publish(("lab/a", 0))
+    client.subscribe(2, Selection(("lab/*",)), None)
+    for number in range(1, 31):
+        node.publish(("lab/a", number))
+    got, skipped = {1: [], 2: []}, {}
+    while not all(values[-1:] == [30] for values in got.values()):
+        message = await socket.receive()
+        if message["type"] == "skipped":
+            skipped[message["id"]] = message["streams"]["lab/a"]
+        else:
+            got[message["id"]] += [value for _, _, value, _ in message["readings"]]
+    assert got == {1: list(range(21, 31)), 2: list(range(21, 31))}
+    assert skipped == {1: 21, 2: 21}
+    socket.close()
