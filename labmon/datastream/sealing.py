@@ -40,6 +40,9 @@ GROUP: Final = 16
 """So many streams are sealed in one transaction."""
 BLOCKS: Final = 64
 """So many blocks of a stream are sealed in one transaction, about."""
+PAUSE_S: Final = 1.0
+LONGEST_PAUSE_S: Final = 60.0
+"""A stream that cannot be sealed is tried again after a pause, which doubles up to the longest."""
 PAYS_FROM: Final = 24
 """A level is stored where its buckets have so many datapoints, on average: a row of rollups takes
 as much room as five datapoints, and of fewer it is made in no time. Usual rates lie well off it."""
@@ -68,7 +71,9 @@ class Sealer:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: list[tuple[Stream, asyncio.Future[None]]] = []
+        self._pauses_s: dict[int, float] = {}
+        self._paused: dict[int, asyncio.TimerHandle] = {}
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -81,6 +86,8 @@ class Sealer:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+        for timer in self._paused.values():
+            timer.cancel()
         self._tell(StreamAppendFailed("the store was closed before this was durable"))
 
     def look_at(self, numbers: Iterable[int]) -> None:
@@ -107,7 +114,9 @@ class Sealer:
                 self._rest()
 
     def want(self, stream: Stream) -> None:
-        """Seal a stream, soon."""
+        """Seal a stream, soon; one that could not be sealed a moment ago, later."""
+        if stream.number in self._paused:
+            return
         self._wanted[stream.number] = None
         self._idle.clear()
         self._wake.set()
@@ -117,17 +126,19 @@ class Sealer:
         while stream.state.through < ordinal and self._catalogue.number(stream.number) is stream:
             self.want(stream)
             waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
+            self._waiters.append((stream, waiter))
             await waiter
 
-    def _tell(self, error: Exception | None) -> None:
-        for waiter in self._waiters:
+    def _tell(self, error: Exception | None, number: int | None = None) -> None:
+        """Wake those who wait; an error is told only to those who wait for that stream."""
+        told = [one for one in self._waiters if number is None or one[0].number == number]
+        self._waiters = [one for one in self._waiters if one not in told]
+        for _, waiter in told:
             if not waiter.done():
                 if error is None:
                     waiter.set_result(None)
                 else:
                     waiter.set_exception(error)
-        self._waiters.clear()
 
     async def idle(self) -> None:
         """Wait until nothing is to be sealed."""
@@ -139,19 +150,46 @@ class Sealer:
             self._wake.clear()
             while self._wanted:
                 numbers = list(self._wanted)[:GROUP]
-                found = [self._catalogue.number(number) for number in numbers]
-                try:
-                    async with self._turn:
-                        await self._seal([stream for stream in found if stream is not None])
-                except Exception as error:
-                    # what is not sealed stays in heads and journal: nothing is lost, but say it
-                    log.exception("streams could not be sealed: %s", numbers)
-                    self._tell(error)
-                self._tell(None)
+                await self._attempt(numbers)
                 for number in numbers:
                     self._wanted.pop(number, None)
                 self.look_at(numbers)  # there may be more than one sealing takes
             self._rest()
+
+    async def _attempt(self, numbers: list[int]) -> None:
+        """Seal some streams together; where that fails each alone, so that none holds up another.
+
+        What is not sealed stays in heads and journal: nothing is lost, but it is said.
+        """
+        found = [self._catalogue.number(number) for number in numbers]
+        try:
+            async with self._turn:
+                await self._seal([stream for stream in found if stream is not None])
+        except Exception as error:
+            if len(numbers) > 1:
+                for number in numbers:
+                    await self._attempt([number])
+                return
+            log.exception("streams could not be sealed: %s", numbers)
+            self._pause(numbers[0])
+            self._tell(error, numbers[0])
+            return
+        for number in numbers:
+            self._pauses_s.pop(number, None)
+        self._tell(None)
+
+    def _pause(self, number: int) -> None:
+        pause_s = self._pauses_s.get(number, PAUSE_S)
+        self._pauses_s[number] = min(2 * pause_s, LONGEST_PAUSE_S)
+        loop = asyncio.get_running_loop()
+        self._paused[number] = loop.call_later(pause_s, self._resume, number)
+
+    def _resume(self, number: int) -> None:
+        del self._paused[number]
+        self.look_at([number])
+        for stream, _ in self._waiters:
+            if stream.number == number:
+                self.want(stream)
 
     def _rest(self) -> None:
         if not self._wanted and self._alone is None:
