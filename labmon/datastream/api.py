@@ -8,6 +8,7 @@ any await, so whatever changes memory does it all between two awaits.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import index
 from typing import TYPE_CHECKING, Any
 
 from labmon.datastream.aggregate import FIELDS, Aggregate
@@ -114,7 +115,7 @@ class Datastream(StreamApi):
         Args:
             stream_id: of a stream that is not derived.
             timestamps: array of int64 ns or datetime64, ascending.
-            values: array of floats or integers, NaN for null.
+            values: array of floats or integers; NaN, and what is masked, for null.
             qualities: array of uint8; None: all ok.
 
         Raises:
@@ -237,7 +238,7 @@ class Datastream(StreamApi):
         stream = self._open_stream(stream_id)
         start_ns, end_ns = to_ns(start), to_ns(end)
         asked = answered_granularity(stream, granularity)
-        names = None if fields is None else tuple(fields)
+        names = (fields,) if isinstance(fields, str) else fields and tuple(fields)
         query = self._engine.query
 
         async def ask() -> Arrays:
@@ -251,8 +252,8 @@ class Datastream(StreamApi):
     async def get_graph(
         self,
         stream_id: str,
-        start_ns: int,
-        end_ns: int,
+        start_ns: Timestamp,
+        end_ns: Timestamp,
         points: int,
         fields: Iterable[str] | None = None,
         granularity: Granularity | str | None = None,
@@ -261,8 +262,8 @@ class Datastream(StreamApi):
 
         Args:
             stream_id: of any stream.
-            start_ns: int nanoseconds, inside.
-            end_ns: int nanoseconds, outside.
+            start_ns: inside; nanoseconds may also lie before 1970 or behind 2262.
+            end_ns: outside.
             points: at most twice as many rows come back, unless `granularity` is given.
             fields: of buckets: mean, min, max, count, std_dev, sum, bad, flags by default.
             granularity: take this level as it is; None: one that fits is chosen. Where retention
@@ -272,8 +273,10 @@ class Datastream(StreamApi):
             StreamNotFound, UnsupportedGranularity, UnsupportedDownsampler, ValueError.
         """
         stream = self._open_stream(stream_id)
+        first_ns = start_ns if isinstance(start_ns, int) else to_ns(start_ns)
+        last_ns = end_ns if isinstance(end_ns, int) else to_ns(end_ns)
         return await self._engine.graphs.graph(
-            stream, start_ns, end_ns, points, fields, granularity
+            stream, first_ns, last_ns, index(points), fields, granularity
         )
 
     async def aggregate(
@@ -311,17 +314,21 @@ class Datastream(StreamApi):
     ) -> AsyncIterator[Followed]:
         """Stored history in the order of time, then everything as it arrives, until it is closed.
 
+        Of no stream, because the query selects none or the store has none, it ends at once.
+
         Nothing is left out and nothing comes twice, from one call to the next one with the last
         cursor, and across restarts. What is told need not be durable yet; a cursor that is kept
         with `set_checkpoint` never runs ahead of what is.
 
         Changes to what was told come as `revised`, also to one who was away. Late datapoints are
-        told as they arrive; one who was away reads the span again. A derived stream is told once
-        more from the start of the span on, so a copy is kept by dropping the span first. What
-        retention has removed cannot be told: it is named in `removed`, once.
+        told as they arrive, one who was away is told the span only: whoever keeps a copy takes the
+        columns first, and then puts in the place of each span what `get_arrays` has of it now. A
+        derived stream is told once more from the start of the span on: there the copy drops the
+        span first, and takes the columns then. What retention has removed cannot be told: it is
+        named in `removed`, once.
 
         Args:
-            streams: ids, or a tag query, or None for all streams that there are now.
+            streams: an id or several, or a tag query, or None for all streams that there are now.
             after: a time: later datapoints only; or the cursor of a `Followed`.
 
         Raises:
@@ -335,6 +342,8 @@ class Datastream(StreamApi):
         catalogue = self._engine.catalogue
         if streams is None or isinstance(streams, Mapping):
             found = catalogue.find(streams)
+        elif isinstance(streams, str):
+            found = [catalogue.get(streams)]
         else:
             found = [catalogue.get(stream_id) for stream_id in streams]
         if isinstance(after, str):

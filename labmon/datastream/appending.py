@@ -24,7 +24,7 @@ from labmon.datastream.exceptions import (
 from labmon.datastream.feed import Feed
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.journal_values import JournalValues
-from labmon.datastream.open_entry import seq_column
+from labmon.datastream.open_entry import OpenEntry, seq_column
 from labmon.datastream.polls import Poll, StreamNumbers
 from labmon.datastream.times import LAST_NS, column_ns
 from labmon.datastream.values import quality_column, weight
@@ -85,6 +85,7 @@ class Appender:
     def __init__(self, catalogue: Catalogue, journal: Journal, spool_bytes: int) -> None:
         self._catalogue = catalogue
         self._journal = journal
+        self._entry: Journal | OpenEntry = journal
         self._spool_bytes = spool_bytes
         self._shapes: dict[tuple[str, ...], Shape] = {}
         self._is_numbered_outside = False
@@ -107,7 +108,7 @@ class Appender:
             reason = f"{time_ns} ns lies outside the years 1970 to 2262"
             return tuple(Rejection(i, path, reason) for i, path in enumerate(batch.paths))
         if batch.receipt is not None:
-            self._journal.add_receipt(batch.receipt)
+            self._entry.add_receipt(batch.receipt)
         feed = shape.feed
         if feed is None or not _FLOATS.issuperset(map(type, values)):
             return self._careful(batch, shape, first_seq)
@@ -116,7 +117,7 @@ class Appender:
         if time_ns < feed.latest_ns:
             return self._careful(batch, shape, first_seq)
         packed = feed.take(time_ns, values, batch.qualities)
-        self._journal.add_poll(Poll(shape.numbers, time_ns, packed, batch.qualities, first_seq))
+        self._entry.add_poll(Poll(shape.numbers, time_ns, packed, batch.qualities, first_seq))
         return ()
 
     def samples(self, batch: ArrayBatch) -> tuple[Rejection, ...]:
@@ -138,8 +139,30 @@ class Appender:
         if columns.t[0] < stream.latest_ns:
             columns = columns.marked(columns.t < stream.latest_ns, Quality.LATE)
         stream.extend(columns)
-        self._journal.add_array(stream.number, columns, first_seq)
+        self._entry.add_array(stream.number, columns, first_seq)
         return ()
+
+    def earlier(self, batches: Iterable[AnyBatch]) -> tuple[OpenEntry, list[Rejection]]:
+        """Take what an earlier start was given: into the heads, and an entry of its own.
+
+        Nothing may be appended before that is queued: the heads must end with what is in it.
+        """
+        self._journal.close_entry()
+        numbered = self._is_numbered_outside, self.last_seq
+        rejections: list[Rejection] = []
+        self._entry = entry = OpenEntry()
+        try:
+            for batch in batches:
+                if isinstance(batch, ArrayBatch):
+                    rejections += self.samples(batch)
+                    continue
+                rejections += self.batch(batch)
+                if batch.receipt is not None:
+                    self._journal.receipts.add(batch.receipt)
+        finally:
+            self._entry = self._journal
+            self._is_numbered_outside, self.last_seq = numbered
+        return entry, rejections
 
     def _find_shape(self, paths: tuple[str, ...]) -> Shape:
         shape = self._shapes.get(paths)
@@ -209,7 +232,7 @@ class Appender:
     ) -> None:
         packed = JournalValues.pack(values)
         poll = Poll(numbers, time_ns, packed.v.tobytes(), qualities, first_seq)
-        self._journal.add_mixed(poll, packed, sum(map(weight, values)))
+        self._entry.add_mixed(poll, packed, sum(map(weight, values)))
 
     def one(
         self, stream: Stream, value: Any, time_ns: int, quality: int, *, check_timestamp: bool
@@ -242,7 +265,7 @@ class Appender:
         count = len(several.t)
         for stream, columns in several.parts:
             stream.extend(columns)
-        self._journal.add_columns(
+        self._entry.add_columns(
             EntryColumns(
                 seq_column(self._first_seq(0, count), count),
                 several.streams,
@@ -264,7 +287,7 @@ class Appender:
         self._check_room()
         stream.extend(columns)
         first_seq = self._first_seq(0, len(columns))
-        self._journal.add_array(stream.number, columns, first_seq, is_noted=False)
+        self._entry.add_array(stream.number, columns, first_seq, is_noted=False)
 
 
 def _feed(streams: Sequence[Stream | None]) -> Feed | None:
@@ -300,7 +323,7 @@ def array_columns(stream: Stream, timestamps: Any, values: Any, qualities: Any =
         UnsupportedValueType: the values are no floats or integers of 64 bits.
     """
     times_ns = t = column_ns(timestamps)
-    v = np.asarray(values)
+    v = np.array(values.tolist(), object) if np.ma.is_masked(values) else np.asarray(values)
     quality = None if qualities is None else quality_column(qualities)
     if t.ndim != 1 or t.shape != v.shape or (quality is not None and quality.shape != t.shape):
         raise ValueError("timestamps, values and qualities are equally long, and of one dimension")

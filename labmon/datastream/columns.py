@@ -93,6 +93,15 @@ class Columns:
             None if self.quality is None else self.quality[part],
         )
 
+    def fixed(self) -> Columns:
+        """The same, read-only, sharing memory."""
+        return Columns(
+            fixed(self.t),
+            fixed(self.v),
+            None if self.valid is None else fixed(self.valid),
+            None if self.quality is None else fixed(self.quality),
+        )
+
     def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Columns:
         """The datapoints of an index array or a mask."""
         return Columns(
@@ -213,6 +222,13 @@ def object_column(values: Sequence[Any]) -> NDArray[Any]:
     column = np.empty(len(values), object)
     column[:] = values
     return column
+
+
+def fixed(column: NDArray[Any]) -> NDArray[Any]:
+    """A column as it is handed out: it may be the store's own, so nobody may change it."""
+    view = column.view()
+    view.flags.writeable = False
+    return view
 
 
 def _quality_column(

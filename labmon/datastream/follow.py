@@ -63,7 +63,7 @@ class Followed:
 
     Attributes:
         columns: by the id of the stream. History: in the order of time, complete for all streams
-            up to `until_ns`. Live: in the order of arrival, late ones flagged.
+            up to `until_ns`. Live: in the order of arrival, late ones flagged. They are read-only.
         until_ns: history: the end of the span; None: live.
         revised: what was told before and has changed.
         cursor: follow from here to get what comes next.
@@ -99,7 +99,9 @@ class Follower:
         self._is_behind = False
 
     async def told(self) -> AsyncIterator[Followed]:
-        """Everything, until the store is closed."""
+        """Everything, until the store is closed; nothing where no stream is followed."""
+        if not self._streams:
+            return
         try:
             while True:
                 self._register()
@@ -188,7 +190,7 @@ class Follower:
             for stream in self._streams:
                 found = await self._between(stream, first_ns, last_ns)
                 if len(found):
-                    columns[stream.id] = found
+                    columns[stream.id] = found.fixed()
                     self._advance(stream, found, self._next[stream.number])
             if columns or revised or removed:
                 yield Followed(columns, last_ns, revised, self._cursor_now(), removed)
@@ -264,7 +266,7 @@ class Follower:
                 fresh = self._without_owed(stream, fresh)
             if not len(fresh):
                 continue
-            columns[stream.id] = fresh
+            columns[stream.id] = fresh.fixed()
             is_late = self._is_late(stream, fresh.t)
             if is_late.any():
                 t = fresh.t[is_late]

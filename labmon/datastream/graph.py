@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from labmon.datastream import downsample
+from labmon.datastream.columns import fixed
 from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.query import answered_granularity
@@ -57,12 +58,18 @@ class Graph:
         granularity: of the level that was read.
         bucket_ns: length of the buckets after merging, or of those that raw datapoints were rolled
             up to; 0: these are raw datapoints.
-        columns: raw: t, v, quality. Buckets: t (their starts), and the fields asked for.
+        columns: raw: t, v, quality. Buckets: t (their starts), and the fields asked for. They are
+            read-only.
     """
 
     granularity: Granularity
     bucket_ns: int
     columns: dict[str, NDArray[Any]]
+
+    def __post_init__(self) -> None:
+        """Let nobody change what may be the store's own."""
+        for name, values in self.columns.items():
+            self.columns[name] = fixed(values)
 
 
 class Graphs:
@@ -151,7 +158,7 @@ class Graphs:
         self, stream: Stream, start_ns: int, end_ns: int, points: int, fields: Iterable[str]
     ) -> Graph:
         first_ns, last_ns = _clipped(stream, start_ns, end_ns)
-        bucket_ns = _decimal_ns((last_ns - first_ns) // (2 * points))
+        bucket_ns = _decimal_ns(first_ns, last_ns, 2 * points)
         columns = await self._raw.columns(
             stream, start_ns // bucket_ns * bucket_ns, -(-end_ns // bucket_ns) * bucket_ns
         )
@@ -210,14 +217,14 @@ def _merged_ns(step_ns: int, first_ns: int, last_ns: int, most: int) -> int:
     return merge * step_ns
 
 
-def _decimal_ns(least_ns: int) -> int:
-    """The shortest of 1, 2, 5, 10, ... that is longer: they divide a second."""
-    step_ns = 1
+def _decimal_ns(first_ns: int, last_ns: int, most: int) -> int:
+    """The shortest of 1, 2, 5, 10, ... of which at most so many reach over a range."""
+    power_ns = 1
     while True:
-        for factor in (1, 2, 5):
-            if factor * step_ns > least_ns:
-                return factor * step_ns
-        step_ns *= 10
+        for bucket_ns in (power_ns, 2 * power_ns, 5 * power_ns):
+            if last_ns // bucket_ns - first_ns // bucket_ns < most:
+                return bucket_ns
+        power_ns *= 10
 
 
 def _fields(stream: Stream, fields: Iterable[str] | None) -> tuple[str, ...]:

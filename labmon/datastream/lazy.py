@@ -42,8 +42,11 @@ class Lazy(Generic[Element]):
 
         Raises:
             ValueError: the step is not positive.
+            TypeError: it is no slice.
         """
         which = slice(None) if which is None else which
+        if not isinstance(which, slice):
+            raise TypeError(f"give a slice, such as slice(0, 10), not {which!r}")
         step = 1 if which.step is None else which.step
         if step < 1:
             raise ValueError("the step of a slice is positive; ask for reverse=True instead")

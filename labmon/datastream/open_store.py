@@ -41,6 +41,9 @@ class OpenStore:
             stream counts. What none selects is kept for ever.
         uptime_s: seconds that no setting of the clock changes: retention never believes the clock
             alone.
+
+    Raises:
+        ValueError: the address is no store, or with an option nothing would ever be stored.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class OpenStore:
         retention: Sequence[Retention] = (),
         uptime_s: Callable[[], float] = time.monotonic,
     ) -> None:
+        _check_limits(commit_interval_s, commit_readings, spool_bytes, seal_datapoints)
         backend = open_backend(url, durability=durability) if isinstance(url, str) else url
         self._clock = clock
         self._engine = Engine(
@@ -242,3 +246,22 @@ class OpenStore:
         About `limit` of them at a time; `JournalTail.is_cut` says whether there are more.
         """
         return await journal_since(self._engine, epoch, seq, limit)
+
+
+def _check_limits(
+    commit_interval_s: float, commit_readings: int, spool_bytes: int, seal_datapoints: int
+) -> None:
+    """Refuse options with which nothing would ever be stored.
+
+    Raises:
+        ValueError: which one.
+    """
+    if not commit_interval_s >= 0:
+        raise ValueError(f"commit_interval_s is 0 or more, not {commit_interval_s!r}")
+    for name, number in (
+        ("commit_readings", commit_readings),
+        ("spool_bytes", spool_bytes),
+        ("seal_datapoints", seal_datapoints),
+    ):
+        if not isinstance(number, int) or number < 1:
+            raise ValueError(f"{name} is a whole number from 1 on, not {number!r}")

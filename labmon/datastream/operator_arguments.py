@@ -7,13 +7,15 @@ stream that computes something else for a year.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any, Literal
 
 from labmon.datastream.exceptions import InvalidOperatorArguments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ def checked(operator: str, known: Sequence[Argument], given: Mapping[str, Any]) 
     Raises:
         InvalidOperatorArguments: one is missing, unknown, no number, or outside its limits.
     """
+    if not isinstance(given, Mapping):
+        raise InvalidOperatorArguments(f"arguments of {operator} are a dict, not {given!r}")
     names = [argument.name for argument in known]
     for name in given:
         if name not in names:
@@ -73,11 +77,14 @@ def _hold_s(operator: str, argument: Argument, value: Any) -> float:
 
 
 def _number(operator: str, argument: Argument, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = float(value) if isinstance(value, int | float) else math.nan
+    except OverflowError:
+        number = math.inf
+    if isinstance(value, bool) or not math.isfinite(number):
         raise InvalidOperatorArguments(
-            f"{argument.name!r} of {operator} is a number, not {value!r}"
+            f"{argument.name!r} of {operator} is a number, not {shortened(value)}"
         )
-    number = float(value)
     if not (argument.above < number < argument.below and number >= argument.least):
         raise InvalidOperatorArguments(
             f"{argument.name!r} of {operator} cannot be {number:g}: {_limits(argument)}"

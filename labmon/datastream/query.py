@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from labmon.datastream.columns import fixed
 from labmon.datastream.exceptions import (
     DatastreamException,
     UnsupportedDownsampler,
@@ -27,6 +28,7 @@ from labmon.datastream.shape import (
 )
 from labmon.datastream.stream import TIME_DOWNSAMPLERS
 from labmon.datastream.times import to_ns
+from labmon.datastream.values import VALUE_KEYS
 from labmon.timestamps import MAX_NS
 
 if TYPE_CHECKING:
@@ -46,14 +48,14 @@ END_NS: Final = MAX_NS
 
 
 class Arrays(dict[str, "NDArray[Any]"]):
-    """Columns by name.
+    """Columns by name. They are read-only: `array.copy()` is one that may be changed.
 
     Attributes:
         granularity: of which they are; coarser than was asked for where retention has removed that.
     """
 
     def __init__(self, granularity: Granularity, columns: Mapping[str, NDArray[Any]]) -> None:
-        super().__init__(columns)
+        super().__init__({name: fixed(column) for name, column in columns.items()})
         self.granularity = granularity
 
 
@@ -166,6 +168,8 @@ class Query:
     ) -> Datapoints:
         """The datapoints of a range, nothing read yet."""
         if granularity is Granularity.Raw:
+            check_downsamplers(value_downsamplers, VALUE_KEYS, "value")
+            check_downsamplers(time_downsamplers, TIME_DOWNSAMPLERS, "time")
             return self._raw_data(stream, asked, reverse=reverse)
         values = check_downsamplers(value_downsamplers, stream.config.value_downsamplers, "value")
         times = check_downsamplers(time_downsamplers, TIME_DOWNSAMPLERS, "time")

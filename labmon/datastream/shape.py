@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from labmon.datastream import downsample
-from labmon.datastream.values import VALUE_KEYS
+from labmon.datastream.columns import object_column
+from labmon.datastream.values import VALUE_KEYS, apart
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,8 +37,10 @@ def column(rows: Rollups, name: str) -> NDArray[Any]:
         UnsupportedDownsampler: there is none of this name.
     """
     if name in {"bad", "flags", "t_first", "t_last", "t_mean", "first", "last"}:
-        return rows[name]
-    return downsample.downsampled_values(rows, name)
+        found = rows[name]
+    else:
+        found = downsample.downsampled_values(rows, name)
+    return object_column([*map(apart, found)]) if found.dtype == object else found
 
 
 def answered_values(stream: Stream, columns: Columns) -> NDArray[Any]:

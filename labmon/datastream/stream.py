@@ -88,10 +88,10 @@ def all_downsamplers(names: Iterable[str], value_type: str) -> tuple[str, ...]:
         UnsupportedDownsampler: there is no such one for values of this type.
     """
     known = DOWNSAMPLERS[value_type]
-    wanted = set(names)
+    wanted = {names} if isinstance(names, str) else set(names)
     if unknown := wanted - set(known):
         raise UnsupportedDownsampler(
-            f"{', '.join(map(repr, sorted(unknown)))}: {value_type} streams have {', '.join(known)}"
+            f"{', '.join(sorted(map(repr, unknown)))}: {value_type} streams have {', '.join(known)}"
         )
     if wanted:
         wanted.add("count")
@@ -299,10 +299,10 @@ class Stream:
             self._earliest_ns = min(state.first_ns, int(self.head.columns().t[0]))
 
     def answer(self, value: Any) -> Any:
-        """A stored value as it is answered: a decimal as Decimal, NaN as None."""
+        """A stored value as it is answered: a decimal as Decimal, NaN as None, JSON as a copy."""
         if value is None or value != value:
             return None
-        return Decimal(value) if self.is_decimal and isinstance(value, str) else value
+        return Decimal(value) if self.is_decimal and isinstance(value, str) else values.apart(value)
 
     def newest(self) -> Latest | None:
         """The newest datapoint, NaN told as None."""

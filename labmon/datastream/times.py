@@ -34,8 +34,6 @@ def to_ns(timestamp: Timestamp) -> int:
         aware = timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
         time_ns = (aware - _EPOCH) // _MICROSECOND * 1000
     elif isinstance(timestamp, np.datetime64):
-        if np.isnat(timestamp):
-            raise InvalidTimestamp("NaT is no time")
         time_ns = _from_datetime64(timestamp)
     elif isinstance(timestamp, int | np.integer) and not isinstance(timestamp, bool):
         time_ns = int(timestamp)
@@ -66,11 +64,15 @@ def column_ns(timestamps: Any) -> NDArray[np.int64]:
     Raises:
         InvalidTimestamp: it holds no integers or datetime64, or one is out of range.
     """
+    if np.ma.is_masked(timestamps):
+        raise InvalidTimestamp("a time that is masked is none")
     t = np.asarray(timestamps)
     if t.dtype.kind == "M":
         return _column_of_datetime64(t)
     if t.dtype.kind not in "iu" and t.size:
-        raise InvalidTimestamp(f"an array of times holds int64 nanoseconds, not {t.dtype}")
+        raise InvalidTimestamp(
+            f"an array of times holds int64 nanoseconds or datetime64, not {t.dtype}"
+        )
     if t.dtype == np.uint64 and (t > LAST_NS).any():
         raise InvalidTimestamp("an array of times goes beyond the year 2262")
     return t.astype(np.int64)
@@ -81,6 +83,8 @@ def _from_datetime64(timestamp: np.datetime64) -> int:
 
 
 def _column_of_datetime64(times: NDArray[Any]) -> NDArray[np.int64]:
+    if np.isnat(times).any():
+        raise InvalidTimestamp("NaT is no time")
     as_ns = times.astype("datetime64[ns]")
     back = as_ns.astype(times.dtype)
     # compared as integers: comparing datetime64 of two units wraps around as well

@@ -6,7 +6,9 @@ reason for the one who sent it. The trap: a bool is an int to Python, and no num
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
+from reprlib import repr as shortened
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -15,7 +17,7 @@ import orjson
 from labmon.datastream.exceptions import UnsupportedValueType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Collection
 
     from numpy.typing import NDArray
 
@@ -73,6 +75,10 @@ def check_options(value_type: str, options: Mapping[str, Any]) -> dict[str, Any]
     Raises:
         UnsupportedValueType: the type has no such option, or the option no such value.
     """
+    if not isinstance(options, Mapping):
+        raise UnsupportedValueType(
+            f'options are a dict, {{"high_accuracy": True}}, not {options!r}'
+        )
     known = {"high_accuracy"} if value_type == "numeric" else set[str]()
     if unknown := options.keys() - known:
         raise UnsupportedValueType(
@@ -176,7 +182,7 @@ def check_json(value: Any) -> Any:
     try:
         return orjson.loads(orjson.dumps(value, option=orjson.OPT_SERIALIZE_NUMPY))
     except TypeError as error:
-        raise UnsupportedValueType(f"{str(value)[:60]!r} is no JSON value: {error}") from None
+        raise UnsupportedValueType(f"{shortened(value)} is no JSON value: {error}") from None
 
 
 def check_graph(value: Any) -> Any:
@@ -207,6 +213,15 @@ def _records(graph: dict[str, Any], name: str, needed: set[str]) -> list[dict[st
         if not isinstance(record, dict) or not needed <= record.keys():
             raise UnsupportedValueType(f"each of {name!r} of a graph has {sorted(needed)}")
     return records
+
+
+def apart(value: Any) -> Any:
+    """A value as it is handed out: whoever changes what it contains changes nothing stored."""
+    if type(value) is dict:
+        return {name: apart(part) for name, part in value.items()}
+    if type(value) is list:
+        return [apart(part) for part in value]
+    return value
 
 
 def weight(value: Any) -> int:

@@ -1,0 +1,126 @@
+"""What a stranger may hand to the library: each is either understood, or refused in words."""
+
+import math
+
+import numpy as np
+import pytest
+
+from labmon import datastream
+from labmon.datastream import exceptions
+
+SECOND = 1_000_000_000
+
+
+@pytest.fixture
+async def numbers(streams):
+    return await streams.ensure_stream({"path": "n"}, {}, ["mean"], "raw")
+
+
+async def raw(streams, stream):
+    found = await streams.get_arrays(stream, "raw", 0, 2**62)
+    return found["t"].tolist(), [None if v != v else v for v in found["v"].tolist()]
+
+
+async def test_what_is_masked_is_null(streams, numbers):
+    values = np.ma.array([1.0, 2.0, 3.0], mask=[False, True, False])
+    await streams.append_array(numbers, np.arange(3), values)
+    integers = np.ma.array([4, 5], mask=[True, False])
+    await streams.append_array(numbers, np.ma.array([3, 4]), integers)
+    assert await raw(streams, numbers) == ([0, 1, 2, 3, 4], [1.0, None, 3.0, None, 5.0])
+
+
+@pytest.mark.parametrize(
+    ("times", "reason"),
+    [
+        (np.ma.array([1, 2], mask=[False, True]), "masked"),
+        (np.array(["2020-01-01", "NaT"], "datetime64[s]"), "NaT is no time"),
+        (["2020-01-01", "2020-01-02"], "int64 nanoseconds or datetime64"),
+    ],
+)
+async def test_an_array_with_what_is_no_time_is_refused(streams, numbers, times, reason):
+    with pytest.raises(exceptions.InvalidTimestamp, match=reason):
+        await streams.append_array(numbers, times, [1.0, 2.0])
+
+
+async def test_one_name_does_for_a_list_of_names(streams):
+    stream = await streams.ensure_stream({"path": "a"}, {}, "mean", "raw")
+    await streams.append(stream, 2.5, 0)
+    assert (await streams.get_arrays(stream, "hours", 0, 1, "mean"))["mean"].tolist() == [2.5]
+    told = streams.follow(stream, 0)
+    await streams.append(stream, 3.5, 5)
+    assert (await anext(told)).columns[stream].v.tolist() == [3.5]
+    await told.aclose()
+
+
+async def test_raw_datapoints_have_no_unknown_downsamplers(streams, numbers):
+    for arguments in ({"value_downsamplers": ["men"]}, {"time_downsamplers": ["frist"]}):
+        with pytest.raises(exceptions.UnsupportedDownsampler):
+            await streams.get_data(numbers, "raw", 0, **arguments)
+    await streams.get_data(numbers, "raw", 0, value_downsamplers=["mean"])
+
+
+async def test_what_is_fetched_is_a_slice(streams, numbers):
+    found = await streams.get_data(numbers, "raw", 0)
+    with pytest.raises(TypeError, match="slice"):
+        await found.fetch(5)
+
+
+@pytest.mark.parametrize("selection", [[], {"path": "nobody"}, None])
+async def test_following_nothing_ends_at_once(streams, selection):
+    assert [told async for told in streams.follow(selection, 0)] == []
+
+
+@pytest.mark.parametrize("points", [1, 3, 10, 77])
+@pytest.mark.parametrize("first", [0, 1, 7])
+async def test_a_graph_of_quick_datapoints_has_at_most_twice_its_points(
+    streams, numbers, points, first
+):
+    await streams.append_array(numbers, 10**12 + np.arange(2000), np.arange(2000.0))
+    for count in (200, 201, 999, 1990):
+        start = 10**12 + first
+        graph = await streams.get_graph(numbers, start, start + count, points)
+        assert len(graph.columns["t"]) <= 2 * points
+
+
+async def test_graphs_take_every_form_of_time(streams, numbers):
+    await streams.append(numbers, 1.0, 5)
+    graph = await streams.get_graph(
+        numbers, np.datetime64("1970-01-01"), np.datetime64("1970-01-02"), 10
+    )
+    assert graph.columns["t"].tolist() == [5]
+    with pytest.raises(TypeError):
+        await streams.get_graph(numbers, 0, 10, 1.5)
+
+
+async def test_json_that_is_too_deep_or_not_json_is_refused_in_words(streams):
+    stream = await streams.ensure_stream({"path": "w"}, {}, [], "raw", value_type="nominal")
+    deep = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value in (deep, {1, 2}, {"a": 2**70}):
+        with pytest.raises(exceptions.UnsupportedValueType, match="no JSON value"):
+            await streams.append(stream, value)
+
+
+async def test_options_and_arguments_that_are_no_dicts_are_refused_in_words(streams, numbers):
+    with pytest.raises(exceptions.UnsupportedValueType, match="dict"):
+        await streams.ensure_stream({"path": "a"}, {}, [], "raw", value_type_options=5)
+    for arguments in (5, {"a": 10**400}, {"a": "1"}):
+        with pytest.raises(exceptions.InvalidOperatorArguments):
+            await streams.ensure_stream({"path": "a"}, {}, [], "raw", [numbers], "scale", arguments)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"commit_interval_s": -1},
+        {"commit_interval_s": math.nan},
+        {"commit_readings": 0},
+        {"spool_bytes": 0},
+        {"seal_datapoints": 0},
+        {"seal_datapoints": 1.5},
+    ],
+)
+def test_options_with_which_nothing_would_be_stored_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        datastream.open("memory:", **options)
