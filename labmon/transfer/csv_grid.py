@@ -180,8 +180,11 @@ class SlowGrid:
 
 
 def _is_utf8(data: bytes) -> bool:
+    """Whether it is text; a NUL, which would end a cell too early, is none."""
+    if b"\0" in data:
+        return False
     if data.isascii():
-        return b"\0" not in data
+        return True
     try:
         data.decode()
     except UnicodeDecodeError:

@@ -212,7 +212,7 @@ class CsvReader:
             portion, rest = rest[:cut], rest[cut:]
             if portion:
                 yield portion, line
-                line += portion.count(b"\n")
+                line += files.line_breaks(portion)
         if rest:
             yield rest + b"\n", line
 

@@ -10,6 +10,8 @@ import sys
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
+import numpy as np
+
 from labmon.errors import BadRequestError
 from labmon.transfer.problem import UnreadableFileError
 from labmon.whole_file import replaced
@@ -78,3 +80,8 @@ def position(file: IO[bytes]) -> int:
     """How much of a file that `read` opened has been read, as it lies on disk."""
     packed: Any = file.fileobj if isinstance(file, gzip.GzipFile) else file
     return packed.tell()
+
+
+def line_breaks(data: bytes) -> int:
+    """How many line breaks there are: what `bytes.count` says, several times as fast."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))

@@ -1,22 +1,22 @@
 """JSON lines as rows of streams.
 
-The trap: a line that is no JSON spoils only itself, so portions that cannot be read together are
-read again line by line.
+Where all lines of a portion look alike, their cells are cut out of the bytes; else every line is
+read. The trap: both must give the same rows, and a line that is no JSON spoils only itself.
 """
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
 import orjson
 
 from labmon import paths
 from labmon.errors import BadRequestError
-from labmon.transfer import files
-from labmon.transfer.cells import quality_of
+from labmon.transfer import files, json_columns
 from labmon.transfer.description import Description
+from labmon.transfer.json_columns import quality_in
 from labmon.transfer.problem import Problem, UnreadableFileError
 from labmon.transfer.rows import (
     TIME_NAMES,
@@ -59,7 +59,7 @@ class JsonLinesReader:
             first = file.readline(LONGEST)
         try:
             self._take_about(_loaded(first))
-        except (ValueError, BadRequestError) as error:
+        except (ValueError, TypeError, BadRequestError) as error:
             raise UnreadableFileError.at(path.name, 1, str(error)) from None
         self.header.check_raw(path.name, wanted)
 
@@ -79,11 +79,47 @@ class JsonLinesReader:
     def pieces(self, report: Report) -> Generator[Rows]:
         """The rows of the file, those of one stream at a time."""
         with files.read(self._path) as file:
-            first_line = 1
-            while lines := file.readlines(PORTION):
-                self.at = files.position(file)
-                yield from self._rows(lines, first_line, report)
-                first_line += len(lines)
+            for data, first_line in self._portions(file):
+                found = self._uniform(data, first_line)
+                if found is not None:
+                    yield found
+                else:
+                    yield from self._rows(data.split(b"\n")[:-1], first_line, report)
+
+    def _portions(self, file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+        """Whole lines, about `PORTION` bytes of them, and the number of the first one."""
+        line, rest = 1, b""
+        while data := file.read(PORTION):
+            self.at = files.position(file)
+            cut = data.rfind(b"\n") + 1
+            if not cut and len(rest) > LONGEST:
+                text = "this line does not end: JSON lines have an object in each line"
+                raise UnreadableFileError.at(self._path.name, line, text)
+            if cut:
+                portion = rest + data[:cut]
+                yield portion, line
+                line += files.line_breaks(portion)
+                rest = b""
+            rest += data[cut:]
+        if rest:
+            yield rest + b"\n", line
+
+    def _uniform(self, data: bytes, first_line: int) -> Rows | None:
+        """The rows of lines that look alike; None: each of them has to be looked at."""
+        try:
+            first = orjson.loads(data[: data.index(b"\n")])
+            path = self._wanted.stream or first.get("path")
+            path = paths.check_name(path)
+        except (ValueError, TypeError, AttributeError):
+            return None
+        if not self.header.describe(path, self._wanted).takes_floats:
+            return None
+        title = self._wanted.value_column or "value"
+        found = json_columns.columns(data, self._time_name(first), title)
+        if found is None:
+            return None
+        lines = np.arange(first_line, first_line + len(found.t))
+        return Rows(path, found.t, found.v, found.quality, lines, title)
 
     def _rows(self, lines: list[bytes], first_line: int, report: Report) -> Iterator[Rows]:
         objects = self._objects(lines, first_line, report)
@@ -175,9 +211,7 @@ class JsonLinesReader:
     def _times(
         self, objects: list[dict[str, Any]], wrong: dict[int, tuple[str, str]]
     ) -> NDArray[np.int64]:
-        name = self._wanted.time_column or next(
-            (name for name in TIME_NAMES if name in objects[0]), TIME_NAMES[0]
-        )
+        name = self._time_name(objects[0])
         texts = [line.get(name) for line in objects]
         t = parse_times(*windows_of([text if isinstance(text, str) else "" for text in texts]))
         for i in np.flatnonzero(t < 0).tolist():
@@ -186,6 +220,11 @@ class JsonLinesReader:
             except ValueError as error:
                 wrong[i] = (name, str(error))
         return t
+
+    def _time_name(self, line: dict[str, Any]) -> str:
+        """What the time is called, as the first line of a stream shows."""
+        names = [name for name in TIME_NAMES if name in line]
+        return self._wanted.time_column or (names or TIME_NAMES)[0]
 
     def _values(
         self,
@@ -217,9 +256,7 @@ class JsonLinesReader:
         for i, line in enumerate(objects):
             if "quality" in line:
                 try:
-                    given = line["quality"]
-                    words = " ".join(map(str, given)) if isinstance(given, list) else str(given)
-                    quality[i] = quality_of(words)
+                    quality[i] = quality_in(line)
                 except ValueError as error:
                     wrong.setdefault(i, ("quality", str(error)))
         return quality if quality.any() else None

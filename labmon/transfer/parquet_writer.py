@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 import numpy as np
 
 from labmon.transfer.description import VERSION
+from labmon.transfer.rows import is_int64
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,9 +92,9 @@ class ParquetWriter:
             return [pa.nulls(count, pa.float64()), ints, pa.nulls(count, pa.string()), quality]
         values = raw.v.tolist()
         floats = [value if type(value) is float else None for value in values]
-        ints = [value if _is_int64(value) else None for value in values]
+        ints = [value if is_int64(value) else None for value in values]
         others = [
-            None if value is None or type(value) is float or _is_int64(value) else json.dumps(value)
+            None if value is None or type(value) is float or is_int64(value) else json.dumps(value)
             for value in values
         ]
         return [
@@ -131,10 +132,6 @@ class ParquetWriter:
         """Write what waits, and the foot of the file."""
         self._flush()
         self._writer.close()
-
-
-def _is_int64(value: Any) -> bool:
-    return type(value) is int and -(2**63) <= value < 2**63
 
 
 def _raw_fields(pa: Any) -> list[Any]:

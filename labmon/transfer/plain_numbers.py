@@ -28,7 +28,7 @@ def plain_numbers(
     width = cells.dtype.itemsize
     if not len(cells) or width > WIDEST:
         return None
-    columns = np.ascontiguousarray(np.ascontiguousarray(cells).view(np.uint8).reshape(-1, width).T)
+    columns = np.ascontiguousarray(cells).view(np.uint8).reshape(-1, width).T.copy()
     is_negative = columns[0] == _MINUS
     columns[0][is_negative | (columns[0] == _PLUS)] = 0
     integers = np.zeros(len(cells), np.int64)

@@ -201,6 +201,11 @@ def column_of(values: list[Any], *, is_numeric: bool) -> NDArray[Any]:
     return column
 
 
+def is_int64(value: Any) -> bool:
+    """Whether a value is an integer of 64 bits."""
+    return type(value) is int and -(2**63) <= value < 2**63
+
+
 def checked_value(value: Any, stream: Description) -> Any:
     """A value that JSON or Parquet gave, as the stream takes it.
 
@@ -212,7 +217,7 @@ def checked_value(value: Any, stream: Description) -> Any:
     if isinstance(value, str):
         value = value_of(value)
     if isinstance(value, dict) or (isinstance(value, int | float) and not isinstance(value, bool)):
-        if type(value) is int and not -(2**63) <= value < 2**63:
+        if type(value) is int and not is_int64(value):
             raise ValueError(f"{str(value)[:40]} is beyond 64 bits: write it as a float")
         return value
     raise ValueError(f"{str(value)[:40]!r} is no number: use a number, or null for no value")

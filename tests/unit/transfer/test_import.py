@@ -53,6 +53,14 @@ def test_rows_out_of_order_are_refused_and_say_where(store, written):
     assert store.contents() == {}
 
 
+@pytest.mark.parametrize("cell", ["-", "+", "x", "1\0002"])
+def test_a_cell_that_is_nearly_a_number_is_none(store, written, cell):
+    rows = ["time,a/b,c/d", "1700000000,1,ä", f"1700000001,{cell},ä", "1700000002,2,ä"]
+    job = store.load(written("a.csv", "\n".join(rows)), wanted=Wanted("a/b", None, "a/b"))
+    (line,) = job.problems.lines()
+    assert line.startswith(f"a.csv:3: column 'a/b': {cell!r} is no number")
+
+
 def test_the_same_file_twice_does_not_count_twice(store, written):
     path = written("a.csv", HEAD + "".join(f"{1700000000 + i},a/b,{i}.5,\n" for i in range(100)))
     store.load(path)
