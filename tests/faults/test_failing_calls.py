@@ -16,6 +16,7 @@ CHANGING = WRITE | SYNC | OPEN | TRUNCATE
 DIES = 0
 KILLED = 137
 STRIDE = 17
+"""Of a quick run: not every call fails, but one in so many."""
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +39,28 @@ def runs(library, folder, kinds, count, error, first, step, is_damaged=0):
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-@pytest.mark.parametrize("step", [STRIDE, pytest.param(1, marks=pytest.mark.long)])
+FAILURES = {
+    "disk-full": (CHANGING, 4, errno.ENOSPC),
+    "io-error": (CHANGING | READ, 1, errno.EIO),
+    "dies": (CHANGING | READ, 1, DIES),
+    "full-once": (CHANGING, 1, errno.ENOSPC),
+    "fsync": (SYNC, 1, errno.EIO),
+    "no-memory": (CHANGING | READ, 3, errno.ENOMEM),
+    "descriptors": (OPEN, 1, errno.EMFILE),
+    "read-only": (OPEN | WRITE | TRUNCATE, 9, errno.EROFS),
+}
+"""Which calls fail, how many of them in a row, and how."""
+QUICK = ("disk-full", "io-error", "dies", "read-only")
+
+
 @pytest.mark.parametrize(
-    ("kinds", "count", "error"),
+    ("kinds", "count", "error", "step"),
     [
-        pytest.param(CHANGING, 4, errno.ENOSPC, id="disk-full"),
-        pytest.param(CHANGING | READ, 1, errno.EIO, id="io-error"),
-        pytest.param(CHANGING | READ, 1, DIES, id="dies"),
-        pytest.param(CHANGING, 1, errno.ENOSPC, id="full-once", marks=pytest.mark.long),
-        pytest.param(SYNC, 1, errno.EIO, id="fsync", marks=pytest.mark.long),
-        pytest.param(CHANGING | READ, 3, errno.ENOMEM, id="no-memory", marks=pytest.mark.long),
-        pytest.param(OPEN, 1, errno.EMFILE, id="descriptors", marks=pytest.mark.long),
-        pytest.param(OPEN | WRITE | TRUNCATE, 9, errno.EROFS, id="read-only"),
+        *(pytest.param(*FAILURES[name], STRIDE, id=f"{name}-some") for name in QUICK),
+        *(
+            pytest.param(*failure, 1, id=f"{name}-every", marks=pytest.mark.long)
+            for name, failure in FAILURES.items()
+        ),
     ],
 )
 def test_whichever_call_fails_nothing_is_lost(library, tmp_path, kinds, count, error, step):
@@ -58,13 +69,14 @@ def test_whichever_call_fails_nothing_is_lost(library, tmp_path, kinds, count, e
     )
 
 
-@pytest.mark.parametrize("step", [29, pytest.param(1, marks=pytest.mark.long)])
 @pytest.mark.parametrize(
-    ("count", "error"),
+    ("count", "error", "step"),
     [
-        pytest.param(1, DIES, id="dies"),
-        pytest.param(1, errno.EIO, id="io-error"),
-        pytest.param(4, errno.ENOSPC, id="disk-full", marks=pytest.mark.long),
+        pytest.param(1, DIES, 29, id="dies-some"),
+        pytest.param(1, errno.EIO, 29, id="io-error-some"),
+        pytest.param(1, DIES, 1, id="dies-every", marks=pytest.mark.long),
+        pytest.param(1, errno.EIO, 1, id="io-error-every", marks=pytest.mark.long),
+        pytest.param(4, errno.ENOSPC, 1, id="disk-full-every", marks=pytest.mark.long),
     ],
 )
 def test_whichever_call_fails_while_a_damaged_database_is_replaced(
