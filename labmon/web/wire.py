@@ -35,6 +35,8 @@ _FORMATS: Final[dict[str, Format]] = {
     "application/x-msgpack": "msgpack",
     "application/vnd.msgpack": "msgpack",
 }
+SMALL_BYTES: Final = 4 << 10
+"""What is no longer does not keep the collector busy, whatever it holds."""
 ARRAY_EXT: Final = 1
 _CODES: Final = {
     "f8": b"d",
@@ -155,10 +157,11 @@ def decode(data: bytes, format: Format, limits: Limits) -> Any:
         BadRequestError: it is not of this format; says where.
         TooLargeError: it is over a limit.
     """
+    decoder = _decode_json if format == "json" else _decode_msgpack
+    if len(data) <= SMALL_BYTES:
+        return decoder(data, limits)
     with _collector_paused():
-        value = _decode_json(data, limits) if format == "json" else _decode_msgpack(data, limits)
-    _check_depth(value, limits.json_depth)
-    return value
+        return decoder(data, limits)
 
 
 def _decode_json(data: bytes, limits: Limits) -> Any:
@@ -168,9 +171,12 @@ def _decode_json(data: bytes, limits: Limits) -> Any:
             f"the body has more than {limits.containers} lists and objects: send several"
         )
     try:
-        return orjson.loads(data)
+        value = orjson.loads(data)
     except (orjson.JSONDecodeError, RecursionError) as error:
         raise BadRequestError(f"the body is no JSON: {error}") from None
+    if containers > limits.json_depth:  # fewer cannot be nested deeper
+        _check_depth(value, limits.json_depth)
+    return value
 
 
 def _decode_msgpack(data: bytes, limits: Limits) -> Any:
@@ -179,7 +185,7 @@ def _decode_msgpack(data: bytes, limits: Limits) -> Any:
             f"a msgpack body has at most {limits.msgpack_bytes} bytes, not {len(data)}"
         )
     try:
-        return msgpack.unpackb(
+        value = msgpack.unpackb(
             data,
             ext_hook=_from_extension,
             strict_map_key=True,
@@ -188,6 +194,8 @@ def _decode_msgpack(data: bytes, limits: Limits) -> Any:
         )
     except _MSGPACK_BOMB as error:
         raise BadRequestError(f"the body is no msgpack that labmon takes: {error}") from None
+    _check_depth(value, limits.json_depth)
+    return value
 
 
 def _from_extension(code: int, data: bytes) -> Any:
