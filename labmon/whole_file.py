@@ -26,10 +26,13 @@ def replaced(path: Path, *, force: bool = False) -> Iterator[Path]:
     Should anything be raised within, nothing of it stays.
 
     Raises:
-        BadRequestError: there is no such folder, or the file exists and `force` is not given.
+        BadRequestError: there is no such folder, or the file exists and `force` is not given, or
+            the path is that of a folder or a device.
     """
     if not path.parent.is_dir():
         raise BadRequestError(f"there is no folder {path.parent}")
+    if path.exists() and not path.is_file():
+        raise BadRequestError(f"{path} is no file, and is not replaced by one")
     if path.exists() and not force:
         raise BadRequestError(f"{path} exists: give --force to replace it")
     part = path.with_name(f".{path.name}.{os.getpid()}.part")

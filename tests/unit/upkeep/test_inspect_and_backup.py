@@ -1,9 +1,11 @@
 """What is in a store, and copies of it that are whole or not there at all."""
 
 import asyncio
+import os
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -74,6 +76,12 @@ def test_a_backup_replaces_nothing_unless_forced(copy, tmp_path):
     assert target.read_text() == "mine"
     back_up(copy.url, target, force=True)
     assert asyncio.run(inspect(f"sqlite:///{target}")).count > 0
+
+
+def test_neither_a_folder_nor_a_device_is_replaced(copy, tmp_path):
+    for target in (tmp_path, Path(os.devnull)):
+        with pytest.raises(BadRequestError, match="is no file"):
+            back_up(copy.url, target, force=True)
 
 
 def test_a_backup_never_goes_over_a_store_in_use_or_the_store_itself(copy, tmp_path):
