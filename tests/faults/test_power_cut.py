@@ -25,7 +25,7 @@ from tests.faults.numbered import STREAMS, dice, judge, stored
 
 pytestmark = pytest.mark.long  # cuts the power of a loop device: minutes, and alone on the machine
 
-
+ROUNDS = 50
 LOSES_S = 2.0
 """What `durability: relaxed` may lose: the last so many seconds, and some room for a slow disk."""
 
@@ -126,11 +126,11 @@ def _seqs(last):
     return {stream: set(range(last + 1)) for stream in range(len(STREAMS))}
 
 
-def _lives(disk, durability, rounds, longest_s=0.0):
+def _lives(disk, durability, longest_s=0.0):
     """Rounds of writing and cutting; yields each life and what is stored."""
     chance = dice()
     epoch = 0
-    for number in range(rounds):
+    for number in range(ROUNDS):
         writer = Round(disk, durability)
         seconds = longest_s * (1.0 if number == 0 else chance.random())
         life = writer.cut_after(chance.randint(1, 60), chance.choice([0.0, 0.0, 0.05]), seconds)
@@ -152,15 +152,13 @@ def _judge(life, found, acked):
     return report
 
 
-@pytest.mark.parametrize("rounds", [3, pytest.param(50, marks=pytest.mark.long)])
-def test_a_power_cut_takes_nothing_that_was_acknowledged(disk, rounds):
-    for number, (life, found) in enumerate(_lives(disk, "full", rounds)):
+def test_a_power_cut_takes_nothing_that_was_acknowledged(disk):
+    for number, (life, found) in enumerate(_lives(disk, "full")):
         report = _judge(life, found, life.until(life.cut_s))
         assert report.lost == 0, f"round {number}: {report}; {life.tell(found)}"
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(50, marks=pytest.mark.long)])
-def test_relaxed_loses_the_last_seconds_and_nothing_else(disk, rounds):
-    for number, (life, found) in enumerate(_lives(disk, "relaxed", rounds, longest_s=3.0)):
+def test_relaxed_loses_the_last_seconds_and_nothing_else(disk):
+    for number, (life, found) in enumerate(_lives(disk, "relaxed", longest_s=3.0)):
         report = _judge(life, found, life.until(life.cut_s - LOSES_S))
         assert report.lost == 0, f"round {number}: {report}; {life.tell(found)}"
