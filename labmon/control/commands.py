@@ -6,14 +6,15 @@ The trap: a command whose time is up has perhaps happened; only the readback can
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from labmon.errors import NotFoundError, NotPermittedError
 from labmon.schema_words import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+    from types import TracebackType
 
     from labmon.control.audit import Audit
     from labmon.control.caller import Caller, Role
@@ -76,26 +77,12 @@ class Commands:
             outcome["result"] = await device.call(name, kwargs, command.options.timeout_s)
         return outcome["result"]
 
-    @contextmanager
     def audited(
         self, device: str, name: str, params: Params, caller: Caller, *, only_errors: bool = False
-    ) -> Iterator[dict[str, Any]]:
-        """Record what happens inside: the `result` that is put in, or the error that comes out."""
-        started = self._monotonic()
-        outcome: dict[str, Any] = {"result": None}
-
-        def leave(error: BaseException | None) -> None:
-            duration_ms = (self._monotonic() - started) * 1000
-            result = outcome["result"]
-            self._audit.leave(device, name, params, caller, duration_ms, result=result, error=error)
-
-        try:
-            yield outcome
-        except BaseException as error:  # cancelled too: it may have happened
-            leave(error)
-            raise
-        if not only_errors:
-            leave(None)
+    ) -> Audited:
+        """A block that is recorded, with the `result` put into it or the error that comes out."""
+        leave = partial(self._audit.leave, device, name, params, caller)
+        return Audited(leave, self._monotonic, is_silent=only_errors)
 
     def _find(self, device_name: str, name: str) -> tuple[Commanded, Command]:
         device = self._devices.get(device_name)
@@ -105,6 +92,41 @@ class Commands:
         if command is None:
             raise NotFoundError(f"{device_name} has no command {quoted(name, device.commands)}")
         return device, command
+
+
+class Audited:
+    """A `with` block that leaves a record: of the `result` put into it, or of the error.
+
+    Args:
+        leave: writes the record; gets the duration in milliseconds, and `result=` or `error=`.
+        monotonic: seconds.
+        is_silent: whether only an error leaves a record.
+    """
+
+    __slots__ = ("_is_silent", "_leave", "_monotonic", "_outcome", "_started_s")
+
+    def __init__(
+        self, leave: Callable[..., None], monotonic: Callable[[], float], *, is_silent: bool
+    ) -> None:
+        self._leave = leave
+        self._monotonic = monotonic
+        self._is_silent = is_silent
+        self._started_s = monotonic()
+        self._outcome: dict[str, Any] = {"result": None}
+
+    def __enter__(self) -> dict[str, Any]:
+        return self._outcome
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Errors go on; being cancelled is one, too: the command may have happened."""
+        if error is not None or not self._is_silent:
+            duration_ms = (self._monotonic() - self._started_s) * 1000
+            self._leave(duration_ms, result=self._outcome["result"], error=error)
 
 
 def check_role(method: str, role: Role, caller: Caller) -> None:

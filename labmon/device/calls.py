@@ -68,9 +68,11 @@ class Calls:
         limit_s = max(limit_s, timeout_s)
         run = Run(self._report.name, f"{command.name}()", job, limit_s, self._ended)
         self._names[run] = name
-        loop = asyncio.get_running_loop()
-        patience = loop.call_later(timeout_s, _lose_patience, run, name, timeout_s)
         self._worker.start(run)
+        patience = None
+        if not run.is_begun or timeout_s < limit_s:  # else the limit ends both
+            loop = asyncio.get_running_loop()
+            patience = loop.call_later(timeout_s, _lose_patience, run, name, timeout_s)
         try:
             return await run.outcome
         except HungError as error:
@@ -80,7 +82,8 @@ class Calls:
         except OSError as error:
             raise InstrumentError(f"{name}: the connection broke: {error}") from error
         finally:
-            patience.cancel()
+            if patience is not None:
+                patience.cancel()
             if not run.is_begun:
                 self._names.pop(run, None)  # nobody waits for it, so it will not happen later
 

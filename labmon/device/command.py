@@ -7,7 +7,6 @@ for, not when decorated, because type hints can be read only once the driver's m
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, overload
@@ -17,7 +16,7 @@ from labmon.device.signature import Signature, in_words, summary
 from labmon.errors import BadRequestError, OutOfLimitsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 __all__ = ["Command", "Limits", "command", "commands_of"]
 
@@ -142,7 +141,7 @@ class Command:
     def _by_name(self, params: list[Any] | Mapping[str, Any] | None) -> Mapping[str, Any]:
         if params is None:
             return {}
-        if isinstance(params, Mapping):
+        if not isinstance(params, list):
             return params
         parameters = [p for p in self._signature.arguments.values() if p.by_position]
         if len(params) > len(parameters):

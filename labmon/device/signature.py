@@ -36,6 +36,7 @@ LIMIT_ERRORS: Final = {
     "too_long",
     "too_short",
 }
+NUMBERS: Final = {int, float}
 LEFT_OUT: Final = object()
 """Default of what need not be given, and has no default to tell."""
 
@@ -86,7 +87,8 @@ class Argument:
     def check(self, value: Any) -> tuple[Any, Problem | None]:
         """The value as the function takes it, or what is wrong with it."""
         try:
-            text = json.dumps(value)
+            # a number is written as JSON has it, or, if it is not finite, as no JSON at all
+            text = repr(value) if type(value) in NUMBERS else json.dumps(value)
         except (TypeError, ValueError, RecursionError):
             return None, self._refusal(value)
         if "enum" in self.schema and not _is_among(value, self.schema["enum"]):
