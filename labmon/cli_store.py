@@ -98,8 +98,9 @@ def inspect(store: str, is_json: bool) -> None:
     """Say what is in a store: streams, datapoints, bytes, and whether the file is well.
 
     Works beside a running server. Times are UTC. Bytes are those of sealed blocks, rollups and its
-    share of time stamps included; bytes/dp those for each datapoint. Where retention has removed something, a second table says what, and which
-    level goes back the furthest. Ends with exit code 1 where something cannot be read.
+    share of time stamps included; bytes/dp those for each datapoint. Where retention has removed
+    something, a second table says what, and which level goes back the furthest. Ends with exit
+    code 1 where something cannot be read.
     """
     from labmon.upkeep import inspecting
 
@@ -250,11 +251,16 @@ def _summary(report: Report) -> list[str]:
 
 @contextmanager
 def failures() -> Iterator[None]:
-    """Say what went wrong in a line, and end with exit code 1."""
+    """Say what went wrong in a line, and end with exit code 1.
+
+    Where nobody reads the output any more, as behind `| head`, click ends without a word.
+    """
     from labmon.errors import LabmonError
 
     try:
         yield
+    except BrokenPipeError:
+        raise
     except (LabmonError, OSError) as error:
         fail(error)
 

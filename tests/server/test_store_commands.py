@@ -76,6 +76,27 @@ def test_everything_works_beside_a_running_server(labmon, server, tmp_path, unti
     push(server, 1)
 
 
+def test_an_export_that_nobody_reads_to_its_end_ends_without_a_word(labmon, tmp_path):
+    source = tmp_path / "many.csv"
+    source.write_text("time,a\n" + "".join(f"{i},{i}.5\n" for i in range(100_000)))
+    store = ("--store", tmp_path / "x.db")
+    labmon("import", source, *store)
+    command = [sys.executable, "-m", "labmon", "export", *map(str, store), "--plain"]
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline().startswith("time,")
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait() == 1
+    process.stderr.close()
+
+
+def test_a_span_of_nothing_is_refused(labmon, tmp_path):
+    said = labmon("export", "--store", tmp_path / "x.db", "--from", "now", "--to", "-1h", code=1)
+    assert "does not lie behind --from now" in said.stderr
+
+
 def test_an_import_waits_for_the_server_to_be_stopped(labmon, server, tmp_path):
     path = tmp_path / "x.csv"
     path.write_text("time,c/d\n1700000000,1.5\n")
