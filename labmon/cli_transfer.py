@@ -128,6 +128,8 @@ def _chosen(wanted: Export, globs: tuple[str, ...], start: str | None, end: str 
         wanted = replace(wanted, start_ns=timestamps.parse(start, now_ns))
     if end is not None:
         wanted = replace(wanted, end_ns=timestamps.parse(end, now_ns))
+    if wanted.start_ns >= wanted.end_ns:
+        raise ValueError(f"--to {end} does not lie behind --from {start}: there is nothing between")
     return wanted
 
 
