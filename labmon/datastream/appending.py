@@ -25,7 +25,7 @@ from labmon.datastream.feed import Feed
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.journal_values import JournalValues
 from labmon.datastream.open_entry import OpenEntry, seq_column
-from labmon.datastream.polls import Poll, StreamNumbers
+from labmon.datastream.polls import StreamNumbers
 from labmon.datastream.times import LAST_NS, column_ns
 from labmon.datastream.values import quality_column, weight
 from labmon.reading import Quality
@@ -117,7 +117,7 @@ class Appender:
         if time_ns < feed.latest_ns:
             return self._careful(batch, shape, first_seq)
         packed = feed.take(time_ns, values, batch.qualities)
-        self._entry.add_poll(Poll(shape.numbers, time_ns, packed, batch.qualities, first_seq))
+        self._entry.add_poll((shape.numbers, time_ns, packed, batch.qualities, first_seq))
         return ()
 
     def samples(self, batch: ArrayBatch) -> tuple[Rejection, ...]:
@@ -231,7 +231,7 @@ class Appender:
         first_seq: int,
     ) -> None:
         packed = JournalValues.pack(values)
-        poll = Poll(numbers, time_ns, packed.v.tobytes(), qualities, first_seq)
+        poll = (numbers, time_ns, packed.v.tobytes(), qualities, first_seq)
         self._entry.add_mixed(poll, packed, sum(map(weight, values)))
 
     def one(

@@ -88,7 +88,7 @@ class Journal:
         self._epoch = 0
         self._clock = clock
         self._interval_s = interval_s
-        self._readings = min(readings, ENTRY_READINGS)
+        self._readings = self._look_at = min(readings, ENTRY_READINGS)
         self._ordinals = ordinals
         self._open = OpenEntry()
         self._queue: deque[Waiting] = deque()
@@ -146,7 +146,7 @@ class Journal:
     def add_poll(self, poll: Poll) -> None:
         """Take floats of one time, which the heads have already entered."""
         self._open.add_poll(poll)
-        if self._timer is None or self._open.count >= self._readings:
+        if self._timer is None or self._open.count >= self._look_at:
             self._added()
 
     def add_mixed(self, poll: Poll, values: JournalValues, heavy: int) -> None:
@@ -189,6 +189,7 @@ class Journal:
         if waiting >= ENTRY_READINGS:
             self.close_entry()
         if waiting >= self._readings:
+            self._look_at = ENTRY_READINGS
             self._due.set()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._interval_s, self._fire)
@@ -203,6 +204,7 @@ class Journal:
         if not opened.count:
             return
         self._open = OpenEntry()
+        self._look_at = self._readings
         closed = opened.closed(self._epoch, self._ordinals)
         row = self.entry_row(COMMIT_ENTRY, closed.body, closed.first_seq, closed.last_seq)
         waiting = self._enqueue(Change(entries=[row]))

@@ -66,14 +66,15 @@ class OpenEntry:
     def add_poll(self, poll: Poll) -> None:
         """Put floats of one time behind what there is."""
         self._polls.add(poll)
-        self.count += len(poll.qualities)
-        self.weight += len(poll.qualities) * READING_BYTES
+        count = len(poll[3])
+        self.count += count
+        self.weight += count * READING_BYTES
 
     def add_mixed(self, poll: Poll, values: JournalValues, heavy: int) -> None:
         """Put values of any types and one time behind what there is; see `Journal.add_mixed`."""
         self._polls.add_mixed(poll, values)
-        self.count += len(poll.qualities)
-        self.weight += len(poll.qualities) * READING_BYTES + heavy
+        self.count += len(values.v)
+        self.weight += len(values.v) * READING_BYTES + heavy
 
     def add_columns(self, columns: EntryColumns, heavy: int = 0) -> None:
         """Put columns behind what there is."""
@@ -150,7 +151,7 @@ class OpenEntry:
 
     def _fold(self) -> None:
         """Make columns of the polls."""
-        if self._polls.count:
+        if self._polls:
             self._parts.append(self._polls.columns())
             self._polls = Polls()
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections import Counter
+from operator import add, eq, itemgetter
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -48,81 +49,65 @@ class StreamNumbers:
         return StreamNumbers(self.numbers[rows])
 
 
-class Poll(NamedTuple):
-    """Readings of one time.
+Poll = tuple[StreamNumbers, int, bytes, bytes, int]
+"""Readings of one time; a plain tuple, because there are so many.
 
-    Attributes:
-        streams: of each.
-        time_ns: of all of them.
-        values: of each, eight bytes; see `JournalValues`.
-        qualities: of each, one byte.
-        first_seq: the number of the first one; 0: they have none.
-    """
-
-    streams: StreamNumbers
-    time_ns: int
-    values: bytes
-    qualities: bytes
-    first_seq: int
+Their streams, the time in ns, their values (eight bytes each, see `JournalValues`), their qualities
+(one byte each), and the number of the first one; 0: they have none.
+"""
 
 
 class Polls:
     """Polls in the order in which they came.
 
     Attributes:
-        count: how many readings they have.
+        add: puts a poll of floats behind what there is.
     """
 
-    __slots__ = ("_kinds", "_others", "_polls", "count")
+    __slots__ = ("_kinds", "_others", "_polls", "add")
 
     def __init__(self) -> None:
-        self.count = 0
         self._polls: list[Poll] = []
-        self._kinds: list[tuple[int, bytes]] = []
+        self._kinds: dict[int, bytes] = {}
         self._others: list[Any] = []
+        self.add: Final = self._polls.append
 
-    def add(self, poll: Poll) -> None:
-        """Put floats behind what there is."""
-        self._polls.append(poll)
-        self.count += len(poll.qualities)
+    def __len__(self) -> int:
+        """How many polls."""
+        return len(self._polls)
 
     def add_mixed(self, poll: Poll, values: JournalValues) -> None:
         """Put values of any types behind what there is; `values` are those of the poll."""
         if values.kinds is not None:
-            self._kinds.append((self.count, values.kinds.tobytes()))
+            self._kinds[len(self._polls)] = values.kinds.tobytes()
             self._others += values.others
         self.add(poll)
 
     def totals(self) -> dict[int, int]:
         """How many readings each stream has."""
-        times: dict[StreamNumbers, int] = {}
-        for poll in self._polls:
-            times[poll.streams] = times.get(poll.streams, 0) + 1
         totals: dict[int, int] = {}
-        for streams, count in times.items():
+        for streams, count in Counter(map(itemgetter(0), self._polls)).items():
             for number in streams.numbers:
                 totals[number] = totals.get(number, 0) + count
         return totals
 
     def runs(self) -> Runs | None:
         """All of them as they stand in an entry; None: their numbers are not consecutive."""
-        first_seq = self._polls[0].first_seq
-        if not first_seq or any(
-            before.first_seq + len(before.qualities) != poll.first_seq
-            for before, poll in pairwise(self._polls)
-        ):
+        streams, times, values, qualities, firsts = zip(*self._polls, strict=True)
+        lengths = array("I", map(len, qualities))
+        if not firsts[0] or not all(map(eq, firsts[1:], map(add, firsts, lengths))):
             return None
-        streams, times, values, qualities, _ = zip(*self._polls, strict=True)
         narrow = [one.narrow for one in streams]
+        joined = b"".join(qualities)
         return Runs(
-            self.count,
-            first_seq,
+            len(joined),
+            firsts[0],
             array("q", times),
-            array("I", map(len, qualities)),
+            lengths,
             b"".join(values),
             b"".join(narrow if all(narrow) else [one.wide for one in streams]),
             self._joined_kinds() if self._kinds else b"",
-            b"".join(qualities),
+            joined,
             self._others,
         )
 
@@ -145,10 +130,11 @@ class Polls:
         return JournalValues(v, np.frombuffer(self._joined_kinds(), np.uint8), self._others)
 
     def _joined_kinds(self) -> bytes:
-        kinds = bytearray([FLOAT]) * self.count
-        for first, own in self._kinds:
-            kinds[first : first + len(own)] = own
-        return bytes(kinds)
+        kinds = self._kinds
+        floats = bytes((FLOAT,))
+        return b"".join(
+            kinds[i] if i in kinds else floats * len(poll[3]) for i, poll in enumerate(self._polls)
+        )
 
 
 def _seqs(firsts: NDArray[np.int64], lengths: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -13,7 +13,7 @@ from labmon.datastream.columns import Columns
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.journal_values import JournalValues
 from labmon.datastream.open_entry import OpenEntry
-from labmon.datastream.polls import Poll, StreamNumbers
+from labmon.datastream.polls import StreamNumbers
 from labmon.reading import Batch, Quality
 
 PATHS = ("w/a", "w/b", "w/c")
@@ -27,12 +27,12 @@ async def ids(streams):
 
 def add_floats(entry, streams, time_ns, values, qualities, first_seq):
     packed = np.array(values, np.float64).tobytes()
-    entry.add_poll(Poll(StreamNumbers(streams), time_ns, packed, qualities, first_seq))
+    entry.add_poll((StreamNumbers(streams), time_ns, packed, qualities, first_seq))
 
 
 def add_mixed(entry, streams, time_ns, values, first_seq):
     packed = JournalValues.pack(values)
-    of = Poll(StreamNumbers(streams), time_ns, packed.v.tobytes(), bytes(len(values)), first_seq)
+    of = StreamNumbers(streams), time_ns, packed.v.tobytes(), bytes(len(values)), first_seq
     entry.add_mixed(of, packed, 0)
 
 
@@ -99,7 +99,7 @@ def test_an_entry_of_polls_alone_is_the_one_that_their_columns_would_make(polls)
     entry, again = OpenEntry(), OpenEntry()
     for streams, time_ns, values, qualities, seq in polls:
         packed = JournalValues.pack(values)
-        of = Poll(StreamNumbers(streams), time_ns, packed.v.tobytes(), qualities, seq)
+        of = (StreamNumbers(streams), time_ns, packed.v.tobytes(), qualities, seq)
         for each in (entry, again):
             each.add_mixed(of, packed, 0)
     closed = entry.closed(3, lambda streams: [1000] * len(streams))
@@ -118,7 +118,7 @@ def test_polls_of_one_device_cost_their_values_and_little_more():
     entry = OpenEntry()
     streams = StreamNumbers(range(1, 11))
     for i in range(100):
-        entry.add_poll(Poll(streams, i, bytes(80), bytes(10), 1 + 10 * i))
+        entry.add_poll((streams, i, bytes(80), bytes(10), 1 + 10 * i))
     assert len(entry.closed(1, lambda streams: [100] * len(streams)).body) < 1000 * 11.6
 
 
