@@ -2,6 +2,7 @@
 
 import json
 import urllib.request
+from contextlib import closing
 
 import pytest
 from playwright.async_api import expect
@@ -37,14 +38,13 @@ PAGES = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = ServerProcess(tmp_path_factory.mktemp("html"), CONFIG)
-    server.start()
-    server.post("/api/v1/append", [{"stream": "lab/note", "value": EVIL}])
-    server.post("/api/v1/append", [{"stream": "lab/value", "value": 1.5}])
-    for name in ("lab/note", "lab/value"):
-        patch(server, f"/api/v1/streams/{name}", {"tags": {"description": EVIL, "label": EVIL}})
-    yield server
-    server.close()
+    with closing(ServerProcess(tmp_path_factory.mktemp("html"), CONFIG)) as server:
+        server.start()
+        server.post("/api/v1/append", [{"stream": "lab/note", "value": EVIL}])
+        server.post("/api/v1/append", [{"stream": "lab/value", "value": 1.5}])
+        for name in ("lab/note", "lab/value"):
+            patch(server, f"/api/v1/streams/{name}", {"tags": {"description": EVIL, "label": EVIL}})
+        yield server
 
 
 def patch(server, path, body):

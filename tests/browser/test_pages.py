@@ -1,6 +1,7 @@
 """What a person sees: values that change, a graph that zooms, a command and its readback."""
 
 import re
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -23,14 +24,13 @@ PAGES = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = ServerProcess(tmp_path_factory.mktemp("pages"), CONFIG)
-    server.start()
-    now = server.get("/api/v1/latest")["now"]
-    full = range(4200)  # of a block
-    body = [{"stream": "old/full", "time": now - 5000 + i, "value": i % 7} for i in full]
-    server.post("/api/v1/append", body)
-    yield server
-    server.close()
+    with closing(ServerProcess(tmp_path_factory.mktemp("pages"), CONFIG)) as server:
+        server.start()
+        now = server.get("/api/v1/latest")["now"]
+        full = range(4200)  # of a block
+        body = [{"stream": "old/full", "time": now - 5000 + i, "value": i % 7} for i in full]
+        server.post("/api/v1/append", body)
+        yield server
 
 
 def tile(page, path):
@@ -109,7 +109,11 @@ async def drawn(page):
         """() => {
             const canvas = document.querySelector('.uplot canvas');
             const {width, height} = canvas;
-            const data = canvas.getContext('2d').getImageData(0, 0, width, height).data;
+            // a copy: Chromium complains of a canvas on its card that is read again and again
+            const copy = new OffscreenCanvas(width, height);
+            const context = copy.getContext('2d', {willReadFrequently: true});
+            context.drawImage(canvas, 0, 0);
+            const data = context.getImageData(0, 0, width, height).data;
             for (let i = 0; i < data.length; i += 4) {
                 const [r, g, b] = data.slice(i, i + 3);
                 if (data[i + 3] > 128 && Math.max(r, g, b) - Math.min(r, g, b) > 60) return true;

@@ -44,10 +44,9 @@ def no_waiting_for_ever():
 @pytest.fixture(scope="module")
 def shared_server(tmp_path_factory):
     """One that no test stops."""
-    server = ServerProcess(tmp_path_factory.mktemp("server"), CONFIG)
-    server.start()
-    yield server
-    server.close()
+    with contextlib.closing(ServerProcess(tmp_path_factory.mktemp("server"), CONFIG)) as server:
+        server.start()
+        yield server
 
 
 @pytest.fixture

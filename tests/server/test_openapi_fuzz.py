@@ -3,6 +3,8 @@
 Requests are made from the document by schemathesis, valid ones and spoilt ones, over a real socket.
 """
 
+from contextlib import closing
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
@@ -44,10 +46,9 @@ ENDLESS = {"/api/v1/live"}
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    server = ServerProcess(tmp_path_factory.mktemp("fuzz"), CONFIG)
-    server.start()
-    yield server
-    server.close()
+    with closing(ServerProcess(tmp_path_factory.mktemp("fuzz"), CONFIG)) as server:
+        server.start()
+        yield server
 
 
 def operations():
