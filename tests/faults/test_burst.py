@@ -13,6 +13,8 @@ from labmon.device import Channel, Driver
 from labmon.device.device import Device
 from labmon.timestamps import Clock
 
+pytestmark = pytest.mark.alone
+
 
 class Firehose(Driver):
     """Pushes so many readings without a pause when it is opened."""

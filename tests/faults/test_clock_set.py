@@ -7,6 +7,8 @@ import pytest
 
 from tests.faults.load import Live, Watch
 
+pytestmark = pytest.mark.alone
+
 CONFIG = """\
 devices:
   steady: {driver: "tests.faults.odd_drivers:Steady", period_s: 0.05}

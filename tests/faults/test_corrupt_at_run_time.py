@@ -74,6 +74,7 @@ async def test_what_was_not_yet_in_blocks_is_said_again_from_memory(tmp_path, is
         check(found, 0, 0)
 
 
+@pytest.mark.alone
 def test_a_server_goes_on_while_its_database_is_overwritten(server_process, tmp_path, until):
     server = server_process(CONFIG)
     server.start()

@@ -128,6 +128,7 @@ async def test_nothing_is_made_where_the_disk_is_not_mounted(tmp_path):
         await streams.close(0.1)
 
 
+@pytest.mark.alone
 def test_a_server_goes_on_when_its_database_is_deleted(server_process, tmp_path, until):
     server = server_process(CONFIG)
     server.start()

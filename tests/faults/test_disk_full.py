@@ -7,6 +7,8 @@ import pytest
 from tests.faults.disks import Tmpfs
 from tests.faults.load import Live, Pusher, Watch, memory_mib, metric, readiness
 
+pytestmark = pytest.mark.alone
+
 CONFIG = """\
 recording: {spool_mib: 0.25}
 devices:

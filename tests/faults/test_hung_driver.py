@@ -83,6 +83,7 @@ async def until(condition, timeout_s=10.0):
                 await asyncio.wait_for(asyncio.Event().wait(), 0.02)
 
 
+@pytest.mark.alone
 async def test_ten_of_fifty_devices_hang_and_the_others_keep_their_cadence(lab):
     hanging = [lab.add(f"hanging{i}", Hanging()) for i in range(10)]
     steady = [lab.add(f"steady{i}", Steady()) for i in range(40)]

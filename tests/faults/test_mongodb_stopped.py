@@ -13,6 +13,8 @@ from tests.conftest import HeldPort, until
 from tests.faults.load import Live, Pusher, Watch, lag_p99_s, memory_mib, metric, readiness
 from tests.faults.slow_proxy import SlowProxy
 
+pytestmark = pytest.mark.alone
+
 CONFIG = """\
 store: {url}/labmon?directConnection=true
 devices:

@@ -30,6 +30,7 @@ def failing(tmp_path):
     return FailingDisk(compiled(tmp_path), tmp_path / "control", tmp_path / "server0" / "data")
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("error", [errno.EROFS, pytest.param(errno.EIO, marks=pytest.mark.long)])
 def test_a_disk_that_refuses_for_a_while_loses_nothing_acknowledged(
     server_process, failing, tmp_path, until, error
@@ -58,6 +59,7 @@ def test_a_disk_that_refuses_for_a_while_loses_nothing_acknowledged(
     pusher.verify()
 
 
+@pytest.mark.alone
 def test_a_slow_disk_slows_acknowledgements_down_and_nothing_else(
     server_process, failing, tmp_path, until
 ):
@@ -83,6 +85,7 @@ def test_a_slow_disk_slows_acknowledgements_down_and_nothing_else(
     pusher.verify()
 
 
+@pytest.mark.alone
 def test_a_disk_that_is_gone_is_survived_until_the_server_is_stopped(
     server_process, tmp_path, until
 ):

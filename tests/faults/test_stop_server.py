@@ -7,6 +7,8 @@ import socket
 
 import pytest
 
+pytestmark = pytest.mark.alone
+
 MISBEHAVING = """\
 devices:
   hung: {driver: "tests.faults.odd_drivers:Hung", period_s: 0.05, timeout_s: 0.2}

@@ -153,6 +153,7 @@ async def test_frames_that_break_the_protocol_end_the_connection(node, frames, e
     await eventually(lambda: not node.live.clients)
 
 
+@pytest.mark.alone
 async def test_large_nonsense_does_not_hold_up_the_loop(node):
     """4 MB of lists, of objects and of digits; meanwhile the loop runs what is due."""
     headers = {"Content-Type": "application/json"}
@@ -179,6 +180,7 @@ async def test_large_nonsense_does_not_hold_up_the_loop(node):
     assert lags[len(lags) * 95 // 100] < 0.05, lags[-5:]
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     "beginning",
     [

@@ -61,6 +61,7 @@ def check_bands(told, times_ns, values):
         assert part[-1] == reading.value
 
 
+@pytest.mark.alone
 async def test_every_sample_is_stored_and_each_band_is_that_of_its_samples(server):
     client = Client(server.address)
     began = time.monotonic()
