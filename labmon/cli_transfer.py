@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -227,6 +227,7 @@ async def _import(
     from labmon.transfer import files
     from labmon.transfer.importing import Importer
     from labmon.transfer.readers import open_reader
+    from labmon.transfer.spool import Spool
 
     formats = [format_ or files.format_of(path) for path in paths]
     for kind in formats:
@@ -236,16 +237,27 @@ async def _import(
         pairs = zip(paths, formats, strict=True)
         readers = [(path.name, open_reader(path, kind, wanted)) for path, kind in pairs]
         job = Importer(datastream, readers, wanted, rules, time.time_ns())
-        with progress("checked") as moved:
-            await job.check(moved)
-        for line in job.problems.lines():
-            click.secho(line, fg="yellow" if rules.skip_bad else "red", err=True)
-        if job.is_refused:
-            fail(f"{job.problems.count:,} bad rows: nothing is imported (--skip-bad omits them)")
-        if not dry_run:
-            with progress("imported") as moved:
-                await job.append(moved)
+        with nullcontext() if dry_run else Spool(_folder_of(store)) as spool:
+            with progress("checked") as moved:
+                await job.check(spool, moved)
+            for line in job.problems.lines():
+                click.secho(line, fg="yellow" if rules.skip_bad else "red", err=True)
+            if job.is_refused:
+                fail(
+                    f"{job.problems.count:,} bad rows: nothing is imported (--skip-bad omits them)"
+                )
+            if spool is not None:
+                with progress("imported") as moved:
+                    await job.append(spool, moved)
     _tell(job.counts, dry_run=dry_run)
+
+
+def _folder_of(store: str) -> Path | None:
+    """Where the file of a store is: what has room for the store has room for the import."""
+    from labmon.upkeep import sqlite_file
+
+    path = sqlite_file.path_of(store)
+    return None if path is None else path.parent
 
 
 @asynccontextmanager

@@ -1,8 +1,8 @@
 """An import: files into a store, all of them or nothing.
 
-The files are read twice: once to check every row, and only where all of them are good (or the bad
-ones may be left out) a second time to append them. The trap: the check must decide exactly as the
-appending does, so both go through `Intake.admit`.
+The files are read once, every row is judged, and those that are good wait in a spool. Only where
+all are good (or the bad ones may be left out) they are appended from there. The trap: they are
+judged by what the store has then, so nobody else may write to it until the end.
 """
 
 from __future__ import annotations
@@ -16,15 +16,17 @@ import numpy as np
 from labmon.datastream.exceptions import DatastreamException
 from labmon.timestamps import SECOND_NS, to_iso
 from labmon.transfer.problem import Problem, Problems, UnreadableFileError
+from labmon.transfer.spool import Kept
 from labmon.transfer.target import Target, ensured, target_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from labmon.datastream.api import Datastream
     from labmon.transfer.rows import Reader, Rows, Wanted
+    from labmon.transfer.spool import Spool
 
     Moved = Callable[[int, int], None]
 
@@ -97,18 +99,22 @@ class Importer:
         self.counts = Counts()
         self.problems = Problems()
 
-    async def check(self, moved: Moved = lambda *_: None) -> None:
+    async def check(self, spool: Spool | None = None, moved: Moved = lambda *_: None) -> None:
         """Read all files and judge every row; the store stays as it is.
 
         Args:
+            spool: takes what can be appended; None: nothing will be.
             moved: is told (bytes read, bytes in all), of Parquet rows.
 
         Raises:
             UnreadableFileError, BadRequestError: a file or a stream cannot be imported at all.
+            StorageFullError: there is no room in the spool.
         """
         for name, reader in self._readers:
             for rows in reader.pieces(self.problems.add):
-                self._admit(name, reader, rows)
+                for kept in self._admit(name, reader, rows):
+                    if spool is not None and not self.is_refused:
+                        spool.put(kept)
                 self._tell(moved)
                 await asyncio.sleep(0)
         self._finish_counts()
@@ -128,74 +134,62 @@ class Importer:
         """Whether nothing may be imported, because of what the check found."""
         return bool(self.problems.count) and not self._rules.skip_bad
 
-    async def append(self, moved: Moved = lambda *_: None) -> Counts:
-        """Read the files again and append; returns when all of it is durable.
+    async def append(self, spool: Spool, moved: Moved = lambda *_: None) -> Counts:
+        """Append what was found good; returns when all of it is durable.
 
         Args:
-            moved: as for `check`.
+            spool: that the check has filled.
+            moved: is told (bytes appended, bytes in all), of the spool.
 
         Raises:
             DatastreamException: the store did not take it; what was taken until then stays.
         """
-        await self._make_streams()
-        self.counts, self.problems = Counts(new_streams=self.counts.new_streams), Problems()
-        for target in self._targets.values():
-            target.last_ns = -1
-        for name, reader in self._readers:
-            pieces = reader.pieces(self.problems.add)
-            # the next piece is read while the store works on the one before
-            reading = asyncio.create_task(asyncio.to_thread(next, pieces, None))
-            try:
-                while (rows := await reading) is not None:
-                    reading = asyncio.create_task(asyncio.to_thread(next, pieces, None))
-                    await self._take(name, reader, rows)
-                    self._tell(moved)
-            finally:
-                await asyncio.gather(reading, return_exceptions=True)
-                pieces.close()
-        for target in self._targets.values():
-            self._waiting -= await target.flush(self._datastream)
-        await self._datastream.commit()
-        self.counts.bad = self.problems.count
-        return self.counts
-
-    async def _make_streams(self) -> None:
         for target in self._targets.values():
             if target.id is None:
                 target.id = await ensured(self._datastream, target.stream)
+        for kept in spool.take():
+            await self._take(kept)
+            moved(spool.at, spool.size)
+        await self._flush()
+        await self._datastream.commit()
+        return self.counts
 
-    async def _take(self, name: str, reader: Reader, rows: Rows) -> None:
-        target, rows, late = self._admit(name, reader, rows)
-        if target is None:
-            return
-        target.hold(rows)
-        self._waiting += len(rows)
-        if target.waiting >= PORTION or late is not None:
+    async def _take(self, kept: Kept) -> None:
+        target = self._targets[kept.path]
+        if kept.is_late:
             self._waiting -= await target.flush(self._datastream)
-        if late is not None:
-            await target.append_late(self._datastream, late)
+            await target.append_late(self._datastream, kept)
+            return
+        target.hold(kept)
+        self._waiting += len(kept)
+        if target.waiting >= PORTION:
+            self._waiting -= await target.flush(self._datastream)
         if self._waiting >= WAITING:
-            for each in self._targets.values():
-                self._waiting -= await each.flush(self._datastream)
+            await self._flush()
 
-    def _admit(
-        self, name: str, reader: Reader, rows: Rows
-    ) -> tuple[Target | None, Rows, Rows | None]:
-        """(target, rows in order, late rows) of what may be appended."""
+    async def _flush(self) -> None:
+        for target in self._targets.values():
+            self._waiting -= await target.flush(self._datastream)
+
+    def _admit(self, name: str, reader: Reader, rows: Rows) -> Iterator[Kept]:
+        """What may be appended: rows in order, then late ones."""
         if not len(rows):
-            return None, rows, None
+            return
         target = self._target(name, reader, rows)
         if not reader.header.is_own:  # what was recorded in the future once, is restored
             is_past = rows.t <= self._now_ns + AHEAD_NS
             rows = self._refused(name, rows, is_past, lambda _: "lies in the future")
         rows, late = self._in_order(name, rows, target)
         target.learn(rows)
+        path = target.stream.path
         taken = len(rows) + (0 if late is None else len(late))
         self.counts.rows += taken
-        self.counts.late += 0 if late is None else len(late)
-        path = target.stream.path
         self.counts.streams[path] = self.counts.streams.get(path, 0) + taken
-        return target, rows, late
+        if len(rows):
+            yield Kept(path, rows.t, rows.v, rows.quality, is_late=False)
+        if late is not None:
+            self.counts.late += len(late)
+            yield Kept(path, late.t, late.v, late.quality, is_late=True)
 
     def _in_order(self, name: str, rows: Rows, target: Target) -> tuple[Rows, Rows | None]:
         """The rows that follow those before, and the late ones where these are taken."""
