@@ -121,7 +121,7 @@ async def test_slow_headers_and_slow_bodies_are_cut(make_node):
 
 async def test_a_client_that_does_not_take_its_answer_is_cut(make_node, eventually):
     node = await make_node(limits={"write_stall_s": 0.2})
-    for number in range(300):
+    for number in range(100):
         node.publish(*((f"lab/{number} {i} {'x' * 200}", 1.0) for i in range(50)))
     await node.recorder.flush()
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port, limit=1024)
