@@ -46,7 +46,7 @@ class Retrying:
 @pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.long)])
 def test_restarts_under_load_lose_and_double_nothing(server_process, until, count):
     server = server_process(QUIET)
-    server.start()
+    empty_s = server.start()
     load = Retrying(server, server.get("/api/v1/latest")["now"] - 86400)
     pusher = threading.Thread(target=load.run)
     pusher.start()
@@ -56,7 +56,7 @@ def test_restarts_under_load_lose_and_double_nothing(server_process, until, coun
             until(lambda enough=enough: load.acknowledged >= enough, what="readings")
             code, took_s = server.end(signal.SIGTERM)
             assert (code, took_s < 5) == (0, True), server.output
-            assert server.start() < 5
+            assert server.start() < max(5.0, 3 * empty_s)  # a busy machine starts nothing quickly
     finally:
         load.stop.set()
         pusher.join()
