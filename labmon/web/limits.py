@@ -37,6 +37,7 @@ class Limits:
         retry_ms: after which an SSE client comes back.
         user_timeout_s: unacknowledged data on SSE for so long: the peer is dead.
         messages_per_s: from one WebSocket client, and as many at once.
+        frames_per_s: the same of frames: a message may come in several.
         subscriptions: of one WebSocket.
         calls: RPC requests of one WebSocket under way.
         replay_readings: in one message of a replay.
@@ -67,6 +68,7 @@ class Limits:
     retry_ms: int = 2000
     user_timeout_s: float = 12.0
     messages_per_s: float = 50.0
+    frames_per_s: float = 1000.0
     subscriptions: int = 16
     calls: int = 16
     replay_readings: int = 2000

@@ -11,7 +11,7 @@ import socket
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.iostream import StreamClosedError
-from tornado.websocket import WebSocketHandler
+from tornado.websocket import WebSocketHandler, WebSocketProtocol13
 
 from labmon import __version__
 from labmon.errors import BadRequestError, LabmonError
@@ -22,6 +22,8 @@ from labmon.web.encoders import JSON, MSGPACK
 from labmon.web.handler import GuardedHandler
 from labmon.web.live import LiveClient
 from labmon.web.problems import ProblemError, describe
+from labmon.web.strict_frames import StrictProtocol
+from labmon.web.token_bucket import TokenBucket
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -73,6 +75,13 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
     def max_message_size(self) -> int:
         """Larger messages end the connection with code 1009."""
         return self.services.config.server.max_message_bytes
+
+    def get_websocket_protocol(self) -> StrictProtocol | None:
+        """Tornado's protocol, which lets nothing through that the standard forbids."""
+        plain = super().get_websocket_protocol()
+        if not isinstance(plain, WebSocketProtocol13):
+            return None
+        return StrictProtocol(self, plain, TokenBucket(self.services.limits.frames_per_s))
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Register, and say hello."""
@@ -214,25 +223,6 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
             mailbox.end()
             self.close(code, reason)
             asyncio.get_running_loop().call_later(self.services.limits.linger_s, mailbox.close)
-
-
-class TokenBucket:
-    """So many a second, and as many at once after a pause."""
-
-    def __init__(self, per_second: float) -> None:
-        self._per_second = per_second
-        self._tokens = per_second
-        self._at = asyncio.get_running_loop().time()
-
-    def take(self) -> bool:
-        """Take one; False where there is none left."""
-        now = asyncio.get_running_loop().time()
-        self._tokens = min(self._per_second, self._tokens + (now - self._at) * self._per_second)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 def selection_of(streams: object, limit: int) -> Selection:

@@ -145,12 +145,29 @@ def metrics(server):
         masked(0x89, b"x" * 126),  # a ping that is too long
         masked(0x80, b"x"),  # goes on with what has not begun
         b"\x81\xff" + b"\xff" * 8,  # 2^64 bytes to come
+        b"\x81\x02{}",  # not masked, as those of a server
+        b"\x89\x00",
+        b"\x01\x01{" + masked(0x80, b"}"),
+        masked(0x8A, b"") * 5000,  # pongs that nobody asked for
+        masked(0x01, b"") + masked(0x00, b"") * 5000,  # a message that does not come to its end
     ],
 )
 async def test_frames_that_break_the_protocol_end_the_connection(node, frames, eventually):
     answer = await node.raw(UPGRADE.format("").encode() + frames)
     assert answer.startswith(b"HTTP/1.1 101")
     await eventually(lambda: not node.live.clients)
+
+
+@pytest.mark.parametrize(
+    ("frames", "code"), [(b"\x81\x02{}", 1002), (masked(0x8A, b"") * 5000, 1008)]
+)
+async def test_who_breaks_the_protocol_is_told_how(node, frames, code):
+    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
+    writer.write(UPGRADE.format("").encode() + frames)
+    with contextlib.suppress(ConnectionError):
+        answer = await asyncio.wait_for(reader.read(), 5)
+        assert struct.pack("!H", code) in answer
+    writer.close()
 
 
 @pytest.mark.alone
