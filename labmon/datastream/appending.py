@@ -28,17 +28,17 @@ from labmon.datastream.open_entry import OpenEntry, seq_column
 from labmon.datastream.polls import StreamNumbers
 from labmon.datastream.times import LAST_NS, column_ns
 from labmon.datastream.values import quality_column, weight
-from labmon.reading import Quality
+from labmon.reading import ArrayBatch, Quality
 from labmon.timestamps import to_iso
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from labmon.datastream.catalogue import Catalogue
     from labmon.datastream.journal import Journal
     from labmon.datastream.several import Several
     from labmon.datastream.stream import Stream
-    from labmon.reading import ArrayBatch, Batch, Value
+    from labmon.reading import AnyBatch, Batch, Value
 
 log = logging.getLogger(__name__)
 
@@ -153,16 +153,24 @@ class Appender:
         self._entry = entry = OpenEntry()
         try:
             for batch in batches:
-                if isinstance(batch, ArrayBatch):
-                    rejections += self.samples(batch)
-                    continue
-                rejections += self.batch(batch)
-                if batch.receipt is not None:
-                    self._journal.receipts.add(batch.receipt)
+                rejections += self._earlier_batch(batch)
         finally:
             self._entry = self._journal
             self._is_numbered_outside, self.last_seq = numbered
         return entry, rejections
+
+    def _earlier_batch(self, batch: AnyBatch) -> tuple[Rejection, ...]:
+        try:
+            if isinstance(batch, ArrayBatch):
+                return self.samples(batch)
+            if batch.receipt is not None:
+                self._journal.receipts.add(batch.receipt)
+            return self.batch(batch)
+        except StreamAppendFailed:
+            raise
+        except Exception as error:  # what the heads have of the others is to be queued
+            log.exception("a batch of %s is not recorded, a bug of labmon", batch.source)
+            return tuple(Rejection(i, path, repr(error)) for i, path in enumerate(batch.paths))
 
     def _find_shape(self, paths: tuple[str, ...]) -> Shape:
         shape = self._shapes.get(paths)

@@ -84,6 +84,7 @@ class Engine:
         """The last durable sequence number of each earlier epoch."""
         self.trimmed: tuple[int, int] = (0, 0)
         """Epoch and sequence number up to which the journal was trimmed."""
+        self._epoch_rows: dict[int, EpochRow] = {}
         self.catalogue = Catalogue()
         self.blocks = Blocks(backend, CACHE_BYTES)
         self.raw = RawData(self.blocks)
@@ -161,19 +162,26 @@ class Engine:
     async def _begin_epoch(self, contents: Contents) -> None:
         self.node = contents.node or secrets.token_hex(8)
         started = {row.epoch: row for row in contents.epochs}
+        self._epoch_rows = started
         self.ends = {epoch: row.last_seq for epoch, row in started.items()}
         for entry in contents.entries:
             epoch = entry.key.epoch
             self.ends[epoch] = max(self.ends.get(epoch, 0), entry.last_seq)
         self.epoch = max(self.ends, default=0) + 1
+        self.started_ns = self.clock()
+        await self.backend.apply(Change(node=self.node, epochs=self.epoch_rows()))
+
+    def epoch_rows(self) -> list[EpochRow]:
+        """What is durable of this epoch, and of those before where that is not written down yet.
+
+        Of an earlier one, more may become durable at any time, see `earlier`.
+        """
         ended = [
             row._replace(last_seq=self.ends[epoch])
-            for epoch, row in started.items()
+            for epoch, row in self._epoch_rows.items()
             if self.ends[epoch] != row.last_seq
         ]
-        self.started_ns = self.clock()
-        began = EpochRow(self.epoch, self.started_ns, 0)
-        await self.backend.apply(Change(node=self.node, epochs=[*ended, began]))
+        return [*ended, EpochRow(self.epoch, self.started_ns, self.journal.durable_seq)]
 
     async def close(self, flush_s: float = FLUSH_S) -> None:
         """Make durable what waits, as long as the store takes it, and close the store.
@@ -197,7 +205,7 @@ class Engine:
                     await self.deriver.mark()
                     await self.journal.commit()
             if lost := self.journal.pending_readings:
-                log.error("the store was away until the end: %d readings are lost", lost)
+                log.error("the store was away until the end: %d readings are not in it", lost)
             await self.journal.stop()
         await self.backend.close()
 

@@ -107,7 +107,7 @@ class Journal:
         self.receipts = Receipts()
         """What was taken of pushes, those of earlier starts too, as far as the journal tells."""
         self.entries: deque[EntryRow] = deque()
-        """What stands in the journal, bodies left out; in the order of the keys."""
+        """What stands in the journal, bodies left out; in the order of writing."""
 
     @property
     def pending_bytes(self) -> int:
@@ -207,12 +207,33 @@ class Journal:
         self._look_at = self._readings
         closed = opened.closed(self._epoch, self._ordinals)
         row = self.entry_row(COMMIT_ENTRY, closed.body, closed.first_seq, closed.last_seq)
-        waiting = self._enqueue(Change(entries=[row]))
-        waiting.streams = closed.streams
-        waiting.readings = opened.count
-        waiting.weight = len(row.body)
+        waiting = self._enqueue_entry(row, closed.streams, opened.count)
         waiting.last_seq = row.last_seq
+
+    def add_earlier(self, entry: OpenEntry, key: EntryKey) -> asyncio.Future[None]:
+        """Queue what an earlier start has taken, and the heads have entered just now.
+
+        Args:
+            entry: with something in it; nothing was added to the open one in between.
+            key: of that start's epoch.
+
+        Returns:
+            what waits until it is durable, or refused.
+        """
+        closed = entry.closed(key.epoch, self._ordinals)
+        seqs = closed.first_seq, closed.last_seq
+        row = EntryRow(key, COMMIT_ENTRY, *seqs, self._clock(), closed.body)
+        waiting = self._enqueue_entry(row, closed.streams, entry.count)
+        self._due.set()
+        return waiting.done()
+
+    def _enqueue_entry(self, row: EntryRow, streams: list[int], readings: int) -> Waiting:
+        waiting = self._enqueue(Change(entries=[row]))
+        waiting.streams = streams
+        waiting.readings = readings
+        waiting.weight = len(row.body)
         self._queued_bytes += waiting.weight
+        return waiting
 
     def entry_row(self, kind: int, body: bytes, first_seq: int = 0, last_seq: int = 0) -> EntryRow:
         """A numbered row for an encoded entry."""

@@ -83,7 +83,9 @@ class OpenEntry:
         self.count += len(columns.t)
         self.weight += len(columns.t) * COLUMNS_BYTES + heavy
 
-    def add_array(self, stream: int, columns: Columns, first_seq: int, *, is_noted: bool) -> None:
+    def add_array(
+        self, stream: int, columns: Columns, first_seq: int, *, is_noted: bool = True
+    ) -> None:
         """Put columns of one stream behind what there is, noted as an array of samples or not."""
         count = len(columns)
         if is_noted:

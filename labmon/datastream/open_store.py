@@ -9,18 +9,21 @@ from labmon.datastream.appending import check_kept
 from labmon.datastream.backends import open_backend
 from labmon.datastream.condition import Condition, condition
 from labmon.datastream.descriptor import describe
+from labmon.datastream.earlier import Earlier, append_earlier
 from labmon.datastream.engine import FLUSH_S, Engine
 from labmon.datastream.exceptions import StoreFull
 from labmon.datastream.tail import JournalTail, journal_since
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
     from types import TracebackType
 
     from labmon.datastream.backends.base import Backend, StreamSize
     from labmon.datastream.retainer import Progress
     from labmon.datastream.retention import Retention
     from labmon.histogram import Histogram
+    from labmon.reading import AnyBatch
 
 
 class OpenStore:
@@ -235,6 +238,31 @@ class OpenStore:
         if sizes is None:
             return None
         return {one.id: sizes[one.number] for one in self._engine.catalogue if one.number in sizes}
+
+    @property
+    def folder(self) -> Path | None:
+        """Where files that belong to the store may be put; None: it has none here."""
+        return self._engine.backend.folder
+
+    def append_earlier(self, epoch: int, number: int, batches: Sequence[AnyBatch]) -> Earlier:
+        """Take readings that an earlier start has numbered and the store does not have.
+
+        Whoever kept them elsewhere while the store was away gives them back, in order, before any
+        of this start. What is given again after a crash is not there twice.
+
+        Args:
+            epoch: one that the store knows, see `epoch_end`: they come behind its end.
+            number: tells these readings from others of the epoch, whenever they are given.
+            batches: at least one; numbered.
+
+        Returns:
+            `rejections`, and `durable`: a future that is done once the others are, or are refused;
+            None: there are none.
+
+        Raises:
+            StreamAppendFailed: there is no room while the store is away; none is taken.
+        """
+        return append_earlier(self._engine, epoch, number, batches)
 
     async def epoch_end(self, epoch: int) -> int | None:
         """The last durable sequence number of an epoch; None: there was no such epoch."""

@@ -64,7 +64,7 @@ async def journal_since(
     for row in rows:
         if row.key.epoch == epoch and 0 < row.last_seq <= seq:
             after = max(after, row.key)
-    rows = [row for row in rows if row.key > after]
+    rows = sorted(row for row in rows if row.key > after)
     if rows:
         tail.from_ns = rows[0].time_ns
     found = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from labmon.datastream.backends.base import CARRY_ENTRY, COMMIT_ENTRY, Change, EpochRow
+from labmon.datastream.backends.base import CARRY_ENTRY, COMMIT_ENTRY, Change
 from labmon.datastream.entry import JournalEntry, encode_entry
 from labmon.datastream.exceptions import DatastreamException
 from labmon.datastream.journal_values import JournalValues
@@ -123,7 +123,7 @@ async def _carry(engine: Engine, gone: list[EntryRow], cursors: dict[str, bytes 
     body = await asyncio.get_running_loop().run_in_executor(None, encode_carry, engine.epoch, heads)
     trimmed = max([engine.trimmed, *seqs])
     change = Change(
-        epochs=[EpochRow(engine.epoch, engine.started_ns, engine.journal.durable_seq)],
+        epochs=engine.epoch_rows(),
         entries=[engine.journal.entry_row(CARRY_ENTRY, body)] if heads else [],
         cursors={**cursors, TRIMMED: b"%d %d" % trimmed},
         removed_entries=[row.key for row in gone],
