@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from labmon import datastream
+from labmon.control.annotations import Annotations
 from labmon.control.audit import Audit
 from labmon.control.rpc import Rpc
 from labmon.device.device import Device
@@ -98,7 +99,9 @@ class App:
             await self._declare(device)
         self.recorder.start()
         self._stops.append(("recorder", self.recorder.stop))
-        self.rpc = Rpc(self.devices, Audit(self._record))
+        self.annotations = Annotations(self._record_at, self.datastream, self.clock.now_ns)
+        await self.annotations.restore()
+        self.rpc = Rpc(self.devices, Audit(self._record), annotations=self.annotations)
         self._stops.append(("devices", self._stop_devices))
         await self._listen()
         for device in self.devices.values():
@@ -114,6 +117,7 @@ class App:
                 rpc=self.rpc,
                 recorder=self.recorder,
                 clock=self.clock,
+                annotations=self.annotations,
             )
         )
         host, port = self.config.server.host, self.config.server.port
@@ -158,8 +162,12 @@ class App:
 
     def _record(self, path: str, value: Value) -> None:
         """Publish one nominal reading of labmon itself: a record of a command."""
+        self._record_at(path, self.clock.now_ns(), value)
+
+    def _record_at(self, path: str, time_ns: int, value: Value) -> None:
+        """The same at another time than now."""
         device = path.partition("/")[0]
-        self.hub.publish(Batch(device, self.clock.now_ns(), (path,), (value,), b"\0"))
+        self.hub.publish(Batch(device, time_ns, (path,), (value,), b"\0"))
 
     def _changed(self, device: Device) -> None:
         """Tell the viewers; declare channels that only the connected instrument knew."""

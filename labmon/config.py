@@ -35,7 +35,7 @@ class _Section(BaseModel):
 
 
 DEVICE_NAME: Final = re.compile(r"[^\W_][\w.\-]{0,63}")
-RESERVED: Final = {"rpc", "device", "lease"}
+RESERVED: Final = {"rpc", "device", "lease", "annotation", "labmon"}
 """First words of labmon's own methods, `rpc.discover`, where a device's name would stand."""
 STORE: Final = re.compile(r"memory:|sqlite:///(?P<file>[^?#]+)|mongodb(\+srv)?://\S+")
 STORE_WORDS: Final = (

@@ -34,6 +34,7 @@ class Labmon:
     async def start(self):
         from labmon import datastream
         from labmon.config import Config, ServerConfig
+        from labmon.control.annotations import Annotations
         from labmon.control.audit import Audit
         from labmon.control.rpc import Rpc
         from labmon.hub import Hub
@@ -53,7 +54,9 @@ class Labmon:
         recorder.start()
         rpc = Rpc({}, Audit(lambda *_: None))
         limits = Limits(interval_s=0.0)  # each message by itself, as the others send it
-        self.server = Server(Services(config, self.hub, store, {}, rpc, recorder, clock, limits))
+        annotations = Annotations(lambda *_: None, store, clock.now_ns)
+        services = Services(config, self.hub, store, {}, rpc, recorder, clock, annotations, limits)
+        self.server = Server(services)
         self.batch = lambda values: Batch("lab", clock.now_ns(), PATHS, values, bytes(5))
         return await self.server.start("127.0.0.1", 0)
 

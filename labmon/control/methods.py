@@ -1,4 +1,4 @@
-"""labmon's own methods: `rpc.discover`, `device.*`, `lease.*`, described like any command.
+"""labmon's own methods: `rpc`, `device`, `lease` and `annotation.*`, described like any command.
 
 The groups are made anew for every call, because they need the caller. The trap: a lease is a
 courtesy among operators, no lock against an admin; stealing is open to all of them and audited.
@@ -16,8 +16,9 @@ from labmon.device.command import Command, Limits, command, commands_of
 from labmon.errors import BadRequestError, NotFoundError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
+    from labmon.control.annotations import Annotations
     from labmon.control.caller import Caller
     from labmon.control.commands import Commanded, Commands
     from labmon.control.lease import Leases
@@ -87,7 +88,55 @@ class _DeviceMethods:
             )
 
 
+class _AnnotationMethods:
+    """The methods `annotation.*` for one caller; times are Unix seconds."""
+
+    def __init__(self, annotations: Annotations, caller: Caller) -> None:
+        self._annotations = annotations
+        self._caller = caller
+
+    @command
+    def add(
+        self,
+        text: str,
+        start: float | None = None,
+        end: float | None = None,
+        streams: list[str] = [],  # noqa: B006 - never changed; it stands in the schema
+    ) -> dict[str, Any]:
+        """Write on graphs: at a time (now by default) or over a range, for all to see.
+
+        Args:
+            text: what there is to say.
+            start: when it was.
+            end: for a range, when it was over.
+            streams: paths; it stands on graphs that show one of them. None: on all graphs.
+        """
+        made = self._annotations.add(text, start, end, streams, self._caller.who)
+        return made.description()
+
+    @command
+    def change(
+        self,
+        id: str,
+        text: str,
+        start: float,
+        end: float | None = None,
+        streams: list[str] = [],  # noqa: B006
+    ) -> dict[str, Any]:
+        """Put another version in the place of an annotation; all of it is given anew."""
+        made = self._annotations.change(id, text, start, end, streams, self._caller.who)
+        return made.description()
+
+    @command
+    def remove(self, id: str) -> None:
+        """Show an annotation no longer; its versions stay in history."""
+        self._annotations.remove(id, self._caller.who)
+
+
 LEASE: Final = commands_of(_LeaseMethods)
+ANNOTATION: Final = commands_of(_AnnotationMethods)
+OWN: Final = "labmon"
+"""The device of records of what was done to no device."""
 DEVICE: Final = commands_of(_DeviceMethods)
 PLAIN: Final = ("rpc.discover", "rpc.ping")
 
@@ -96,11 +145,16 @@ class Methods:
     """Everything that can be called, by the name that stands in a request."""
 
     def __init__(
-        self, devices: Mapping[str, Commanded], leases: Leases, commands: Commands
+        self,
+        devices: Mapping[str, Commanded],
+        leases: Leases,
+        commands: Commands,
+        annotations: Annotations | None = None,
     ) -> None:
         self._devices = devices
         self._leases = leases
         self._commands = commands
+        self._annotations = annotations
 
     async def call(self, method: str, params: Params, caller: Caller) -> Any:
         """Call a method.
@@ -120,7 +174,9 @@ class Methods:
             kwargs = DEVICE[name].validate(params)
             device, each, values = DEVICE[name].run(_DeviceMethods(self._devices), kwargs)
             return await self._commands.call(device, each, values, caller)
-        if not group or group in {"rpc", "lease", "device"}:
+        if group == "annotation" and name in ANNOTATION and self._annotations is not None:
+            return self._annotate(self._annotations, ANNOTATION[name], params, caller)
+        if not group or group in {"rpc", "lease", "device", "annotation"}:
             raise NotFoundError(
                 f"there is no method {method[:60]!r}: use DEVICE.COMMAND, or ask rpc.discover"
             )
@@ -135,6 +191,16 @@ class Methods:
             check_role(name, method.options.role, caller)
             group = _LeaseMethods(self._devices, self._leases, caller)
             outcome["result"] = method.run(group, kwargs)
+        return outcome["result"]
+
+    def _annotate(
+        self, annotations: Annotations, method: Command, params: Params, caller: Caller
+    ) -> Any:
+        name = f"annotation.{method.name}"
+        with self._commands.audited(OWN, name, params, caller) as outcome:
+            check_role(name, method.options.role, caller)
+            kwargs = method.validate(params)
+            outcome["result"] = method.run(_AnnotationMethods(annotations, caller), kwargs)
         return outcome["result"]
 
     def document(self) -> dict[str, Any]:
@@ -152,6 +218,7 @@ class Methods:
                 _PING,
                 *(_described("device", each) for each in DEVICE.values()),
                 *(_described("lease", each) for each in LEASE.values()),
+                *(_described("annotation", each) for each in self._annotating()),
                 *(
                     _described(name, each)
                     for name, device in self._devices.items()
@@ -164,6 +231,9 @@ class Methods:
                 }
             },
         }
+
+    def _annotating(self) -> Iterable[Command]:
+        return () if self._annotations is None else ANNOTATION.values()
 
 
 def _check_device(name: str, devices: Mapping[str, Commanded]) -> None:

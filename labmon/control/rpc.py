@@ -29,6 +29,7 @@ from labmon.device.worker import DriverBugError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from labmon.control.annotations import Annotations
     from labmon.control.audit import Audit
     from labmon.control.caller import Caller
     from labmon.control.commands import Commanded
@@ -60,14 +61,19 @@ class Rpc:
         devices: by name; those that come later are seen too.
         audit: is told of each command.
         leases: who holds which device.
+        annotations: what is written on graphs; None: nobody writes on any.
     """
 
     def __init__(
-        self, devices: Mapping[str, Commanded], audit: Audit, leases: Leases | None = None
+        self,
+        devices: Mapping[str, Commanded],
+        audit: Audit,
+        leases: Leases | None = None,
+        annotations: Annotations | None = None,
     ) -> None:
         self.leases = leases or Leases()
         self._commands = Commands(devices, self.leases, audit)
-        self._methods = Methods(devices, self.leases, self._commands)
+        self._methods = Methods(devices, self.leases, self._commands, annotations)
         self._once = Once(_is_final)
 
     async def handle(self, request: object, caller: Caller) -> dict[str, Any] | list[Any] | None:

@@ -62,6 +62,23 @@ LATEST: Final = members(
         )
     ),
 )
+ANNOTATIONS: Final = members(
+    stream=TEXT,
+    cursor=TEXT,
+    annotations=listed(
+        members(
+            id=TEXT,
+            version=COUNT,
+            text=TEXT,
+            start=TIME,
+            end=MAYBE_TIME,
+            streams=WORDS,
+            who=TEXT,
+            changed_by=TEXT,
+            changed=TIME,
+        )
+    ),
+)
 HISTORY: Final = members(
     start=TIME,
     end=TIME,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from labmon.web.annotations_api import AnnotationsHandler
 from labmon.web.append_api import AppendHandler
 from labmon.web.assets import AssetHandler, PageHandler
 from labmon.web.data_api import DataHandler
@@ -29,6 +30,7 @@ API: Final[tuple[tuple[str, type[ApiHandler]], ...]] = (
     (f"{V1}/data", DataHandler),
     (f"{V1}/latest", LatestHandler),
     (f"{V1}/append", AppendHandler),
+    (f"{V1}/annotations", AnnotationsHandler),
     (f"{V1}/devices", DevicesHandler),
     (f"{V1}/devices/(?P<name>[^/]+)", DeviceHandler),
     (f"{V1}/devices/(?P<name>[^/]+)/(?P<action>{'|'.join(ACTIONS)})", DeviceActionHandler),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from labmon.config import Config
+    from labmon.control.annotations import Annotations
     from labmon.control.rpc import Rpc
     from labmon.datastream.api import Datastream
     from labmon.device.device import Device
@@ -30,6 +31,7 @@ class Services:
     rpc: Rpc
     recorder: Recorder
     clock: Clock
+    annotations: Annotations
     limits: Limits = field(default_factory=Limits)
 
     @property

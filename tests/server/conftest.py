@@ -15,6 +15,7 @@ from tornado.websocket import websocket_connect
 
 from labmon import datastream
 from labmon.config import Config, DeviceConfig, ServerConfig
+from labmon.control.annotations import Annotations
 from labmon.control.audit import Audit
 from labmon.control.rpc import Rpc
 from labmon.device.device import Device
@@ -77,14 +78,17 @@ class Node:
         self.devices = {"oven": self._oven()}
         for device in self.devices.values():
             await self.recorder.declare(device.name, device.channels, device.period_s)
+        self.annotations = Annotations(self._record_at, self.datastream, clock.now_ns)
+        await self.annotations.restore()
         self.services = Services(
             self.config,
             self.hub,
             self.datastream,
             self.devices,
-            Rpc(self.devices, Audit(self._record)),
+            Rpc(self.devices, Audit(self._record), annotations=self.annotations),
             self.recorder,
             clock,
+            self.annotations,
             self.limits,
         )
         self.server = Server(self.services)
@@ -102,7 +106,10 @@ class Node:
         )
 
     def _record(self, path, value):
-        self.hub.publish(Batch(path.split("/")[0], self.clock.now_ns(), (path,), (value,), b"\0"))
+        self._record_at(path, self.clock.now_ns(), value)
+
+    def _record_at(self, path, time_ns, value):
+        self.hub.publish(Batch(path.split("/")[0], time_ns, (path,), (value,), b"\0"))
 
     def _changed(self, device):
         if self.devices:  # not while it is being made
