@@ -16,9 +16,12 @@ import numpy as np
 import orjson
 
 from labmon.reading import quality_from_words, quality_words
+from labmon.transfer import cell_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from labmon.transfer.cell_matrix import Matrix
 
 NULL: Final = "null"
 _RISKY: Final = ("=", "+", "-", "@", "\t", "\r", "'")
@@ -117,6 +120,7 @@ def quality_text(quality: int) -> str:
 
 
 _QUALITY_TEXTS: Final = [quality_text(quality) for quality in range(256)]
+_QUALITY_CELLS: Final = cell_matrix.table([text.encode() for text in _QUALITY_TEXTS])
 _QUALITIES: Final = {text: quality for quality, text in enumerate(_QUALITY_TEXTS)}
 
 
@@ -137,26 +141,29 @@ def quality_of(cell: str) -> int:
     return quality_from_words(text.split())
 
 
-def quality_cells(quality: NDArray[np.uint8] | None, count: int) -> list[bytes]:
+def quality_cells(quality: NDArray[np.uint8] | None, count: int) -> Matrix:
     """The cells of a column of qualities."""
     if quality is None or not quality.any():
-        return [b""] * count
-    texts = [text.encode() for text in _QUALITY_TEXTS]
-    return [texts[one] for one in quality.tolist()]
+        return np.empty((count, 0), np.uint8)
+    return _QUALITY_CELLS[quality]
 
 
-def number_cells(v: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> list[bytes]:
+def number_cells(v: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Matrix:
     """The cells of a column of float64 or integers, every one of them exact."""
-    if not len(v):
-        return []
-    cells = orjson.dumps(v, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].split(b",")
-    if v.dtype == np.float64:
-        for i in np.flatnonzero(np.isinf(v)).tolist():
-            cells[i] = b"inf" if v[i] > 0 else b"-inf"
-    if valid is not None:
-        for i in np.flatnonzero(~valid).tolist():
-            cells[i] = NULL.encode()
+    cells = json_number_cells(v, valid)
+    if v.dtype == np.float64 and np.isinf(v).any():
+        cells = cell_matrix.written(cells, v == np.inf, b"inf")
+        cells = cell_matrix.written(cells, v == -np.inf, b"-inf")
     return cells
+
+
+def json_number_cells(v: NDArray[Any], valid: NDArray[np.bool_] | None = None) -> Matrix:
+    """The same as JSON, which has null instead of what is infinite."""
+    if not len(v):
+        return np.empty((0, 0), np.uint8)
+    values = np.ascontiguousarray(v)
+    cells = cell_matrix.split(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1])
+    return cells if valid is None else cell_matrix.written(cells, ~valid, NULL.encode())
 
 
 def value_cells(values: list[Any]) -> list[bytes]:

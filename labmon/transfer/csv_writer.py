@@ -10,17 +10,17 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
+from labmon.transfer.cell_matrix import joined, placed
 from labmon.transfer.cells import guarded, number_cells, quality_cells, value_cells
 from labmon.transfer.description import VERSION
-from labmon.transfer.time_texts import time_texts
+from labmon.transfer.time_texts import time_cells
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from labmon.transfer.cell_matrix import Column
     from labmon.transfer.description import Description
     from labmon.transfer.lanes import Table
     from labmon.transfer.snapshot import Piece
@@ -61,21 +61,13 @@ def _unit_of(field: str, unit: str) -> str:
 def wide_lines(table: Table, fields: Sequence[Sequence[str]]) -> bytes:
     """The lines of streams side by side."""
     rows = len(table.t)
-    columns: list[Sequence[bytes]] = list(time_texts(table.t))
+    columns: list[bytes | Column] = list(time_cells(table.t))
     for piece, places, names in zip(table.pieces, table.places, fields, strict=True):
-        cells = [] if piece is None else _cells(piece, names)
-        columns += [
-            _placed(cells[i] if cells else [], places, rows) for i in range(len(names) or 2)
-        ]
-    return _lines(columns)
-
-
-def _placed(cells: list[bytes], places: NDArray[np.intp], rows: int) -> Sequence[bytes]:
-    if len(cells) == rows:
-        return cells
-    column = np.full(rows, b"", object)
-    column[places] = cells
-    return column.tolist()
+        if piece is None:
+            columns += [b""] * (len(names) or 2)
+        else:
+            columns += [placed(cells, places, rows) for cells in _cells(piece, names)]
+    return _lines(columns, rows)
 
 
 def long_titles(fields: Sequence[str]) -> list[str]:
@@ -85,15 +77,14 @@ def long_titles(fields: Sequence[str]) -> list[str]:
 
 def long_lines(piece: Piece, fields: Sequence[str]) -> bytes:
     """The lines of some rows of one stream; a field that it has not stays empty."""
-    rows = len(piece)
-    paths = [_quoted(guarded(piece.stream.path).encode())] * rows
+    path = _quoted(guarded(piece.stream.path).encode())
     known = [name for name in fields if name in piece.fields]
     cells = dict(zip(known, _cells(piece, known), strict=False)) if fields else {}
-    more = [cells.get(name, [b""] * rows) for name in fields] if fields else _cells(piece, ())
-    return _lines([*time_texts(piece.t), paths, *more])
+    more = [cells.get(name, b"") for name in fields] if fields else _cells(piece, ())
+    return _lines([*time_cells(piece.t), path, *more], len(piece))
 
 
-def _cells(piece: Piece, names: Sequence[str]) -> list[list[bytes]]:
+def _cells(piece: Piece, names: Sequence[str]) -> list[Column]:
     """The cells of each field, or of value and quality."""
     raw = piece.raw
     if raw is None:
@@ -107,10 +98,10 @@ def _cells(piece: Piece, names: Sequence[str]) -> list[list[bytes]]:
     return [values, quality_cells(raw.quality, len(raw))]
 
 
-def _column(values: NDArray[Any]) -> list[bytes]:
+def _column(values: NDArray[Any]) -> Column:
     if values.dtype == object:
         return list(map(_quoted, value_cells(values.tolist())))
-    return number_cells(np.ascontiguousarray(values))
+    return number_cells(values)
 
 
 def _quoted(cell: bytes) -> bytes:
@@ -119,5 +110,8 @@ def _quoted(cell: bytes) -> bytes:
     return cell
 
 
-def _lines(columns: Sequence[Sequence[bytes]]) -> bytes:
-    return b"\n".join(map(b",".join, zip(*columns, strict=True))) + b"\n"
+def _lines(columns: Sequence[bytes | Column], rows: int) -> bytes:
+    parts: list[bytes | Column] = []
+    for column in columns:
+        parts += [column, b","]
+    return joined([*parts[:-1], b"\n"], rows)

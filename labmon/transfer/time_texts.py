@@ -14,9 +14,12 @@ import orjson
 
 from labmon import timestamps
 from labmon.timestamps import SECOND_NS
+from labmon.transfer import cell_matrix
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from labmon.transfer.cell_matrix import Matrix
 
 _UNIX: Final = re.compile(r"(\d{1,11})(?:\.(\d*))?", re.ASCII)
 _NUMPY: Final = orjson.OPT_SERIALIZE_NUMPY
@@ -34,22 +37,24 @@ _HIGH: Final = np.uint64(0xF0F0F0F0F0F0F0F0)
 _LOW: Final = np.uint64(0x0F0F0F0F0F0F0F0F)
 
 
-def time_texts(t: NDArray[np.int64]) -> tuple[list[bytes], list[bytes]]:
+def time_cells(t: NDArray[np.int64]) -> tuple[Matrix, Matrix]:
     """(ISO 8601 with as many decimals as needed, Unix seconds with nine) of a column of times."""
-    if not len(t):
-        return [], []
+    count = len(t)
+    iso, unix = np.zeros((count, 30), np.uint8), np.empty((count, 0), np.uint8)
+    if not count:
+        return iso, unix
     seconds, rest = np.divmod(t, SECOND_NS)
-    # orjson writes whole seconds of numpy's times, and nothing finer than microseconds
-    iso = orjson.dumps(seconds.view("M8[s]"), option=_NUMPY)[2:-2].split(b'","')
-    unix = orjson.dumps(seconds, option=_NUMPY)[1:-1].split(b",")
-    if not rest.any():
-        return [text + b"Z" for text in iso], [text + b".000000000" for text in unix]
-    digits = [text[1:] for text in orjson.dumps(rest + SECOND_NS, option=_NUMPY)[1:-1].split(b",")]
-    width = np.select([rest == 0, rest % 1_000_000 == 0, rest % 1000 == 0], [0, 3, 6], 9).tolist()
-    return [
-        text + b"." + fraction[:count] + b"Z" if count else text + b"Z"
-        for text, fraction, count in zip(iso, digits, width, strict=True)
-    ], [text + b"." + fraction for text, fraction in zip(unix, digits, strict=True)]
+    # orjson writes whole seconds of numpy's times, all of one width, and nothing finer
+    dates = np.frombuffer(orjson.dumps(seconds.view("M8[s]"), option=_NUMPY), np.uint8)
+    iso[:, :19] = dates[1:].reshape(count, 22)[:, 1:20]
+    iso[:, 19], iso[:, 29] = b".Z"
+    digits = orjson.dumps(rest + SECOND_NS, option=_NUMPY)  # the same
+    iso[:, 20:29] = np.frombuffer(digits, np.uint8)[1:].reshape(count, 11)[:, 1:10]
+    unix = cell_matrix.split(orjson.dumps(seconds, option=_NUMPY)[1:-1])
+    unix = np.concatenate((unix, iso[:, 19:29]), axis=1)
+    for unit, place in ((1000, 26), (1_000_000, 23), (SECOND_NS, 19)):
+        iso[rest % unit == 0, place:29] = 0
+    return iso, unix
 
 
 def parse_time(text: str) -> int:

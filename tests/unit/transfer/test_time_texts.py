@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from labmon.timestamps import MAX_NS, to_iso
-from labmon.transfer.time_texts import parse_time, parse_times, time_texts, windows_of
+from labmon.transfer.cell_matrix import texts
+from labmon.transfer.time_texts import parse_time, parse_times, time_cells, windows_of
 
 NO_TIMES = ["2026-02-30T00:00:00Z", "2025-02-29T00:00:00Z", "2026-13-01T00:00:00Z"]
 NO_TIMES += ["2026-11-22T24:00:00Z", "2026-11-22T08:60:00Z", "2026-11-22T08:00:60Z"]
@@ -23,7 +24,7 @@ times = st.one_of(
 
 @given(st.lists(times, min_size=1, max_size=40))
 def test_both_forms_give_every_nanosecond_back(t):
-    iso, unix = time_texts(np.array(t, np.int64))
+    iso, unix = map(texts, time_cells(np.array(t, np.int64)))
     assert [text.decode() for text in iso] == [to_iso(time_ns) for time_ns in t]
     assert [parse_time(text.decode()) for text in iso] == t
     assert [parse_time(text.decode()) for text in unix] == t
@@ -31,8 +32,8 @@ def test_both_forms_give_every_nanosecond_back(t):
 
 @given(st.lists(times, min_size=1, max_size=40))
 def test_the_fast_way_gives_what_the_slow_one_gives(t):
-    for texts in time_texts(np.array(t, np.int64)):
-        found = parse_times(*windows_of([text.decode() for text in texts])).tolist()
+    for cells in time_cells(np.array(t, np.int64)):
+        found = parse_times(*windows_of([text.decode() for text in texts(cells)])).tolist()
         for fast, time_ns in zip(found, t, strict=True):
             assert fast in (time_ns, -1)  # -1: left to the slow one
             assert fast == time_ns or time_ns < 10**18 or time_ns > MAX_NS - 10**17
