@@ -58,6 +58,11 @@ def test_a_start_is_timed(monkeypatch, capsys):
     assert "| a year, after a crash |" in run(monkeypatch, capsys, "start", *sizes)
 
 
+def test_export_and_import_are_timed(monkeypatch, capsys):
+    told = run(monkeypatch, capsys, "transfer", "--days", "0.01", "--without", "csv,parquet")
+    assert "| import | jsonl |" in told
+
+
 @pytest.mark.skipif(shutil.which("cc") is None, reason="it compiles its viewers")
 def test_memory_is_measured(monkeypatch, capsys):
     told = run(monkeypatch, capsys, "memory", "--seconds", "0.5", "--clients", "5")
@@ -90,7 +95,7 @@ def test_a_table_replaces_only_what_stands_between_its_markers():
 
 def test_the_page_has_a_place_for_every_benchmark():
     page = rounds.PAGE.read_text()
-    others = ("http_graphs", "mongodb", "pages", "roundtrip", "start", "memory")
+    others = ("http_graphs", "mongodb", "pages", "roundtrip", "start", "memory", "transfer")
     for name in (*SMALL, *others):
         assert "new words" in rounds.replaced(page, name, "new words")
 
