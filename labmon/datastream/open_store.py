@@ -15,13 +15,14 @@ from labmon.datastream.exceptions import StoreFull
 from labmon.datastream.tail import JournalTail, journal_since
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
     from types import TracebackType
 
     from labmon.datastream.backends.base import Backend, StreamSize
     from labmon.datastream.retainer import Progress
     from labmon.datastream.retention import Retention
+    from labmon.datastream.stream import Stream
     from labmon.histogram import Histogram
     from labmon.reading import AnyBatch
 
@@ -82,8 +83,10 @@ class OpenStore:
     async def start(self) -> None:
         """Open the store; afterwards `node` and `epoch` are known, and durable."""
         await self._engine.start()
-        catalogue = self._engine.catalogue
-        self._newest_ns = {one.number: one.latest_ns for one in catalogue if one.latest_ns >= 0}
+        self._note_newest(self._engine.catalogue)
+
+    def _note_newest(self, streams: Iterable[Stream]) -> None:
+        self._newest_ns |= {one.number: one.latest_ns for one in streams if one.latest_ns >= 0}
 
     async def close(self, flush_s: float = FLUSH_S) -> None:
         """Make durable what waits, as far as the store takes it, and close the store.
@@ -211,7 +214,7 @@ class OpenStore:
         return self._engine.catalogue.get(stream_id).newest()
 
     def newest_at_start(self, stream_id: str) -> int | None:
-        """Time of the newest datapoint that a stream had when the store was opened, or None.
+        """Time of the newest datapoint of earlier starts that a stream has, or None.
 
         Raises:
             StreamNotFound: there is none.
@@ -262,7 +265,11 @@ class OpenStore:
         Raises:
             StreamAppendFailed: there is no room while the store is away; none is taken.
         """
-        return append_earlier(self._engine, epoch, number, batches)
+        earlier = append_earlier(self._engine, epoch, number, batches)
+        paths = {path for batch in batches for path in batch.paths}
+        streams = map(self._engine.catalogue.at, paths)
+        self._note_newest(stream for stream in streams if stream is not None)
+        return earlier
 
     async def epoch_end(self, epoch: int) -> int | None:
         """The last durable sequence number of an epoch; None: there was no such epoch."""

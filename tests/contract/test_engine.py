@@ -172,6 +172,26 @@ async def test_a_tail_is_not_called_complete_where_the_journal_is_trimmed_meanwh
     assert tail.from_ns >= clock() - 60 * SECOND  # history is asked for up to there
 
 
+async def test_what_earlier_starts_had_is_known_also_where_some_of_it_comes_later(opened, clock):
+    streams = await opened()
+    stream, empty = await make(streams), await make(streams, "w/b")
+
+    def batch(seq, time_ns):
+        return Batch("w", time_ns, ("w/a",), (1.0,), bytes(1), seq=seq)
+
+    await streams.append_batch(batch(1, 10))
+    await streams.commit()
+    assert streams.newest_at_start(stream) is None
+    epoch = streams.epoch
+    streams = await opened()
+    assert streams.newest_at_start(stream) == 10
+    streams.append_earlier(epoch, 0, [batch(2, 20), batch(3, 15)])
+    assert streams.newest_at_start(stream) == 20
+    await streams.append_batch(batch(1, 30))
+    assert streams.newest_at_start(stream) == 20
+    assert streams.newest_at_start(empty) is None
+
+
 async def test_the_tail_of_the_journal_tells_batches_as_they_were_published(opened, clock):
     streams = await opened()
     ids = [await make(streams, "w/a"), await make(streams, "w/_state", (), value_type="nominal")]
