@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 MAX_EXPONENT: Final = 22
 """10**22 is the largest power of ten that a float holds exactly: up to it, dividing rounds once."""
 _MAX_INTEGER: Final = 2.0**53
-_POWERS: Final = 10.0 ** np.arange(MAX_EXPONENT + 1)
+POWERS: Final = np.array([float(10**exponent) for exponent in range(MAX_EXPONENT + 1)])
 _SAMPLE: Final = 8
 _ROUNDS: Final = 4
 _PATCHES_PER: Final = 32
@@ -48,7 +48,7 @@ def divided(
     integers: NDArray[np.int64] | NDArray[np.float64], exponent: int
 ) -> NDArray[np.float64]:
     """`integers / 10**exponent`, rounded once where the integers are not beyond 2**53."""
-    return integers / _POWERS[exponent]
+    return integers / POWERS[exponent]
 
 
 def find_scale(values: NDArray[np.float64]) -> Scaled | None:
@@ -56,14 +56,14 @@ def find_scale(values: NDArray[np.float64]) -> Scaled | None:
     is_finite = np.isfinite(values)
     finite = values if is_finite.all() else np.where(is_finite, values, 0.0)
     largest = float(np.max(np.abs(finite), initial=0.0))
-    limit = int(np.searchsorted(_POWERS, _MAX_INTEGER / (largest or 1.0), side="right")) - 1
+    limit = int(np.searchsorted(POWERS, _MAX_INTEGER / (largest or 1.0), side="right")) - 1
     seen = values[is_finite]
     exponent = _digits(seen[:: len(seen) // _SAMPLE + 1], limit)
     for _ in range(_ROUNDS):
         if exponent is None:
             return None
-        integers = np.rint(finite * _POWERS[exponent]) + 0.0  # -0.0 becomes 0.0: no decimal
-        is_exact = (integers / _POWERS[exponent]).view(np.int64) == values.view(np.int64)
+        integers = np.rint(finite * POWERS[exponent]) + 0.0  # -0.0 becomes 0.0: no decimal
+        is_exact = (integers / POWERS[exponent]).view(np.int64) == values.view(np.int64)
         missed = finite[is_finite & ~is_exact]
         if len(missed) * _PATCHES_PER <= len(seen):
             return _patched(integers.astype(np.int64), exponent, is_exact)

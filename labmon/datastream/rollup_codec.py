@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from labmon.datastream import value_codec, vectors
-from labmon.datastream.decimals import MAX_EXPONENT, find_scale
+from labmon.datastream.decimals import MAX_EXPONENT, POWERS, find_scale
 from labmon.datastream.rollups import TIME_FIELDS, NominalRollups, Rollups, m2_of_integers, quotient
 
 if TYPE_CHECKING:
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 _INTS: Final = ("count", "bad")
 _FLOATS: Final = ("sum", "mean", "m2", "min", "max", "first", "last")
 _OBJECTS: Final = ("first", "last", "frequencies")
-_DERIVABLE: Final = ("mean", "m2")
 _FORM: Final = struct.Struct("<BB")  # the form, and the exponent of the decimals behind m2
-_STORED, _DERIVED = 0, 1
+_STORED, _DERIVED, _REDUCED = 0, 1, 2
+_FORMS: Final = {"mean": _DERIVED, "m2": _REDUCED}
+"""The last form that each of the derivable fields may have."""
 _MAX_INTEGER: Final = 2.0**53
+_MAX_REDUCED: Final = 2**26
 _ROWS_PER_PATCH: Final = 8
 
 
@@ -63,15 +65,15 @@ def decode_numeric(
     for name in _FLOATS:
         is_wanted = wanted is None or name in wanted
         form = exponent = 0
-        if name in _DERIVABLE:
+        if name in _FORMS:
             form, exponent = reader.unpack(_FORM)
-            if form > _DERIVED or exponent > MAX_EXPONENT:
+            if form > _FORMS[name] or exponent > MAX_EXPONENT:
                 raise reader.damaged(f"has {name} in the unknown form {form}")
         if form == _DERIVED and name == "mean":
             if is_wanted:
                 columns[name] = quotient(columns["sum"], columns["count"])
-        elif form == _DERIVED:
-            m2 = _decode_m2(reader, exponent, columns["count"] if is_wanted else None, count)
+        elif form != _STORED:
+            m2 = _decode_m2(reader, (form, exponent), columns if is_wanted else None, count)
             if m2 is not None:
                 columns[name] = m2
         elif not is_wanted:
@@ -96,9 +98,7 @@ def decode_nominal(
 
 def _with_needs(fields: Collection[str]) -> set[str]:
     needs = set(fields)
-    if "m2" in needs:
-        needs.add("count")
-    return needs | {"sum", "count"} if "mean" in needs else needs
+    return needs if needs.isdisjoint(_FORMS) else needs | {"sum", "count"}
 
 
 def _encode_mean(rollups: Rollups) -> bytes:
@@ -109,33 +109,57 @@ def _encode_mean(rollups: Rollups) -> bytes:
 
 
 def _encode_m2(rollups: Rollups) -> bytes:
-    """The integers from which m2 of decimals came take a third of the room of its floats."""
+    """m2: the integers from which that of decimals came take a fifth of the room of its floats."""
     m2, count = rollups["m2"], rollups["count"]
     scales = [find_scale(rollups[name]) for name in ("sum", "first", "min", "max")]
     exponent = max((scale.exponent for scale in scales if scale is not None), default=0)
     with np.errstate(over="ignore"):
-        near = np.rint(m2 * np.maximum(count, 1) * 10.0**exponent * 10.0**exponent)
-    integers = np.where(near < _MAX_INTEGER, near, 0.0).astype(np.int64)
-    derived = m2_of_integers(integers, count, exponent)
-    patches = np.flatnonzero(derived.view(np.int64) != m2.view(np.int64))
-    if len(patches) * _ROWS_PER_PATCH > len(m2):
-        return _FORM.pack(_STORED, 0) + vectors.encode_floats(m2)
-    return (
-        _FORM.pack(_DERIVED, exponent)
-        + vectors.encode_ints(integers)
-        + vectors.encode_patches(patches, m2)
-    )
+        near = m2 * np.maximum(count, 1) * POWERS[exponent] * POWERS[exponent]
+    near = np.where(np.abs(near) < _MAX_INTEGER, near, 0.0)
+    # the rest is not exact where more are counted
+    forms = (_REDUCED, _DERIVED) if count.max() <= _MAX_REDUCED else (_DERIVED,)
+    for form in forms:
+        step, rest = _grid(form, exponent, rollups.columns)
+        integers = np.rint((near - rest) / step)
+        derived = m2_of_integers(integers * step + rest, count, exponent)
+        patches = np.flatnonzero(derived.view(np.int64) != m2.view(np.int64))
+        if len(patches) * _ROWS_PER_PATCH <= len(m2):
+            encoded = vectors.encode_ints(integers.astype(np.int64))
+            return _FORM.pack(form, exponent) + encoded + vectors.encode_patches(patches, m2)
+    return _FORM.pack(_STORED, 0) + vectors.encode_floats(m2)
+
+
+def _grid(form: int, exponent: int, columns: Mapping[str, NDArray[Any]]) -> tuple[Any, Any]:
+    """(step, rest): k = count * sum(x * x) - sum(x)**2 is a whole number of steps and the rest.
+
+    sum(x * x) is any integer that is odd where sum(x) is, so of k only every 2 * count-th is one.
+    In floats: they divide many times faster than integers, and are exact below 2**53.
+    """
+    if form == _DERIVED:
+        return 1.0, 0.0
+    count = np.maximum(columns["count"], 1).astype(np.float64)
+    step = 2 * count
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = np.rint(columns["sum"] * POWERS[exponent])
+    whole = _modulo(np.where(np.abs(whole) < _MAX_INTEGER, whole, 0.0), step)
+    return step, _modulo(whole * (count - whole), step)
+
+
+def _modulo(number: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+    return number - np.floor(number / step) * step
 
 
 def _decode_m2(
-    reader: Reader, exponent: int, count: NDArray[np.int64] | None, rows: int
+    reader: Reader, form: tuple[int, int], columns: Mapping[str, NDArray[Any]] | None, rows: int
 ) -> NDArray[np.float64] | None:
-    """The integers of m2 made floats; without a count they are left out."""
-    if count is None:
+    """The integers of m2 made floats; without the columns that it takes they are left out."""
+    if columns is None:
         vectors.skip(reader)
         vectors.skip_patches(reader)
         return None
-    m2 = m2_of_integers(vectors.decode_ints(reader, rows), count, exponent)
+    step, rest = _grid(*form, columns)
+    integers = vectors.decode_ints(reader, rows) * step + rest
+    m2 = m2_of_integers(integers, columns["count"], form[1])
     vectors.decode_patches(reader, m2)
     return m2
 

@@ -121,7 +121,7 @@ class NominalRollups(Rollups):
 
 
 def m2_of_integers(
-    integers: NDArray[np.int64], count: NDArray[np.int64], exponent: int
+    integers: NDArray[np.int64] | NDArray[np.float64], count: NDArray[np.int64], exponent: int
 ) -> NDArray[np.float64]:
     """m2 of decimals k / 10**exponent: the integers are count * sum(k * k) - sum(k)**2."""
     return divided(divided(integers / np.maximum(count, 1), exponent), exponent)

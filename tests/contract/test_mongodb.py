@@ -4,9 +4,13 @@ import asyncio
 import uuid
 from contextlib import asynccontextmanager
 
+import pytest
+
 from labmon import datastream
 from labmon.datastream.backends import mongodb
+from labmon.datastream.backends.base import SCHEMA_VERSION
 from labmon.datastream.backends.mongodb import MongodbBackend
+from labmon.datastream.exceptions import NewerSchema
 
 
 async def test_writes_wait_for_the_majority_and_its_journal_and_not_for_ever(mongodb_server):
@@ -14,6 +18,29 @@ async def test_writes_wait_for_the_majority_and_its_journal_and_not_for_ever(mon
     async with datastream.open(backend):
         assert backend._client.write_concern.document == {"w": "majority", "j": True}
         assert backend._client.delegate.options.timeout == mongodb.TIMEOUT_MS / 1000
+
+
+async def test_a_database_of_schema_version_1_becomes_one_of_this_and_a_newer_one_is_refused(
+    mongodb_server,
+):
+    url = f"{mongodb_server}/test_{uuid.uuid4().hex}"
+
+    async def versions(found):
+        """What the schema version is after a start, where it was `found` before."""
+        backend = MongodbBackend(url)
+        async with datastream.open(backend):
+            properties = backend._database.properties
+            before = await properties.find_one({"_id": "labmon"})
+            await properties.update_one({"_id": "labmon"}, {"$set": {"schema": found}})
+        return before["schema"]
+
+    assert await versions(1) == SCHEMA_VERSION
+    async with datastream.open(MongodbBackend(url), read_only=True):
+        pass
+    assert await versions(SCHEMA_VERSION + 1) == SCHEMA_VERSION
+    for read_only in (True, False):
+        with pytest.raises(NewerSchema):
+            await datastream.open(MongodbBackend(url), read_only=read_only).start()
 
 
 async def test_a_crowd_of_questions_has_at_most_eight_operations_under_way(

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
     from pathlib import Path
 
-SCHEMA_VERSION: Final = 1
-"""Version of what is stored; a store with a newer one is refused and left as it is."""
+SCHEMA_VERSION: Final = 2
+"""Of what is stored, everywhere; a store with a newer one is refused and left as it is.
+
+2 has two more forms of vectors, and packs in SQLite.
+"""
 
 COMMIT_ENTRY: Final = 0
 CARRY_ENTRY: Final = 1

@@ -131,9 +131,10 @@ class MongodbBackend(Backend):
 
     async def _prepare(self, properties: dict[str, Any] | None) -> None:
         async with self._operation():
-            if properties is None:
+            if properties is None or properties["schema"] < SCHEMA_VERSION:
+                # what an earlier version wrote stays as it is
                 await self._database.properties.update_one(
-                    {"_id": "labmon"}, {"$setOnInsert": {"schema": SCHEMA_VERSION}}, upsert=True
+                    {"_id": "labmon"}, {"$set": {"schema": SCHEMA_VERSION}}, upsert=True
                 )
             await self._database.blocks.create_index(
                 [(key, ASCENDING) for key in ("stream", "granularity", "ordinal", "generation")]

@@ -17,6 +17,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
+from labmon.datastream.backends.base import SCHEMA_VERSION
 from labmon.datastream.exceptions import NewerSchema, NotADatastream, StoreUnavailable
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SCHEMA_VERSION: Final = 2
-"""Of the tables and of what stands in them; a database of a later one is refused. 2 has packs."""
 APPLICATION_ID: Final = 0x6C61626D  # "labm"
 PAGE_BYTES: Final = 4096
 _MAGIC: Final = b"SQLite format 3\x00"
@@ -248,11 +247,11 @@ def connect_for_writing(path: Path, *, is_relaxed: bool, cache_kib: int) -> sqli
 
 
 def _migrate(connection: sqlite3.Connection) -> None:
-    """What version 1 wrote stays as it is: it has no packs, and all else is the same."""
+    """What version 1 wrote stays as it is; from now on there may be what it does not know."""
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if version < SCHEMA_VERSION:
         connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        # a labmon that knows no packs looks for the version in the file, not in its WAL
+        # a labmon of then looks for the version in the file, not in its WAL
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 

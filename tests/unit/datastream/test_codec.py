@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labmon.datastream import codec
+from labmon.datastream import codec, rollup_codec, vectors
 from labmon.datastream.codec import (
     decode_block,
     decode_raw,
@@ -164,6 +164,37 @@ def test_only_the_fields_that_are_asked_for_are_decoded():
             assert found[name].tolist() == table[name].tolist()
     everything = decode_rollups(encode_block(table, Granularity.Seconds))
     assert set(everything.columns) == set(FIELDS)
+
+
+@given(
+    st.integers(-(10**12), 10**12),
+    st.integers(0, 12),
+    st.lists(st.one_of(st.integers(-500, 500), st.none()), min_size=1, max_size=200),
+    st.integers(1, 200),
+)
+def test_deviations_of_decimals_come_back_from_every_other_multiple_of_the_count(
+    middle, digits, steps, bucket_ns
+):
+    values = [None if step is None else (middle + step) / 10**digits for step in steps]
+    table = roll_up(Columns.from_values(range(len(values)), values), bucket_ns)
+    assert_same(decode_block(encode_block(table, Granularity.Seconds)), table)
+
+
+def test_deviations_of_decimals_take_less_room_than_the_integers_that_they_came_from():
+    values = np.round(np.random.default_rng(1).normal(384.2, 3e-6, 100_000), 7)
+    table = roll_up(Columns(np.arange(100_000), values), 100)
+    encoded = rollup_codec._encode_m2(table)
+    assert encoded[:2] == bytes([2, 7])
+    k = np.rint(table["m2"] * 100 * 1e14).astype(np.int64)
+    assert len(encoded) < len(vectors.encode_ints(k)) - 1000 * np.log2(200) / 8 + 100
+
+
+@given(st.lists(FLOATS, min_size=1, max_size=40), st.integers(0, 3))
+def test_deviations_that_nothing_explains_come_back_too(m2, digits):
+    t = np.arange(len(m2))
+    table = roll_up(Columns.from_values(t.tolist(), (t / 10**digits).tolist()), 1)
+    table.columns["m2"] = np.array(m2)
+    assert_same(decode_block(encode_block(table, Granularity.Seconds)), table)
 
 
 def test_nominal_fields_are_decoded_alone_too():

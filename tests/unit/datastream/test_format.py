@@ -78,6 +78,23 @@ def test_rollups_of_version_1_are_read():
     assert downsampled_values(found, "std_dev")[1] == pytest.approx(3.6e-7, rel=0.3)
 
 
+def test_narrow_numbers_are_read():
+    found = decode_raw(stored("narrow.bin"))
+    assert found.t.tolist() == [
+        T0 + i * 100_000_000 + (i * 7919 % 2000 - 1000) * 1000 for i in range(200)
+    ]
+    assert found.v.tolist() == [(3842304845 + i * i % 11) / 10**7 for i in range(200)]
+
+
+def test_reduced_deviations_are_read():
+    found = decode_rollups(stored("reduced.bin"))
+    expected = roll_up(decode_raw(stored("narrow.bin")), Granularity.Seconds.duration_ns)
+    assert found.t.tolist() == expected.t.tolist()
+    np.testing.assert_array_equal(found["count"], expected["count"])
+    for name in ("sum", "mean", "m2"):
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-12, err_msg=name)
+
+
 def test_rollups_of_words_of_version_1_are_read():
     found = decode_rollups(stored("nominal_rollups.bin"))
     expected = roll_up_nominal(

@@ -37,6 +37,29 @@ def test_ints_come_back(values):
 
 
 @given(
+    st.integers(-(2**63), 2**63 - 1 - 2**32),
+    st.sampled_from([(1, 5), (2**16 - 1, 5), (2**16, 5), (2**32 - 1, 5), (2**32, 1)]),
+    st.integers(0, 2**32),
+)
+def test_ints_that_lie_near_one_another_are_narrow(base, spanned, seed):
+    span, form = spanned
+    between = np.random.default_rng(seed).integers(0, span, 70).tolist()
+    values = [base + span, *(base + above for above in between), base]
+    encoded = vectors.encode_ints(column(values))
+    assert encoded[0] == form
+    assert decoded(vectors.decode_ints, encoded, len(values)).tolist() == values
+
+
+def test_a_width_that_is_none_is_damage():
+    encoded = bytearray(vectors.encode_ints(np.arange(100) % 7))
+    assert encoded[13] == 2
+    for width in (0, 1, 3, 4, 8, 255):
+        encoded[13] = width
+        with pytest.raises(DamagedBlock):
+            vectors.decode_ints(Reader(encoded, "test"), 100)
+
+
+@given(
     st.integers(0, 2**62),
     st.sampled_from([1, 1000, 10**6, 10**9, 10**12]),
     st.lists(st.integers(0, 10**6), min_size=1, max_size=300),
@@ -99,7 +122,7 @@ def test_jittered_times_cost_their_jitter_only():
     jitter = np.random.default_rng(1).normal(0, 1e6, 4096).astype(np.int64) // 1000 * 1000
     times = np.arange(4096) * 10**8 + 17 * 10**17 + jitter
     bits = np.log2(1000 * np.sqrt(2 * np.pi * np.e))  # entropy of a deviation of 1000 steps
-    assert len(vectors.encode_times_vector(times)) * 8 / 4096 < bits * 1.05
+    assert len(vectors.encode_times_vector(times)) * 8 / 4096 < bits * 1.03
 
 
 @pytest.mark.parametrize("decode", [vectors.decode_ints, vectors.decode_floats])
@@ -109,7 +132,7 @@ def test_any_bytes_are_numbers_or_damaged(decode, data, count):
         assert len(decode(Reader(data, "test"), count)) == count
 
 
-@pytest.mark.parametrize("tag", [0, 1, 2, 3, 4, 9])
+@pytest.mark.parametrize("tag", [0, 1, 2, 3, 4, 5, 9])
 @pytest.mark.parametrize("decode", [vectors.decode_ints, vectors.decode_floats])
 @given(body=st.binary(max_size=80), count=st.integers(1, 300))
 def test_any_body_of_a_known_form_is_numbers_or_damaged(tag, decode, body, count):
