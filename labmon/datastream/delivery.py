@@ -69,7 +69,8 @@ class Delivery:
             ChangeRefused: the store cannot take it, now or ever; it was given up.
         """
         refusals = 0
-        for pause_s in _pauses():
+        pauses_s = None
+        while True:
             began_s = time.monotonic()
             try:
                 await self._backend.apply(change)
@@ -87,7 +88,8 @@ class Delivery:
                 self.durations.note(time.monotonic() - began_s)
                 self._succeeded()
                 return
-            await self._pause(pause_s)
+            pauses_s = pauses_s or _pauses()
+            await self._pause(next(pauses_s))
 
     def fail(self, error: Exception) -> None:
         """The store does not take data: said once; the recovery is said once more."""

@@ -26,6 +26,7 @@ from labmon.datastream.exceptions import StoreError, StoreNotOpen, StoreReadOnly
 from labmon.datastream.graph import Graphs
 from labmon.datastream.journal import Journal
 from labmon.datastream.levels import Levels
+from labmon.datastream.open_entry import Reach
 from labmon.datastream.quarantine import restatement
 from labmon.datastream.query import Query
 from labmon.datastream.rawdata import RawData
@@ -92,9 +93,7 @@ class Engine:
         self.query = Query(self.raw, self.levels, clock)
         self.graphs = Graphs(self.raw, self.levels)
         self.aggregates = Aggregates(self.raw, self.levels)
-        self.journal = Journal(
-            backend, clock, commit_interval_s, commit_readings, self._next_ordinals
-        )
+        self.journal = Journal(backend, clock, commit_interval_s, commit_readings, self._reach)
         self.sealer = Sealer(
             self.catalogue, self.journal, self.blocks, self.levels, seal_datapoints
         )
@@ -112,9 +111,17 @@ class Engine:
         self._care: asyncio.Task[None] | None = None
         self.appender = Appender(self.catalogue, self.journal, spool_bytes)
 
-    def _next_ordinals(self, numbers: list[int]) -> list[int]:
-        streams = map(self.catalogue.number, numbers)
-        return [0 if stream is None else stream.next_ordinal for stream in streams]
+    def _reach(self, numbers: list[int]) -> Reach:
+        """How far some streams go, as the journal asks for each entry."""
+        ordinals: list[int] = []
+        full: list[int] = []
+        for number in numbers:
+            stream = self.catalogue.number(number)
+            next_ordinal, length = (0, 0) if stream is None else stream.reach()
+            ordinals.append(next_ordinal)
+            if length >= self.sealer.size:
+                full.append(number)
+        return Reach(ordinals, full)
 
     async def start(self) -> None:
         """Open the store, put back what the journal has, and begin a new epoch.

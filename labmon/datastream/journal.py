@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from labmon.datastream.columns import Columns
     from labmon.datastream.entry import EntryColumns
     from labmon.datastream.journal_values import JournalValues
+    from labmon.datastream.open_entry import Reach
     from labmon.datastream.polls import Poll
     from labmon.reading import Receipt
 
@@ -44,7 +45,7 @@ class Waiting:
     readings: int = 0
     weight: int = 0
     last_seq: int = 0
-    streams: list[int] = field(default_factory=list)
+    full: list[int] = field(default_factory=list)
     waiters: list[asyncio.Future[None]] = field(default_factory=list)
 
     def done(self) -> asyncio.Future[None]:
@@ -73,7 +74,7 @@ class Journal:
         clock: gives the time of entries.
         interval_s: a reading waits at most so long for others to join its entry.
         readings: so many readings do not wait.
-        ordinals: tells the next ordinal of each of some streams.
+        reach: tells how far some streams go.
     """
 
     def __init__(
@@ -82,14 +83,14 @@ class Journal:
         clock: Callable[[], int],
         interval_s: float,
         readings: int,
-        ordinals: Callable[[list[int]], list[int]],
+        reach: Callable[[list[int]], Reach],
     ) -> None:
         self._backend = backend
         self._epoch = 0
         self._clock = clock
         self._interval_s = interval_s
         self._readings = self._look_at = min(readings, ENTRY_READINGS)
-        self._ordinals = ordinals
+        self._reach = reach
         self._open = OpenEntry()
         self._queue: deque[Waiting] = deque()
         self._queued_bytes = 0
@@ -100,7 +101,7 @@ class Journal:
         self.durable_seq = 0
         """The last sequence number that is durable."""
         self.on_durable: Callable[[list[int]], None] = _nobody
-        """Called with the numbers of the streams of which datapoints have become durable."""
+        """Called with the numbers of streams with full heads, once what these have is durable."""
         self.delivery = Delivery(backend)
         self.written_bytes = 0
         """How many bytes of entries have become durable since the start."""
@@ -205,9 +206,9 @@ class Journal:
             return
         self._open = OpenEntry()
         self._look_at = self._readings
-        closed = opened.closed(self._epoch, self._ordinals)
+        closed = opened.closed(self._epoch, self._reach)
         row = self.entry_row(COMMIT_ENTRY, closed.body, closed.first_seq, closed.last_seq)
-        waiting = self._enqueue_entry(row, closed.streams, opened.count)
+        waiting = self._enqueue_entry(row, closed.full, opened.count)
         waiting.last_seq = row.last_seq
 
     def add_earlier(self, entry: OpenEntry, key: EntryKey) -> asyncio.Future[None]:
@@ -220,16 +221,16 @@ class Journal:
         Returns:
             what waits until it is durable, or refused.
         """
-        closed = entry.closed(key.epoch, self._ordinals)
+        closed = entry.closed(key.epoch, self._reach)
         seqs = closed.first_seq, closed.last_seq
         row = EntryRow(key, COMMIT_ENTRY, *seqs, self._clock(), closed.body)
-        waiting = self._enqueue_entry(row, closed.streams, entry.count)
+        waiting = self._enqueue_entry(row, closed.full, entry.count)
         self._due.set()
         return waiting.done()
 
-    def _enqueue_entry(self, row: EntryRow, streams: list[int], readings: int) -> Waiting:
+    def _enqueue_entry(self, row: EntryRow, full: list[int], readings: int) -> Waiting:
         waiting = self._enqueue(Change(entries=[row]))
-        waiting.streams = streams
+        waiting.full = full
         waiting.readings = readings
         waiting.weight = len(row.body)
         self._queued_bytes += waiting.weight
@@ -312,8 +313,8 @@ class Journal:
             self.entries = deque(row for row in self.entries if row.key not in removed)
         self.entries.extend(row._replace(body=b"") for row in waiting.change.entries)
         waiting.tell()
-        if waiting.streams:
-            self.on_durable(waiting.streams)
+        if waiting.full:
+            self.on_durable(waiting.full)
 
 
 def _nobody(numbers: list[int]) -> None:

@@ -30,17 +30,29 @@ COLUMNS_BYTES: Final = 32
 """What one takes that waits in columns."""
 
 
+class Reach(NamedTuple):
+    """How far some streams go.
+
+    Attributes:
+        ordinals: the next one of each.
+        full: numbers of those whose heads are full.
+    """
+
+    ordinals: list[int]
+    full: list[int]
+
+
 class ClosedEntry(NamedTuple):
     """An entry to which nothing is added any more.
 
     Attributes:
         body: encoded.
-        streams: numbers of the streams that it has, ascending.
+        full: numbers of its streams whose heads are full.
         first_seq, last_seq: numbers of the first and last reading that have one; 0: none has.
     """
 
     body: bytes
-    streams: list[int]
+    full: list[int]
     first_seq: int
     last_seq: int
 
@@ -101,25 +113,23 @@ class OpenEntry:
             self._receipts = Receipts()
         self._receipts.add(receipt)
 
-    def closed(self, epoch: int, ordinals: Callable[[list[int]], list[int]]) -> ClosedEntry:
+    def closed(self, epoch: int, reach: Callable[[list[int]], Reach]) -> ClosedEntry:
         """Everything, of which there is something, as it is written.
 
         Args:
             epoch: of this start.
-            ordinals: tells the next ordinal of each of some streams; their readings in here are
-                the last ones that they have.
+            reach: tells how far some streams go; their readings in here are the last ones that
+                they have.
         """
         runs = None if self._parts else self._polls.runs()
         if runs is None:
             columns = self.columns()
-            note = self._note(_totals(columns.streams), ordinals)
+            note, full = self._note(_totals(columns.streams), reach)
             body = encode_entry(JournalEntry(epoch, *columns, note))
-            return ClosedEntry(body, note["streams"], *_ends(columns.seq))
-        note = self._note(self._polls.totals(), ordinals)
-        last_seq = runs.first_seq + runs.count - 1
-        return ClosedEntry(
-            encode_runs(runs, epoch, note), note["streams"], runs.first_seq, last_seq
-        )
+            return ClosedEntry(body, full, *_ends(columns.seq))
+        note, full = self._note(self._polls.totals(), reach)
+        body = encode_runs(runs, epoch, note)
+        return ClosedEntry(body, full, runs.first_seq, runs.first_seq + runs.count - 1)
 
     def columns(self) -> EntryColumns:
         """Everything, in order of arrival."""
@@ -136,11 +146,12 @@ class OpenEntry:
         )
 
     def _note(
-        self, totals: dict[int, int], ordinals: Callable[[list[int]], list[int]]
-    ) -> dict[str, Any]:
-        """What the entry tells of itself; see docs/format.md."""
+        self, totals: dict[int, int], reach: Callable[[list[int]], Reach]
+    ) -> tuple[dict[str, Any], list[int]]:
+        """What the entry tells of itself, see docs/format.md; and whose heads are full."""
         streams = sorted(totals)
-        following = zip(streams, ordinals(streams), strict=True)
+        ordinals, full = reach(streams)
+        following = zip(streams, ordinals, strict=True)
         note: dict[str, Any] = {
             "streams": streams,
             "ordinals": [ordinal - totals[stream] for stream, ordinal in following],
@@ -149,7 +160,7 @@ class OpenEntry:
             note["arrays"] = self._arrays
         if self._receipts is not None:
             note["receipts"] = self._receipts.noted()
-        return note
+        return note, full
 
     def _fold(self) -> None:
         """Make columns of the polls."""

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections import Counter
-from operator import add, eq, itemgetter
+from operator import add, eq
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -85,8 +84,11 @@ class Polls:
 
     def totals(self) -> dict[int, int]:
         """How many readings each stream has."""
+        polls: dict[StreamNumbers, int] = {}
+        for streams, *_ in self._polls:
+            polls[streams] = polls.get(streams, 0) + 1
         totals: dict[int, int] = {}
-        for streams, count in Counter(map(itemgetter(0), self._polls)).items():
+        for streams, count in polls.items():
             for number in streams.numbers:
                 totals[number] = totals.get(number, 0) + count
         return totals

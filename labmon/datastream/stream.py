@@ -176,6 +176,11 @@ class Stream:
         """The ordinal that the next datapoint gets."""
         return self._head.next_ordinal + (0 if self._feed is None else len(self._feed.times))
 
+    def reach(self) -> tuple[int, int]:
+        """`next_ordinal` and `head_length`."""
+        length = self._head.length + (0 if self._feed is None else len(self._feed.times))
+        return self._head.first_ordinal + length, length
+
     @property
     def latest_ns(self) -> int:
         """Time of the newest datapoint; -1: there is none."""

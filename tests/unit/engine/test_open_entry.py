@@ -12,7 +12,7 @@ from labmon.datastream import exceptions
 from labmon.datastream.columns import Columns
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.journal_values import JournalValues
-from labmon.datastream.open_entry import OpenEntry
+from labmon.datastream.open_entry import OpenEntry, Reach
 from labmon.datastream.polls import StreamNumbers
 from labmon.reading import Batch, Quality
 
@@ -67,8 +67,8 @@ def test_polls_and_columns_alternate_in_the_order_of_arrival():
         (23, 2, 15, None, 0),
         (24, 3, 15, 2**62, 0),
     ]
-    closed = entry.closed(5, lambda streams: [10 * stream for stream in streams])
-    assert closed[1:] == ([1, 2, 3, 4], 7, 24)
+    closed = entry.closed(5, lambda streams: Reach([10 * stream for stream in streams], [3]))
+    assert closed[1:] == ([3], 7, 24)
     stored = decode_entry(closed.body)
     assert rows(stored) == rows(entry.columns())
     assert stored.epoch == 5
@@ -102,12 +102,12 @@ def test_an_entry_of_polls_alone_is_the_one_that_their_columns_would_make(polls)
         of = (StreamNumbers(streams), time_ns, packed.v.tobytes(), qualities, seq)
         for each in (entry, again):
             each.add_mixed(of, packed, 0)
-    closed = entry.closed(3, lambda streams: [1000] * len(streams))
+    closed = entry.closed(3, lambda streams: Reach([1000] * len(streams), []))
     columns = again.columns()
     expected = rows(columns)
     stored = decode_entry(closed.body)
     assert list(map(repr, rows(stored))) == list(map(repr, expected))
-    assert closed.streams == stored.note["streams"] == sorted({row[1] for row in expected})
+    assert stored.note["streams"] == sorted({row[1] for row in expected})
     totals = [1000 - ordinal for ordinal in stored.note["ordinals"]]
     assert sum(totals) == len(expected) == entry.count
     numbered = [row[0] for row in expected if row[0]] or [0]
@@ -119,7 +119,7 @@ def test_polls_of_one_device_cost_their_values_and_little_more():
     streams = StreamNumbers(range(1, 11))
     for i in range(100):
         entry.add_poll((streams, i, bytes(80), bytes(10), 1 + 10 * i))
-    assert len(entry.closed(1, lambda streams: [100] * len(streams)).body) < 1000 * 11.6
+    assert len(entry.closed(1, lambda streams: Reach([100] * len(streams), [])).body) < 1000 * 11.6
 
 
 async def test_readings_behind_a_refused_one_keep_their_numbers(streams, ids):
