@@ -146,6 +146,7 @@ class ApiHandler(GuardedHandler):
         self._body = bytearray()
         self._body_format: wire.Format = "json"
         self._is_too_large = False
+        self._patience: asyncio.TimerHandle | None = None
 
     @property
     def body_limit(self) -> int:
@@ -168,9 +169,33 @@ class ApiHandler(GuardedHandler):
         )
         if operation.role == "operator" and self.caller.role == "viewer":
             raise ProblemError(403, f"a {self.caller.role} may not do this: log in as operator")
-        if self.request.method in STATE_CHANGES:
+        changes = self.request.method in STATE_CHANGES
+        if changes:
             self._check_content_type()
         self._check_content_length()
+        if changes:
+            self._await_body()
+
+    def _await_body(self) -> None:
+        """Cut a client whose body takes too long; Tornado would make a task for each body."""
+        if isinstance(self.request.connection, HTTP1Connection):
+            self.request.connection.set_body_timeout(None)  # type: ignore[arg-type]
+        limit_s = self.services.config.server.body_timeout_s
+        self._patience = asyncio.get_running_loop().call_later(limit_s, self.cut)
+
+    def _has_body(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def on_connection_close(self) -> None:
+        """The client is gone; called by Tornado."""
+        self._has_body()
+        super().on_connection_close()
+
+    def on_finish(self) -> None:
+        """The answer is out, perhaps before the body was looked at; called by Tornado."""
+        self._has_body()
 
     async def read_body(self) -> Any:
         """The decoded body.
@@ -179,6 +204,7 @@ class ApiHandler(GuardedHandler):
             BadRequestError: it is not what its content type says.
             TooLargeError: it is over a limit.
         """
+        self._has_body()
         if self._is_too_large:
             raise self._too_large()
         data, limits = bytes(self._body), self.services.limits

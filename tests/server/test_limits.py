@@ -119,6 +119,23 @@ async def test_slow_headers_and_slow_bodies_are_cut(make_node):
     assert time.monotonic() - begin < 3
 
 
+async def test_what_is_asked_may_take_longer_than_the_asking(make_node, monkeypatch):
+    node = await make_node(body_timeout_s=0.05)
+    asked = asyncio.Event()
+
+    async def handle(request, caller):
+        asked.set()
+        await over.wait()
+        return {"jsonrpc": "2.0", "id": 1, "result": "late"}
+
+    over = asyncio.Event()
+    monkeypatch.setattr(node.services.rpc, "handle", handle)
+    answer = asyncio.create_task(node.fetch("/rpc", "POST", {"jsonrpc": "2.0"}))
+    await asked.wait()
+    asyncio.get_running_loop().call_later(0.1, over.set)
+    assert (await answer).code == 200
+
+
 async def test_a_client_that_does_not_take_its_answer_is_cut(make_node, eventually):
     node = await make_node(limits={"write_stall_s": 0.2})
     for number in range(100):
