@@ -3,6 +3,8 @@
 import contextlib
 import socket
 import sys
+import threading
+import time
 
 import psutil
 import pytest
@@ -60,3 +62,36 @@ def test_it_records_while_every_connection_is_taken(cramped, until):
     until(lambda: recorded(cramped) > before + 20, what="readings")
     assert sum(map(len, cramped.lines[lines:])) < 10_000, "it fills the log"
     assert cramped.end()[0] == 0
+
+
+@pytest.mark.long
+@pytest.mark.alone
+def test_turning_clients_away_costs_little(cramped):
+    """10 s of a hundred that stay and twenty a second that knock: CPU below 10%, log 10 kB/s."""
+    process, pause = psutil.Process(cramped.process.pid), threading.Event()
+
+    def share(seconds, knock):
+        began, before = time.monotonic(), sum(process.cpu_times()[:2])
+        while time.monotonic() - began < seconds:
+            knock()
+            pause.wait(0.05)
+        return (sum(process.cpu_times()[:2]) - before) / (time.monotonic() - began)
+
+    quiet = share(5.0, lambda: None)
+    opened = []
+
+    def knock():
+        opened.append(socket.create_connection(("127.0.0.1", cramped.port), 5))
+
+    try:
+        for _ in range(100):
+            knock()
+        lines = len(cramped.lines)
+        busy = share(10.0, knock)
+        logged = sum(map(len, cramped.lines[lines:])) / 10
+    finally:
+        for sock in opened:
+            sock.close()
+    print(f"{quiet:.1%} of a core before, {busy:.1%} meanwhile; {logged:.0f} B/s of log")
+    assert busy - quiet < 0.1
+    assert logged < 10_000
