@@ -134,7 +134,8 @@ class ApiHandler(GuardedHandler):
     """One address of the interface for programs.
 
     Attributes:
-        operations: what each method takes; a method that is not there gets 405.
+        operations: what each method takes; a method that is not there gets 405. Where GET is, HEAD
+            is too: what watches servers asks so.
         query: the checked query parameters.
     """
 
@@ -239,8 +240,14 @@ class ApiHandler(GuardedHandler):
     def compute_etag(self) -> None:
         """None: answers change all the time."""
 
+    async def head(self, *args: str, **kwargs: str) -> None:
+        """The same as GET; Tornado leaves the body out."""
+        get: Any = self.get
+        await get(*args, **kwargs)
+
     def _operation(self) -> Operation:
-        operation = self.operations.get(self.request.method or "")
+        method = self.request.method or ""
+        operation = self.operations.get("GET" if method == "HEAD" else method)
         if operation is None:
             allowed = {"Allow": ", ".join(self.operations)}
             raise ProblemError(405, f"use {' or '.join(self.operations)} here", headers=allowed)

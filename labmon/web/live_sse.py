@@ -20,6 +20,7 @@ from labmon.web.handler import ApiHandler
 from labmon.web.live import LiveClient
 from labmon.web.live_ws import MAX_RATE, prepare_socket, selection_of
 from labmon.web.operation import TEXT, Operation, Parameter
+from labmon.web.problems import ProblemError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,6 +64,14 @@ class LiveEventsHandler(ApiHandler):
             answer_type="text/event-stream",
         )
     }
+
+    async def head(self, *args: str, **kwargs: str) -> None:
+        """Refuse: there is no answer that could be left out.
+
+        Raises:
+            ProblemError: always.
+        """
+        raise ProblemError(405, "events have no end: use GET here", headers={"Allow": "GET"})
 
     async def get(self) -> None:
         """Send until the client goes away."""

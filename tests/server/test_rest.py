@@ -377,6 +377,15 @@ async def test_unknown_addresses_and_methods(node):
         assert (await node.fetch("/api/v1/latest", method, b"")).code in {400, 405}
 
 
+async def test_what_watches_servers_may_leave_the_body_out(node):
+    for path in ("/healthz", "/readyz", "/metrics", "/api/v1/streams"):
+        response = await node.fetch(path, "HEAD")
+        assert (response.code, response.body) == (200, b"")
+        assert int(response.headers["Content-Length"]) > 0
+    for path in ("/rpc", "/api/v1/append", "/api/v1/live"):
+        assert (await node.fetch(path, "HEAD")).code == 405
+
+
 async def test_a_browser_at_an_unknown_address_gets_the_page_that_says_so(node):
     response = await node.fetch("/nowhere", headers={"Accept": "text/html,*/*;q=0.8"})
     assert response.code == 404
