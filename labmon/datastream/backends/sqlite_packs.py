@@ -56,7 +56,8 @@ def write(connection: sqlite3.Connection, bodies: Sequence[Body]) -> range:
     for group in _groups(bodies):
         last += len(group)
         owner, data = (0, packed(group)) if len(group) > 1 else group[0][:2]
-        connection.execute("INSERT INTO bodies VALUES (?, ?, ?)", (last, owner, data))
+        # a damaged page may tell of a last number that is not the last one: owners tell them apart
+        connection.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?, ?)", (last, owner, data))
     return range(before + 1, last + 1)
 
 
