@@ -73,12 +73,12 @@ class FastGrid:
         if b'"' in data or b"\r" in data or not _is_utf8(data):
             return None
         buffer = np.frombuffer(data, np.uint8)
-        marks = np.flatnonzero((buffer == _LINE) | (buffer == _COMMA))
-        if len(marks) % columns:
+        is_line = buffer == _LINE
+        marks = np.flatnonzero(is_line | (buffer == _COMMA))
+        if len(marks) != columns * np.count_nonzero(is_line):
             return None
         ends = marks.reshape(-1, columns)
-        is_line = buffer[marks].reshape(-1, columns) == _LINE
-        if not is_line[:, -1].all() or is_line[:, :-1].any():
+        if not is_line[ends[:, -1]].all():
             return None
         starts = np.concatenate(([0], marks[:-1] + 1)).reshape(-1, columns)
         if columns == 1 and (ends == starts).any():  # a blank line
@@ -98,7 +98,7 @@ class FastGrid:
             return None
         cells = sliding_window_view(self._padded, widest)[starts]
         if int(widths.min(initial=widest)) < widest:
-            cells *= np.arange(widest) < widths[:, np.newaxis]
+            cells *= np.arange(widest, dtype=np.uint8) < widths.astype(np.uint8)[:, np.newaxis]
         return cells.view(f"S{widest}").reshape(-1)
 
     def windows(

@@ -17,6 +17,7 @@ import numpy as np
 from labmon import paths
 from labmon.errors import BadRequestError
 from labmon.transfer import csv_values, csv_writer, files
+from labmon.transfer.ahead import ahead
 from labmon.transfer.cells import unguarded
 from labmon.transfer.csv_grid import MAX_CELL, FastGrid, Grid, SlowGrid
 from labmon.transfer.csv_writer import MARK, STREAM_MARK
@@ -190,8 +191,16 @@ class CsvReader:
         with files.read(self._path) as file:
             for _ in range(self._lines):
                 file.readline(MAX_CELL)
-            for data, first_line in self._portions(file):
-                yield from self._rows(self._grid(data, first_line, report), report)
+            for found, problems in ahead(self._read, self._portions(file)):
+                for problem in problems:
+                    report(problem)
+                yield from found
+
+    def _read(self, portion: tuple[bytes, int]) -> tuple[list[Rows], list[Problem]]:
+        """The rows of a portion, and what is wrong in it; on any thread."""
+        problems: list[Problem] = []
+        grid = self._grid(*portion, problems.append)
+        return list(self._rows(grid, problems.append)), problems
 
     def _portions(self, file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
         """Whole lines, about `PORTION` bytes of them, and the number of the first one."""

@@ -8,6 +8,7 @@ judged by what the store has then, so nobody else may write to it until the end.
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -111,12 +112,13 @@ class Importer:
             StorageFullError: there is no room in the spool.
         """
         for name, reader in self._readers:
-            for rows in reader.pieces(self.problems.add):
-                for kept in self._admit(name, reader, rows):
-                    if spool is not None and not self.is_refused:
-                        spool.put(kept)
-                self._tell(moved)
-                await asyncio.sleep(0)
+            with closing(reader.pieces(self.problems.add)) as pieces:
+                for rows in pieces:
+                    for kept in self._admit(name, reader, rows):
+                        if spool is not None and not self.is_refused:
+                            spool.put(kept)
+                    self._tell(moved)
+                    await asyncio.sleep(0)
         self._finish_counts()
 
     def _tell(self, moved: Moved) -> None:

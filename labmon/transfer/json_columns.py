@@ -39,11 +39,13 @@ class Columns:
     """The datapoints of some lines.
 
     Attributes:
+        sample: the object of the first line.
         t: int64 ns.
         v: float64 with NaN for null, int64, or objects.
         quality: one byte each; None: all ok.
     """
 
+    sample: dict[str, Any]
     t: NDArray[np.int64]
     v: NDArray[Any]
     quality: NDArray[np.uint8] | None
@@ -57,8 +59,10 @@ def columns(data: bytes, time: str, value: str) -> Columns | None:
         time: its name.
         value: its name; it is a number or null.
     """
-    cells = None if b"\0" in data else json_shape.cut(data, (time, value))
-    if cells is None or not _is_one_kind([shape.sample for shape in cells.shapes], time, value):
+    if b"\0" in data:
+        return None
+    cells = json_shape.cut(data, (time, value), lambda a, b: _is_alike(a, b, time, value))
+    if cells is None:
         return None
     grid = FastGrid(data, cells.starts, cells.ends, 1)
     every = np.arange(len(grid.lines))
@@ -69,20 +73,18 @@ def columns(data: bytes, time: str, value: str) -> Columns | None:
     numbers = grid.narrow(1, every)
     v = None if numbers is None or (t < 0).any() else json_numbers(numbers)
     try:
-        return None if v is None else Columns(t, v, _quality(cells))
+        return None if v is None else Columns(cells.shapes[0].sample, t, v, _quality(cells))
     except ValueError:
         return None
 
 
-def _is_one_kind(samples: list[dict[str, Any]], time: str, value: str) -> bool:
-    """Whether all are datapoints of one stream, with times of one type."""
-    first = samples[0]
-    return all(
+def _is_alike(first: dict[str, Any], sample: dict[str, Any], time: str, value: str) -> bool:
+    """Whether a datapoint is of the stream of the first one, with a time of the same type."""
+    return (
         sample.get("path") == first.get("path")
         and type(sample[value]) in (int, float, type(None))
         and isinstance(sample[time], str) == isinstance(first[time], str)
         and not _SPECIAL & sample.keys()
-        for sample in samples
     )
 
 

@@ -16,10 +16,16 @@ import orjson
 from numpy.lib.stride_tricks import sliding_window_view
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Alike = Callable[[dict[str, Any], dict[str, Any]], bool]
 
 MOST: Final = 16
 """Shapes that are looked for in one portion: times and qualities come in a few widths and words."""
+LOOKS: Final = 6
+"""How often a line is looked at in the mean, before lines are read one by one instead."""
 WIDEST: Final = 32
 """Bytes of a second value; numbers and times take no more."""
 _LASTS: Final = np.isin(np.arange(256), list(b"0123456789lZ"))
@@ -110,8 +116,14 @@ class Cells:
     of_line: NDArray[np.uint8]
 
 
-def cut(data: bytes, names: tuple[str, str]) -> Cells | None:
-    """The cells of whole lines, each of which has one of a few shapes; None: look at each line."""
+def cut(data: bytes, names: tuple[str, str], is_alike: Alike) -> Cells | None:
+    """The cells of whole lines, each of which has one of a few shapes; None: look at each line.
+
+    Args:
+        data: ends with a line break.
+        names: of the values that differ.
+        is_alike: whether two samples, the first and another one, belong together.
+    """
     buffer = np.frombuffer(data, np.uint8)
     line_ends = np.flatnonzero(buffer == _LINE)
     line_starts = np.concatenate(([0], line_ends[:-1] + 1))
@@ -119,12 +131,15 @@ def cut(data: bytes, names: tuple[str, str]) -> Cells | None:
     cells = Cells(
         np.empty((count, 2), np.intp), np.empty((count, 2), np.intp), [], np.empty(count, np.uint8)
     )
-    rest = np.arange(count)
+    rest, looks = np.arange(count), 0
     padded = buffer
     while len(rest):
+        looks += len(rest)
         line = data[line_starts[rest[0]] : line_ends[rest[0]] + 1]
-        shape = Shape.of(line, names) if len(cells.shapes) < MOST else None
-        if shape is None:
+        shape = Shape.of(line, names)
+        if shape is None or looks > LOOKS * count or len(cells.shapes) == MOST:
+            return None
+        if not is_alike((cells.shapes or [shape])[0].sample, shape.sample):
             return None
         if len(padded) < len(buffer) + shape.reach:
             padded = np.frombuffer(data + bytes(2 * shape.reach), np.uint8)

@@ -15,6 +15,7 @@ import orjson
 from labmon import paths
 from labmon.errors import BadRequestError
 from labmon.transfer import files, json_columns
+from labmon.transfer.ahead import ahead
 from labmon.transfer.description import Description
 from labmon.transfer.json_columns import quality_in
 from labmon.transfer.problem import Problem, UnreadableFileError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from labmon.transfer.json_columns import Columns
 
     Report = Callable[[Problem], None]
 
@@ -79,10 +82,10 @@ class JsonLinesReader:
     def pieces(self, report: Report) -> Generator[Rows]:
         """The rows of the file, those of one stream at a time."""
         with files.read(self._path) as file:
-            for data, first_line in self._portions(file):
-                found = self._uniform(data, first_line)
-                if found is not None:
-                    yield found
+            for (data, first_line), found in ahead(self._cut, self._portions(file)):
+                rows = None if found is None else self._uniform(found, first_line)
+                if rows is not None:
+                    yield rows
                 else:
                     yield from self._rows(data.split(b"\n")[:-1], first_line, report)
 
@@ -104,21 +107,28 @@ class JsonLinesReader:
         if rest:
             yield rest + b"\n", line
 
-    def _uniform(self, data: bytes, first_line: int) -> Rows | None:
-        """The rows of lines that look alike; None: each of them has to be looked at."""
+    def _cut(self, portion: tuple[bytes, int]) -> tuple[tuple[bytes, int], Columns | None]:
+        """A portion and its lines as columns, where these look alike; on any thread."""
+        data, _ = portion
         try:
             first = orjson.loads(data[: data.index(b"\n")])
-            path = self._wanted.stream or first.get("path")
-            path = paths.check_name(path)
-        except (ValueError, TypeError, AttributeError):
+        except ValueError:
+            return portion, None
+        if not isinstance(first, dict):
+            return portion, None
+        title = self._wanted.value_column or "value"
+        return portion, json_columns.columns(data, self._time_name(first), title)
+
+    def _uniform(self, found: Columns, first_line: int) -> Rows | None:
+        """The rows of lines that look alike; None: each of them has to be looked at."""
+        try:
+            path = paths.check_name(self._wanted.stream or found.sample["path"])
+        except (KeyError, ValueError, TypeError):  # which line it is, is told when all are read
             return None
         if not self.header.describe(path, self._wanted).takes_floats:
             return None
-        title = self._wanted.value_column or "value"
-        found = json_columns.columns(data, self._time_name(first), title)
-        if found is None:
-            return None
         lines = np.arange(first_line, first_line + len(found.t))
+        title = self._wanted.value_column or "value"
         return Rows(path, found.t, found.v, found.quality, lines, title)
 
     def _rows(self, lines: list[bytes], first_line: int, report: Report) -> Iterator[Rows]:

@@ -110,7 +110,7 @@ def windows_of(texts: list[str]) -> tuple[NDArray[np.uint8], NDArray[np.intp]]:
 def _from_iso(windows: NDArray[np.uint8], width: int) -> NDArray[np.int64]:
     """`2026-11-22T08:00`, which many rows share, `:00`, and perhaps `.5`, at last `Z`."""
     words = windows.view(np.uint64)
-    is_new = (words[1:, :2] != words[:-1, :2]).any(axis=1)
+    is_new = (words[1:, 0] != words[:-1, 0]) | (words[1:, 1] != words[:-1, 1])
     starts = np.concatenate(([0], np.flatnonzero(is_new) + 1))
     lengths = np.diff(np.append(starts, len(windows)))
     minutes = np.repeat(_minutes(windows[starts]), lengths)
