@@ -27,7 +27,7 @@ class Samples:
     """What a fast instrument measured on one channel since the last poll.
 
     Attributes:
-        values: numbers; NaN where there is none.
+        values: numbers; NaN where there is none, or what numpy has masked.
         times_ns: of each value, int nanoseconds UTC, ascending.
         quality: of `Quality`, one for all or one each.
     """
@@ -85,7 +85,9 @@ def arrays(
 
 
 def _numbers(given: ArrayLike) -> NDArray[np.float64] | NDArray[np.int64]:
-    """A copy, as the driver may go on to fill its buffer."""
+    """A copy, as the driver may go on to fill its buffer; what is masked is NaN."""
+    if np.ma.is_masked(given):
+        given = np.ma.filled(np.ma.asarray(given, np.float64), np.nan)
     values = np.asarray(given)
     if values.ndim != 1:
         raise ValueError(f"samples of one channel have one dimension, not {values.ndim}")

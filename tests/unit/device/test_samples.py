@@ -73,6 +73,15 @@ def test_long_arrays_travel_in_pieces_and_the_buffer_may_be_filled_again() -> No
     assert pieces[1].values.dtype == np.int64
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.int32])
+def test_what_numpy_has_masked_is_no_value(dtype: type) -> None:
+    values = np.ma.array([1, 2, 3], dtype, mask=[False, True, False])
+    (piece,) = arrays("adc", ("adc/in",), Samples.spaced(values, START_NS, 10), 0)
+    assert np.array_equal(piece.values, [1.0, np.nan, 3.0], equal_nan=True)
+    (piece,) = arrays("adc", ("adc/in",), Samples.spaced(np.ma.array([4]), START_NS, 10), 0)
+    assert piece.values.tolist() == [4]
+
+
 @pytest.mark.parametrize(
     "given",
     [
