@@ -1,7 +1,8 @@
 """Some lines of CSV as a grid of cells, which are cut out of the bytes only where they are needed.
 
 `FastGrid` finds the cells of plain lines with numpy; `SlowGrid` reads lines with quotes, blank
-lines or missing cells as Python's csv does. The trap: both must give the same cells.
+lines or missing cells as Python's csv does. The trap: both must give the same cells. A `FastGrid`
+also takes cells that somebody else has found, as `json_columns` does.
 """
 
 from __future__ import annotations

@@ -256,6 +256,14 @@ def test_json_lines_are_told_line_by_line(store, written):
     assert store.points("a/b")[1] == (1767225605250000000, "2.0", 0x14)
 
 
+def test_a_line_of_json_that_does_not_end_is_told(store, written, monkeypatch):
+    monkeypatch.setattr("labmon.transfer.jsonl_reader.LONGEST", 1000)
+    monkeypatch.setattr("labmon.transfer.jsonl_reader.PORTION", 500)
+    path = written("a.jsonl", '{"x":1}\n' + '[{"time":1767225600,"path":"a/b","value":1.5},' * 100)
+    with pytest.raises(UnreadableFileError, match=r"a.jsonl:2: this line does not end"):
+        store.load(path)
+
+
 def test_parquet_of_other_programs(store, tmp_path):
     pa = pytest.importorskip("pyarrow")
     from pyarrow import parquet
