@@ -87,7 +87,8 @@ class Aggregates:
         parts: list[Rollups] = []
         for finest, from_ns, until_ns in _segments(stream, start_ns, end_ns):
             parts += await self._parts(stream, (from_ns, until_ns), level, finest, names)
-        row = downsample.total(type(parts[0]).concatenate(parts))
+        needed = {"count", *needed_columns(names)}
+        row = downsample.total(type(parts[0]).concatenate([part.only(needed) for part in parts]))
         if not len(row):
             return {name: _OF_NOTHING.get(name) for name in names}
         return {name: _plain(column(row, name)[0]) for name in names}
