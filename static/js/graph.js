@@ -3,6 +3,7 @@
 
 import { stylesheet } from './assets.js';
 import { ConnectionBanner } from './banner.js';
+import { AnnotationDialog, AnnotationList, MarkingHint } from './graph/annotation_form.js';
 import { Actions } from './graph/actions.js';
 import { AxisTitles } from './graph/axis_titles.js';
 import { Canvas } from './graph/canvas.js';
@@ -21,7 +22,7 @@ import { html, useEffect, useMemo, useState } from './vendor.js';
 /** @typedef {import('./graph/plot.js').Plot} Plot */
 /** @typedef {import('./graph/extents.js').Drawn} Drawn */
 
-await Promise.all(['controls', 'graph', 'picker'].map((name) => stylesheet(`/static/css/${name}.css`)));
+await Promise.all(['controls', 'graph', 'annotations', 'picker'].map((name) => stylesheet(`/static/css/${name}.css`)));
 
 export const title = () => 'Graph';
 
@@ -64,6 +65,7 @@ function Filled({ model }) {
     <section class="card gcard" aria-label="Graph">
       <${PlotBar} model=${model} plot=${plot} />
       <${Problem} model=${model} />
+      <${MarkingHint} model=${model} />
       <${Titles} model=${model} plot=${plot} />
       <div class="pbox">
         <${Canvas} model=${model} label=${`Graph of ${heading}`} onPlot=${setPlot} />
@@ -72,6 +74,8 @@ function Filled({ model }) {
       </div>
     </section>
     <${StreamTable} model=${model} printer=${printer} />
+    <${AnnotationList} model=${model} />
+    <${AnnotationDialog} model=${model} />
     <${PickerDialog} isOpen=${isPicking} onClose=${() => setPicking(false)} selected=${model.view.streams} onChange=${choose} store=${model.app.store} />`;
 }
 

@@ -6,6 +6,7 @@ import { GraphModel } from '../../static/js/graph/model.js';
 import { parseView } from '../../static/js/graph/view.js';
 
 const NOW = 1_795_356_247;
+const NOTES = 'labmon/_annotations';
 const CHANNEL = { name: 'ch', path: 'a/ch', label: 'Power', unit: 'V', digits: 2, scientific: false, kind: 'numeric' };
 
 /** @type {any} */
@@ -16,6 +17,8 @@ let requests;
 let addresses;
 /** @type {any[]} */
 let subscriptions;
+/** @type {any[]} */
+let notes;
 /** @type {() => void} */
 let answer;
 
@@ -23,12 +26,13 @@ beforeEach(() => {
   requests = [];
   addresses = [];
   subscriptions = [];
+  notes = [];
   answer = () => {};
   const connection = Object.assign(new Emitter(), {
     status: { phase: 'live' },
     subscribe(/** @type {string[]} */ paths, /** @type {any} */ handlers, /** @type {any} */ after) {
       const subscription = { paths, handlers, after, isOpen: true, close() { this.isOpen = false; } };
-      subscriptions.push(subscription);
+      (paths[0] === NOTES ? notes : subscriptions).push(subscription);
       return subscription;
     },
   });
@@ -40,13 +44,19 @@ beforeEach(() => {
     location: { pathname: '/graph' },
     history: { pushState: (/** @type {any} */ _1, /** @type {any} */ _2, /** @type {string} */ url) => addresses.push(`push ${url}`), replaceState: (/** @type {any} */ _1, /** @type {any} */ _2, /** @type {string} */ url) => addresses.push(`replace ${url}`), back: () => addresses.push('back') },
     requestAnimationFrame: (/** @type {() => void} */ callback) => callback(),
-    fetch: (/** @type {string} */ url, /** @type {any} */ { signal }) => new Promise((resolve, reject) => {
+    fetch: (/** @type {string} */ url, /** @type {any} */ { signal } = {}) => new Promise((resolve, reject) => {
+      if (url.includes('/annotations')) return resolve(noted());
       requests.push(url);
       signal.addEventListener('abort', () => reject(signal.reason));
       answer = () => resolve(reply());
     }),
   });
 });
+
+/** Nobody has written anything yet. */
+function noted() {
+  return { ok: true, headers: { get: () => 'application/json' }, json: async () => ({ stream: NOTES, cursor: 'n.1.5', annotations: [] }) };
+}
 
 function reply() {
   const body = { start: NOW - 3600, end: NOW, cursor: 'n.1.5', streams: [{ path: 'a/ch', unit: 'V', granularity: 'raw', bucket_s: 0, t: [NOW - 2, NOW - 1], v: [1, null], quality: [0, 1] }] };
@@ -130,6 +140,7 @@ test('after the connection was away, what it could not hold is fetched', async (
 test('a stream that is not there is said, not asked for', async () => {
   const model = new GraphModel(app, parseView('?streams=gone/ch', NOW));
   globalThis.fetch = async (url) => {
+    if (String(url).includes('/annotations')) return /** @type {any} */ (noted());
     requests.push(String(url));
     return /** @type {any} */ ({ ok: true, headers: { get: () => 'application/json' }, json: async () => ({ streams: [] }) });
   };
@@ -138,5 +149,48 @@ test('a stream that is not there is said, not asked for', async () => {
   assert.deepEqual(requests, ['/api/v1/streams?path=gone%2Fch']);
   assert.equal(model.loader.isMissing('gone/ch'), true);
   assert.deepEqual(model.drawn(), []);
+  model.stop();
+});
+
+const NOTE = { id: 'x', version: 1, text: 'Relocked', end: null, streams: ['a/ch'], who: 'anna', changed_by: 'anna', removed: false };
+
+test('what others write is seen at once, on the graphs that it is about', async () => {
+  const model = await loaded();
+  await settled();
+  const seen = () => model.shownAnnotations().map(({ text }) => text);
+  const write = (/** @type {any} */ note, at = NOW - 60) => notes[0].handlers.readings([[NOTES, at, { ...NOTE, ...note }, 0]]);
+  assert.deepEqual([notes[0].paths, notes[0].after], [[NOTES], 'n.1.5']);
+  write({});
+  write({ id: 'y', streams: ['other/ch'], text: 'not here' });
+  write({ id: 'z', streams: [], text: 'everywhere' }, NOW - 30);
+  write({ id: 'r', end: NOW - 3000, text: 'began before' }, NOW - 9000);
+  assert.deepEqual(seen(), ['began before', 'Relocked', 'everywhere']);
+  write({ version: 3, text: 'relocked' }, NOW - 20);
+  write({ version: 2, text: 'an older one that comes late' });
+  assert.deepEqual(seen(), ['began before', 'everywhere', 'relocked']);
+  write({ version: 4, removed: true });
+  assert.deepEqual(seen(), ['began before', 'everywhere']);
+  model.stop();
+  assert.equal(notes[0].isOpen, false);
+});
+
+test('one is written at the cursor, or in the middle, on the streams that are shown', async () => {
+  const model = await loaded();
+  model.annotate();
+  assert.deepEqual([model.annotations.draft?.start, model.annotations.draft?.end, model.annotations.draft?.streams].flat().slice(1), [null, 'a/ch']);
+  assert.ok(Math.abs((model.annotations.draft?.start ?? 0) - (NOW - 1800)) < 60);
+  model.setCursor(NOW - 7);
+  model.annotate();
+  assert.equal(model.annotations.draft?.start, NOW - 7);
+  const calls = /** @type {any[]} */ ([]);
+  app.connection.call = async (/** @type {any[]} */ ...call) => {
+    calls.push(call);
+    return { ...NOTE, start: NOW - 7 };
+  };
+  await model.annotations.save({ .../** @type {any} */ (model.annotations.draft), text: 'Relocked' });
+  assert.deepEqual(calls, [['annotation.add', { text: 'Relocked', start: NOW - 7, end: null, streams: ['a/ch'] }]]);
+  assert.deepEqual([model.annotations.draft, model.shownAnnotations().length], [null, 1]);
+  await model.annotations.remove('x');
+  assert.deepEqual([calls[1], model.shownAnnotations()], [['annotation.remove', { id: 'x' }], []]);
   model.stop();
 });

@@ -17,9 +17,14 @@ export function Actions({ model, plot, title, range, onPick }) {
     setTimeout(() => setSaid(''), SAID_MS);
   };
   const png = () => plot && savePng(model, plot, title, range, plot.axes.map(unitText));
+  const annotate = () => {
+    model.annotations.mark(!model.annotations.isMarking);
+    document.getElementById('plot')?.focus({ preventScroll: true });
+  };
   const csv = () => saveCsv(model, ({ unit }) => unit);
   return html`<div class="acts">
     <button type="button" class="btn" onClick=${onPick}><${Icon} name="plus" /><span class="hide-s">Add stream</span><span class="only-s">Add</span></button>
+    <button type="button" class="btn" onClick=${annotate} aria-label="Annotate" title="Write on the graph (A)"><${Icon} name="flag" /><span class="hide-s">Annotate</span></button>
     <button type="button" class="btn hide-s" onClick=${copy}><${Icon} name=${said === 'Copied' ? 'check' : 'link'} />${said || 'Copy link'}</button>
     <button type="button" class="btn hide-s" onClick=${png} disabled=${!plot}><${Icon} name="down" />PNG</button>
     <button type="button" class="btn hide-s" onClick=${csv}><${Icon} name="down" />CSV</button>

@@ -19,6 +19,10 @@ const KEY_PAN = 0.1;
  * @property {(factor: number, x: number) => void} zoom about a place
  * @property {(x: number | null) => void} point the cursor is here, or nowhere
  * @property {(steps: number) => void} step the cursor by so many pixels
+ * @property {(x: number) => void} click a press that was no drag
+ * @property {() => void} annotate at the cursor
+ * @property {() => boolean} enter whether Enter meant something
+ * @property {() => boolean} escape whether Escape meant something
  * @property {() => void} back
  * @property {() => void} live
  */
@@ -109,10 +113,12 @@ class Hand {
     this.#down.delete(event.pointerId);
     const drag = this.#drag;
     this.#drag = null;
-    if (!drag || drag.isPan) return;
     const x = this.#inside(this.x(event));
-    if (Math.abs(x - drag.from) > TREMBLE_PX) this.actions.select(Math.min(x, drag.from), Math.max(x, drag.from));
-    else this.actions.selecting(0, 0);
+    if (event.pointerType === 'touch' && this.#down.size === 0) this.actions.click(x);
+    if (!drag || drag.isPan) return;
+    if (Math.abs(x - drag.from) > TREMBLE_PX) return this.actions.select(Math.min(x, drag.from), Math.max(x, drag.from));
+    this.actions.selecting(0, 0);
+    this.actions.click(x);
   }
 
   /** @param {PointerEvent} [event] */
@@ -167,13 +173,16 @@ function key(event, hand, actions) {
     '=': () => actions.zoom(0.5, left + width / 2),
     '-': () => actions.zoom(2, left + width / 2),
     Backspace: () => actions.back(),
+    a: () => actions.annotate(),
     l: () => actions.live(),
     End: () => actions.live(),
     Escape: () => {
+      if (actions.escape()) return;
       hand.cancel();
       actions.point(null);
     },
   };
+  if (event.key === 'Enter' && actions.enter()) event.preventDefault();
   const action = keys[event.key];
   if (!action) return;
   event.preventDefault();

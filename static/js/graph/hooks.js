@@ -4,7 +4,7 @@
 import { useEffect, useState } from '../vendor.js';
 
 /** @typedef {import('./model.js').GraphModel} GraphModel */
-/** @typedef {'view' | 'data' | 'draw' | 'cursor'} Kind */
+/** @typedef {'view' | 'data' | 'draw' | 'cursor' | 'notes'} Kind */
 
 /**
  * @param {GraphModel} model @param {Kind[]} kinds

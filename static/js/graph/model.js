@@ -8,6 +8,7 @@
 
 import { Emitter } from '../emitter.js';
 import { describe } from '../router.js';
+import { Annotations } from './annotations.js';
 import { GapReasons } from './gap_reasons.js';
 import { Loader } from './loader.js';
 import { Palette } from './palette.js';
@@ -25,7 +26,7 @@ const CALM_FROM_S = 6 * 3600;
 const BURST_MS = 300;
 const GESTURE_FETCH_MS = 70;
 
-/** @extends {Emitter<{view: null, data: null, draw: null, cursor: null}>} */
+/** @extends {Emitter<{view: null, data: null, draw: null, cursor: null, notes: null}>} */
 export class GraphModel extends Emitter {
   /** @type {number | null} */
   cursor_s = null;
@@ -49,6 +50,7 @@ export class GraphModel extends Emitter {
     this.view = view;
     this.loader = new Loader(app);
     this.reasons = new GapReasons(app);
+    this.annotations = new Annotations(app);
     this.palette.assign(view.streams);
   }
 
@@ -56,6 +58,7 @@ export class GraphModel extends Emitter {
     this.#ends = [
       this.loader.on('changed', () => this.#changed()),
       this.loader.on('tail', () => this.requestLiveDraw()),
+      this.annotations.on('changed', () => this.#annotated()),
       this.app.connection.on('hello', () => this.#reconnected()),
       this.app.store.on('tick', () => this.#tick()),
     ];
@@ -68,6 +71,7 @@ export class GraphModel extends Emitter {
     clearTimeout(this.#addressTimer);
     clearTimeout(this.#fetchTimer);
     this.loader.stop();
+    this.annotations.stop();
   }
 
   now() {
@@ -92,6 +96,17 @@ export class GraphModel extends Emitter {
       const columns = this.loader.columns.get(path);
       return descriptor && columns ? [{ ...descriptor, pen: this.palette.pen(path), columns }] : [];
     });
+  }
+
+  /** What is written on what is visible. */
+  shownAnnotations() {
+    const [start_s, end_s] = this.ends();
+    return this.annotations.within(start_s, end_s, this.view.streams);
+  }
+
+  /** Begin to write at a time, or over a range; without one at the cursor, or in the middle. @param {number | null} [start_s] @param {number | null} [end_s] */
+  annotate(start_s = null, end_s = null) {
+    if (this.view.streams.length) this.annotations.write(start_s ?? this.cursor_s ?? Math.min(this.#middle(), this.now()), end_s, this.view.streams);
   }
 
   /** @param {Partial<View>} changes @param {How} [how] */
@@ -165,9 +180,15 @@ export class GraphModel extends Emitter {
     this.requestDraw();
   }
 
+  #annotated() {
+    this.emit('notes', null);
+    this.requestDraw();
+  }
+
   #reconnected() {
     this.reasons.askAgain();
     this.loader.reload();
+    this.annotations.reload();
   }
 
   #tick() {
@@ -188,6 +209,7 @@ export class GraphModel extends Emitter {
 
   #fetch() {
     const [start_s, end_s] = resolve(this.view.range, this.now());
+    this.annotations.need(start_s, end_s - start_s);
     const points = Math.round((this.width_px * Math.min(devicePixelRatio || 1, 2)) / 2);
     this.loader.load({
       streams: this.view.streams, start_s, end_s, points: Math.max(100, points), isLive: this.view.range.live,

@@ -3,6 +3,7 @@
 
 import { isSimulated } from '../states.js';
 import { csvOf } from './csv.js';
+import { rowFor } from './flags.js';
 import { inks } from './ink.js';
 
 /** @typedef {import('./model.js').GraphModel} GraphModel */
@@ -19,7 +20,8 @@ export function saveCsv(model, unitOf) {
 export async function savePng(model, plot, title, range, axisTitles) {
   const { canvas } = plot;
   if (!canvas) return;
-  const picture = draw(canvas, { title, range, axisTitles, streams: model.drawn().map((stream) => ({ ...stream, label: saidLabel(model, stream) })) });
+  const notes = model.shownAnnotations().map(({ start, text }) => ({ x: Math.max(plot.xAt(start), plot.area.left), text }));
+  const picture = draw(canvas, { title, range, axisTitles, notes, area: plot.area, streams: model.drawn().map((stream) => ({ ...stream, label: saidLabel(model, stream) })) });
   const blob = await new Promise((/** @type {(blob: Blob | null) => void} */ resolve) => picture.toBlob(resolve, 'image/png'));
   if (blob) save(blob, `${fileName(model)}.png`);
 }
@@ -30,14 +32,16 @@ function saidLabel({ app }, { path, label }) {
   return reading && isSimulated(reading.quality) ? `${label} (simulated)` : label;
 }
 
+/** @typedef {{x: number, text: string}} Note */
+
 const HEAD_PX = 84;
 const EDGE_PX = 16;
 
 /**
  * @param {HTMLCanvasElement} plot
- * @param {{title: string, range: string, axisTitles: string[], streams: import('./extents.js').Drawn[]}} words
+ * @param {{title: string, range: string, axisTitles: string[], streams: import('./extents.js').Drawn[], notes: Note[], area: Plot['area']}} words
  */
-function draw(plot, { title, range, axisTitles, streams }) {
+function draw(plot, { title, range, axisTitles, streams, notes, area }) {
   const scale = devicePixelRatio || 1;
   const ink = inks(streams.map(({ pen }) => pen.colour));
   const picture = document.createElement('canvas');
@@ -52,6 +56,7 @@ function draw(plot, { title, range, axisTitles, streams }) {
   const width = picture.width / scale;
   write(ctx, title, EDGE_PX, 26, `600 17px ${font}`, ink.text);
   write(ctx, range, EDGE_PX, 46, `13px ${font}`, ink.label);
+  annotate(ctx, notes, area, ink, `600 12px ${font}`);
   legend(ctx, streams, ink, font, width);
   write(ctx, axisTitles[0] ?? '', EDGE_PX, 78, `12px ${font}`, ink.label);
   ctx.textAlign = 'right';
@@ -64,6 +69,27 @@ function write(ctx, text, x, y, font, colour) {
   ctx.font = font;
   ctx.fillStyle = colour;
   ctx.fillText(text, x, y);
+}
+
+/** What is written on the graph, each a little lower than the one before. @param {CanvasRenderingContext2D} ctx @param {Note[]} notes @param {Plot['area']} area @param {import('./ink.js').Ink} ink @param {string} font */
+function annotate(ctx, notes, { left, top, width, height }, ink, font) {
+  /** @type {number[]} */
+  const free = [];
+  ctx.font = font;
+  ctx.strokeStyle = ink.text;
+  ctx.lineWidth = 1.5;
+  ctx.setLineDash([1.5, 2.5]);
+  for (const { x, text } of notes) {
+    const [line] = text.split('\n');
+    const room = ctx.measureText(line).width + 10;
+    ctx.beginPath();
+    ctx.moveTo(x, HEAD_PX + top);
+    ctx.lineTo(x, HEAD_PX + top + height);
+    ctx.stroke();
+    const from = Math.max(left, Math.min(x, left + width - room));
+    write(ctx, line, from + 5, HEAD_PX + top + 16 + 18 * rowFor(free, from, room), font, ink.text);
+  }
+  ctx.setLineDash([]);
 }
 
 /** From the right, as many as there is room for. @param {CanvasRenderingContext2D} ctx @param {import('./extents.js').Drawn[]} streams @param {import('./ink.js').Ink} ink @param {string} font @param {number} width */
