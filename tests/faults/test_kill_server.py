@@ -72,6 +72,7 @@ def rounds(server, count, seed):
     return load
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("count", [10, pytest.param(50, marks=pytest.mark.long)])
 def test_kill_9_under_load_loses_and_doubles_nothing(server_process, count):
     seed = random.randrange(2**32)

@@ -19,16 +19,19 @@ QUIET = "devices: {}\n"
 def contents(folder):
     """Every file but the lock: bytes and time of the last change."""
     return {
-        file.name: (file.read_bytes(), file.stat().st_mtime_ns)
-        for file in folder.iterdir()
-        if file.suffix != ".lock"
+        file: (file.read_bytes(), file.stat().st_mtime_ns)
+        for file in folder.rglob("*")
+        if file.is_file() and file.suffix != ".lock"
     }
 
 
 def become_newer(path, *, in_wal=False):
     """What a later labmon would have left: cleanly closed, or killed with a WAL beside it."""
     with subprocess.Popen(
-        [sys.executable, "-c", LATER, path, str(in_wal)], stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", LATER, path, str(in_wal)],
+        stdin=subprocess.PIPE,  # never ends: it is killed while it waits
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "done\n"

@@ -4,6 +4,7 @@ import math
 import struct
 import urllib.error
 import urllib.request
+from contextlib import closing
 
 import msgpack
 import numpy as np
@@ -23,9 +24,8 @@ FORMATS = ["json", "msgpack"]
 class Node:
     """One server for all tests of this file; each test has streams of its own."""
 
-    def __init__(self, folder):
-        self.server = ServerProcess(folder, CONFIG)
-        self.server.start()
+    def __init__(self, server):
+        self.server = server
         self.now_ns = round(self.server.get("/api/v1/latest")["now"] * 1e9)
 
     def send(self, body, form="json", headers=None):
@@ -73,11 +73,12 @@ def column(code, data):
 
 @pytest.fixture(scope="module")
 def node(tmp_path_factory):
-    node = Node(tmp_path_factory.mktemp("odd"))
-    yield node
-    code, _ = node.server.end()
-    assert code == 0
-    assert "Traceback" not in node.server.output
+    with closing(ServerProcess(tmp_path_factory.mktemp("odd"), CONFIG)) as server:
+        server.start()
+        yield Node(server)
+        code, _ = server.end()
+        assert code == 0
+        assert "Traceback" not in server.output
 
 
 # D6: times

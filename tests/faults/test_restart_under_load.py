@@ -43,6 +43,7 @@ class Retrying:
             return
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("count", [4, pytest.param(20, marks=pytest.mark.long)])
 def test_restarts_under_load_lose_and_double_nothing(server_process, until, count):
     server = server_process(QUIET)

@@ -62,6 +62,7 @@ def test_a_store_by_another_name_is_the_same_store(server_process, tmp_path):
     assert (done.returncode, "in use by process" in done.stderr) == (1, True), done.stderr
 
 
+@pytest.mark.alone
 def test_the_lock_ends_with_the_process_however_it_ends(server_process):
     server = server_process(QUIET)
     server.start()
