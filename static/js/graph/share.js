@@ -4,7 +4,7 @@
 import { isSimulated } from '../states.js';
 import { csvOf } from './csv.js';
 import { rowFor } from './flags.js';
-import { inks } from './ink.js';
+import { faded, inks } from './ink.js';
 
 /** @typedef {import('./model.js').GraphModel} GraphModel */
 /** @typedef {import('./plot.js').Plot} Plot */
@@ -20,7 +20,7 @@ export function saveCsv(model, unitOf) {
 export async function savePng(model, plot, title, range, axisTitles) {
   const { canvas } = plot;
   if (!canvas) return;
-  const notes = model.shownAnnotations().map(({ start, text }) => ({ x: Math.max(plot.xAt(start), plot.area.left), text }));
+  const notes = model.shownAnnotations().map(({ start, end, text }) => ({ from: plot.xAt(start), to: plot.xAt(end ?? start), text }));
   const picture = draw(canvas, { title, range, axisTitles, notes, area: plot.area, streams: model.drawn().map((stream) => ({ ...stream, label: saidLabel(model, stream) })) });
   const blob = await new Promise((/** @type {(blob: Blob | null) => void} */ resolve) => picture.toBlob(resolve, 'image/png'));
   if (blob) save(blob, `${fileName(model)}.png`);
@@ -32,7 +32,7 @@ function saidLabel({ app }, { path, label }) {
   return reading && isSimulated(reading.quality) ? `${label} (simulated)` : label;
 }
 
-/** @typedef {{x: number, text: string}} Note */
+/** @typedef {{from: number, to: number, text: string}} Note */
 
 const HEAD_PX = 84;
 const EDGE_PX = 16;
@@ -79,15 +79,21 @@ function annotate(ctx, notes, { left, top, width, height }, ink, font) {
   ctx.strokeStyle = ink.text;
   ctx.lineWidth = 1.5;
   ctx.setLineDash([1.5, 2.5]);
-  for (const { x, text } of notes) {
+  for (const { from, to, text } of notes) {
+    const [first, last] = [Math.max(from, left), Math.min(to, left + width)];
+    ctx.fillStyle = faded(ink.text, 0.06);
+    ctx.fillRect(first, HEAD_PX + top, last - first, height);
+    for (const x of new Set([from, to])) {
+      if (x < left || x > left + width) continue;
+      ctx.beginPath();
+      ctx.moveTo(x, HEAD_PX + top);
+      ctx.lineTo(x, HEAD_PX + top + height);
+      ctx.stroke();
+    }
     const [line] = text.split('\n');
     const room = ctx.measureText(line).width + 10;
-    ctx.beginPath();
-    ctx.moveTo(x, HEAD_PX + top);
-    ctx.lineTo(x, HEAD_PX + top + height);
-    ctx.stroke();
-    const from = Math.max(left, Math.min(x, left + width - room));
-    write(ctx, line, from + 5, HEAD_PX + top + 16 + 18 * rowFor(free, from, room), font, ink.text);
+    const at = Math.max(left, Math.min(first, left + width - room));
+    write(ctx, line, at + 5, HEAD_PX + top + 16 + 18 * rowFor(free, at, room), font, ink.text);
   }
   ctx.setLineDash([]);
 }
