@@ -226,8 +226,8 @@ def object_column(values: Sequence[Any]) -> NDArray[Any]:
 
 def fixed(column: NDArray[Any]) -> NDArray[Any]:
     """A column as it is handed out: it may be the store's own, so nobody may change it."""
-    view = column.view()
-    view.flags.writeable = False
+    view = column[:]
+    view.setflags(write=False)
     return view
 
 

@@ -305,9 +305,12 @@ class Stream:
 
     def answer(self, value: Any) -> Any:
         """A stored value as it is answered: a decimal as Decimal, NaN as None, JSON as a copy."""
-        if value is None or value != value:
-            return None
-        return Decimal(value) if self.is_decimal and isinstance(value, str) else values.apart(value)
+        kind = type(value)
+        if kind is float:  # mostly
+            return value if value == value else None
+        if kind is dict or kind is list:
+            return values.apart(value)
+        return Decimal(value) if kind is str and self.is_decimal else value
 
     def newest(self) -> Latest | None:
         """The newest datapoint, NaN told as None."""
