@@ -89,11 +89,13 @@ class Replay:
                 position = again
                 continue
             if sum(len(batch.paths) for batch in batches) <= self._chunk:
-                self._send(batches, self._at(self._hub.epoch, self._hub.last_seq), position.seq)
+                now_ns = self._clock.now_ns()
+                reached = self._at(self._hub.epoch, self._hub.last_seq, now_ns)
+                self._send(batches, reached, position.seq)
                 join()
                 return True
             batches = self._first(batches)
-            reached = self._at(position.epoch, batches[-1].last_seq)
+            reached = self._behind(position, position.epoch, batches[-1])
             self._send(batches, reached, position.seq)
             position = reached
             await self._mailbox.drained()
@@ -137,13 +139,13 @@ class Replay:
             await self._mailbox.drained()
             epoch = tail.epochs[start]
             floor = reached.seq if epoch == reached.epoch else 0
-            reached = self._at(epoch, run[-1].last_seq)
+            reached = self._behind(reached, epoch, run[-1])
             self._send(run, reached, floor)
             start += len(run)
         if tail.is_cut:
-            return self._at(tail.epoch, tail.seq)
+            return self._at(tail.epoch, tail.seq, reached.time_ns)
         if reached.epoch < self._hub.epoch:
-            reached = self._at(self._hub.epoch, 0)
+            reached = self._at(self._hub.epoch, 0, reached.time_ns)
         return reached
 
     def _run(self, tail: JournalTail, start: int) -> list[AnyBatch]:
@@ -217,8 +219,13 @@ class Replay:
         }
         self._mailbox.put(self._encoder.message("gap", fields))
 
-    def _at(self, epoch: int, seq: int) -> Cursor:
-        return Cursor(self._hub.node, epoch, seq, self._clock.now_ns())
+    def _behind(self, before: Cursor, epoch: int, batch: AnyBatch) -> Cursor:
+        """The position behind a batch, as old as that: who comes back misses what followed."""
+        time_ns = max(before.time_ns, batch.time_ns)
+        return self._at(epoch, batch.last_seq, min(time_ns, self._clock.now_ns()))
+
+    def _at(self, epoch: int, seq: int, time_ns: int) -> Cursor:
+        return Cursor(self._hub.node, epoch, seq, time_ns)
 
 
 def _is_late(batch: AnyBatch) -> bool:

@@ -146,6 +146,26 @@ async def test_a_long_replay_comes_in_pieces_that_can_be_resumed_themselves(make
     assert got == list(range(200))
 
 
+@pytest.mark.parametrize("restarts", [0, 1])
+async def test_a_cursor_of_a_replay_is_as_old_as_what_it_stands_behind(
+    make_node, tmp_path, restarts
+):
+    """Who is cut in the middle may find the journal trimmed; the gap begins where it was."""
+    node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"replay_readings": 10})
+    begin_ns = node.clock.now_ns() - 200 * 10**9
+    cursor = Cursor(node.hub.node, node.hub.epoch, 0, begin_ns)
+    for second in range(40):
+        node.publish(("lab/a", second), time_ns=begin_ns + second * 10**9)
+    for _ in range(restarts):
+        await node.restart()
+    socket = await node.socket()
+    await socket.subscribe("lab/*", after=str(cursor))
+    for message in [await socket.next("readings") for _ in range(3)]:
+        newest_s = message["readings"][-1][1]
+        assert seconds(Cursor.parse(message["cursor"]).time_ns) == newest_s
+    socket.close()
+
+
 async def test_resumes_across_a_restart(stored):
     for number in range(10):
         stored.publish(("lab/a", number))
