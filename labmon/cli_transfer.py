@@ -227,7 +227,7 @@ async def _import(
     from labmon.transfer import files
     from labmon.transfer.importing import Importer
     from labmon.transfer.readers import open_reader
-    from labmon.transfer.spool import Spool
+    from labmon.transfer.stash import Stash
 
     formats = [format_ or files.format_of(path) for path in paths]
     for kind in formats:
@@ -237,18 +237,18 @@ async def _import(
         pairs = zip(paths, formats, strict=True)
         readers = [(path.name, open_reader(path, kind, wanted)) for path, kind in pairs]
         job = Importer(datastream, readers, wanted, rules, time.time_ns())
-        with nullcontext() if dry_run else Spool(_folder_of(store)) as spool:
+        with nullcontext() if dry_run else Stash(_folder_of(store)) as stash:
             with progress("checked") as moved:
-                await job.check(spool, moved)
+                await job.check(stash, moved)
             for line in job.problems.lines():
                 click.secho(line, fg="yellow" if rules.skip_bad else "red", err=True)
             if job.is_refused:
                 fail(
                     f"{job.problems.count:,} bad rows: nothing is imported (--skip-bad omits them)"
                 )
-            if spool is not None:
+            if stash is not None:
                 with progress("imported") as moved:
-                    await job.append(spool, moved)
+                    await job.append(stash, moved)
     _tell(job.counts, dry_run=dry_run)
 
 

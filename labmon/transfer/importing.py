@@ -1,6 +1,6 @@
 """An import: files into a store, all of them or nothing.
 
-The files are read once, every row is judged, and those that are good wait in a spool. Only where
+The files are read once, every row is judged, and those that are good wait in a stash. Only where
 all are good (or the bad ones may be left out) they are appended from there. The trap: they are
 judged by what the store has then, so nobody else may write to it until the end.
 """
@@ -17,7 +17,7 @@ import numpy as np
 from labmon.datastream.exceptions import DatastreamException
 from labmon.timestamps import SECOND_NS, to_iso
 from labmon.transfer.problem import Problem, Problems, UnreadableFileError
-from labmon.transfer.spool import Kept
+from labmon.transfer.stash import Checked
 from labmon.transfer.target import Target, ensured, target_of
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from labmon.datastream.api import Datastream
     from labmon.transfer.rows import Reader, Rows, Wanted
-    from labmon.transfer.spool import Spool
+    from labmon.transfer.stash import Stash
 
     Moved = Callable[[int, int], None]
 
@@ -100,23 +100,23 @@ class Importer:
         self.counts = Counts()
         self.problems = Problems()
 
-    async def check(self, spool: Spool | None = None, moved: Moved = lambda *_: None) -> None:
+    async def check(self, stash: Stash | None = None, moved: Moved = lambda *_: None) -> None:
         """Read all files and judge every row; the store stays as it is.
 
         Args:
-            spool: takes what can be appended; None: nothing will be.
+            stash: takes what can be appended; None: nothing will be.
             moved: is told (bytes read, bytes in all), of Parquet rows.
 
         Raises:
             UnreadableFileError, BadRequestError: a file or a stream cannot be imported at all.
-            StorageFullError: there is no room in the spool.
+            StorageFullError: there is no room in the stash.
         """
         for name, reader in self._readers:
             with closing(reader.pieces(self.problems.add)) as pieces:
                 for rows in pieces:
-                    for kept in self._admit(name, reader, rows):
-                        if spool is not None and not self.is_refused:
-                            spool.put(kept)
+                    for checked in self._admit(name, reader, rows):
+                        if stash is not None and not self.is_refused:
+                            stash.put(checked)
                     self._tell(moved)
                     await asyncio.sleep(0)
         self._finish_counts()
@@ -136,12 +136,12 @@ class Importer:
         """Whether nothing may be imported, because of what the check found."""
         return bool(self.problems.count) and not self._rules.skip_bad
 
-    async def append(self, spool: Spool, moved: Moved = lambda *_: None) -> Counts:
+    async def append(self, stash: Stash, moved: Moved = lambda *_: None) -> Counts:
         """Append what was found good; returns when all of it is durable.
 
         Args:
-            spool: that the check has filled.
-            moved: is told (bytes appended, bytes in all), of the spool.
+            stash: that the check has filled.
+            moved: is told (bytes appended, bytes in all), of the stash.
 
         Raises:
             DatastreamException: the store did not take it; what was taken until then stays.
@@ -149,21 +149,21 @@ class Importer:
         for target in self._targets.values():
             if target.id is None:
                 target.id = await ensured(self._datastream, target.stream)
-        for kept in spool.take():
-            await self._take(kept)
-            moved(spool.at, spool.size)
+        for checked in stash.take():
+            await self._take(checked)
+            moved(stash.at, stash.size)
         await self._flush()
         await self._datastream.commit()
         return self.counts
 
-    async def _take(self, kept: Kept) -> None:
-        target = self._targets[kept.path]
-        if kept.is_late:
+    async def _take(self, checked: Checked) -> None:
+        target = self._targets[checked.path]
+        if checked.is_late:
             self._waiting -= await target.flush(self._datastream)
-            await target.append_late(self._datastream, kept)
+            await target.append_late(self._datastream, checked)
             return
-        target.hold(kept)
-        self._waiting += len(kept)
+        target.hold(checked)
+        self._waiting += len(checked)
         if target.waiting >= PORTION:
             self._waiting -= await target.flush(self._datastream)
         if self._waiting >= WAITING:
@@ -173,7 +173,7 @@ class Importer:
         for target in self._targets.values():
             self._waiting -= await target.flush(self._datastream)
 
-    def _admit(self, name: str, reader: Reader, rows: Rows) -> Iterator[Kept]:
+    def _admit(self, name: str, reader: Reader, rows: Rows) -> Iterator[Checked]:
         """What may be appended: rows in order, then late ones."""
         if not len(rows):
             return
@@ -188,10 +188,10 @@ class Importer:
         self.counts.rows += taken
         self.counts.streams[path] = self.counts.streams.get(path, 0) + taken
         if len(rows):
-            yield Kept(path, rows.t, rows.v, rows.quality, is_late=False)
+            yield Checked(path, rows.t, rows.v, rows.quality, is_late=False)
         if late is not None:
             self.counts.late += len(late)
-            yield Kept(path, late.t, late.v, late.quality, is_late=True)
+            yield Checked(path, late.t, late.v, late.quality, is_late=True)
 
     def _in_order(self, name: str, rows: Rows, target: Target) -> tuple[Rows, Rows | None]:
         """The rows that follow those before, and the late ones where these are taken."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from labmon.datastream.api import Datastream
     from labmon.transfer.description import Description
     from labmon.transfer.rows import Reader, Rows, Wanted
-    from labmon.transfer.spool import Kept
+    from labmon.transfer.stash import Checked
 
 
 @dataclass(slots=True)
@@ -44,10 +44,10 @@ class Target:
     last_ns: int = -1
     is_float: bool = False
     is_exact: bool = True
-    parts: list[Kept] = field(default_factory=list[Any])
+    parts: list[Checked] = field(default_factory=list[Any])
     waiting: int = 0
 
-    def hold(self, rows: Kept) -> None:
+    def hold(self, rows: Checked) -> None:
         """Keep rows until there are enough of them to be appended."""
         self.parts.append(rows)
         self.waiting += len(rows)
@@ -62,7 +62,7 @@ class Target:
             await datastream.append_array(self.id, t, self._values(parts), _qualities(parts))
         return count
 
-    async def append_late(self, datastream: Datastream, rows: Kept) -> None:
+    async def append_late(self, datastream: Datastream, rows: Checked) -> None:
         """Append rows that lie before others, one by one; durable when this returns."""
         assert self.id is not None
         values = self._values([rows]).tolist()
@@ -75,7 +75,7 @@ class Target:
                 await datastream.commit()
         await datastream.commit()
 
-    def _values(self, parts: list[Kept]) -> NDArray[Any]:
+    def _values(self, parts: list[Checked]) -> NDArray[Any]:
         """The values of some rows as one column, of the type that they have in the store."""
         columns = [part.v for part in parts]
         if self.stream.takes_floats and not self.is_exact and self.is_float:
@@ -174,7 +174,7 @@ def _objects(column: NDArray[Any]) -> NDArray[Any]:
     return objects
 
 
-def _qualities(parts: list[Kept]) -> NDArray[np.uint8] | None:
+def _qualities(parts: list[Checked]) -> NDArray[np.uint8] | None:
     if all(part.quality is None for part in parts):
         return None
     return np.concatenate(

@@ -16,7 +16,7 @@ from labmon.transfer.importing import Importer, Rules
 from labmon.transfer.readers import open_reader
 from labmon.transfer.rows import Wanted
 from labmon.transfer.snapshot import Snapshot
-from labmon.transfer.spool import Spool
+from labmon.transfer.stash import Stash
 
 START_NS = 1_733_000_000 * 10**9
 
@@ -101,10 +101,10 @@ class Store:
             want = wanted or Wanted()
             readers = [(p.name, open_reader(p, files.format_of(p), want)) for p in paths]
             job = Importer(opened, readers, want, Rules(**rules), now_ns or time.time_ns())
-            with Spool(self.folder) as spool:
-                await job.check(None if dry_run else spool)
+            with Stash(self.folder) as stash:
+                await job.check(None if dry_run else stash)
                 if not job.is_refused and not dry_run:
-                    await job.append(spool)
+                    await job.append(stash)
             return job
 
         return self.do(work)

@@ -17,7 +17,7 @@ SCRIPT = """
     from labmon.transfer.readers import open_reader
     from labmon.transfer.rows import Wanted
     from labmon.transfer.snapshot import Snapshot
-    from labmon.transfer.spool import Spool
+    from labmon.transfer.stash import Stash
     from labmon.upkeep.verifying import verify
 
     folder, name, rows = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -45,9 +45,9 @@ SCRIPT = """
             wanted = Wanted()
             reader = open_reader(path, files.format_of(path), wanted)
             job = Importer(opened, [(path.name, reader)], wanted, Rules(), time.time_ns())
-            with Spool(folder) as spool:
-                await job.check(spool)
-                assert (await job.append(spool)).rows == 2 * rows
+            with Stash(folder) as stash:
+                await job.check(stash)
+                assert (await job.append(stash)).rows == 2 * rows
         report = await verify(target)
         assert report.is_whole, report.findings[:3]
         assert report.datapoints == 2 * rows

@@ -13,14 +13,14 @@ from labmon.transfer import files
 from labmon.transfer.importing import Importer, Rules
 from labmon.transfer.readers import open_reader
 from labmon.transfer.rows import Wanted
-from labmon.transfer.spool import Kept, Spool
+from labmon.transfer.stash import Checked, Stash
 
 ODD = [None, 1, -(2**63), 2**64 - 1, 0.1, -0.0, "", "\ud800", "\0", True, {"a": [1, "ö"]}, 1.0]
 
 
-def kept(v, quality=None, is_late=False):
+def checked(v, quality=None, is_late=False):
     t = np.arange(len(v), dtype=np.int64) + 2**62
-    return Kept("a/b", t, v, quality, is_late)
+    return Checked("a/b", t, v, quality, is_late)
 
 
 def odd_values():
@@ -32,14 +32,18 @@ def odd_values():
 def test_what_went_in_comes_out_bit_for_bit(tmp_path):
     nan = np.array([0x7FF8000000000123, 0x8000000000000000], np.uint64).view(np.float64)
     given = [
-        *(kept(nan), kept(np.array([-(2**63), 2**63 - 1])), kept(odd_values(), is_late=True)),
-        kept(np.array([1.5]), np.array([0x14], np.uint8)),
+        *(
+            checked(nan),
+            checked(np.array([-(2**63), 2**63 - 1])),
+            checked(odd_values(), is_late=True),
+        ),
+        checked(np.array([1.5]), np.array([0x14], np.uint8)),
     ]
-    with Spool(tmp_path) as spool:
+    with Stash(tmp_path) as stash:
         for one in given:
-            spool.put(one)
-        found = list(spool.take())
-        assert spool.at == spool.size > 0
+            stash.put(one)
+        found = list(stash.take())
+        assert stash.at == stash.size > 0
     for one, other in zip(given, found, strict=True):
         assert (one.path, one.is_late) == (other.path, other.is_late)
         assert one.t.tobytes() == other.t.tobytes()
@@ -51,10 +55,10 @@ def test_what_went_in_comes_out_bit_for_bit(tmp_path):
 
 @pytest.mark.skipif(os.name == "nt", reason="a file that is open has a name there")
 def test_its_file_has_no_name_that_could_stay_behind(tmp_path):
-    with Spool(tmp_path) as spool:
-        spool.put(kept(np.zeros(100_000)))
+    with Stash(tmp_path) as stash:
+        stash.put(checked(np.zeros(100_000)))
         assert list(tmp_path.iterdir()) == []
-        assert next(iter(spool.take())).v.tolist() == [0] * 100_000
+        assert next(iter(stash.take())).v.tolist() == [0] * 100_000
 
 
 @contextmanager
@@ -89,10 +93,10 @@ def test_files_are_read_once(store, written):
         wanted = Wanted()
         readers = [(path.name, open_reader(path, files.format_of(path), wanted))]
         job = Importer(opened, readers, wanted, Rules(), time.time_ns())
-        with Spool() as spool:
-            await job.check(spool)
+        with Stash() as stash:
+            await job.check(stash)
             path.unlink()
-            return await job.append(spool, lambda *moved: told.append(moved))
+            return await job.append(stash, lambda *moved: told.append(moved))
 
     assert store.do(work).rows == 1
     assert store.points("a/b") == [(1767225600 * 10**9, "1.5", 0)]

@@ -1,4 +1,4 @@
-"""`Spool`: rows that were read and found good, on disk until they are appended.
+"""`Stash`: rows that were read and found good, on disk until they are appended.
 
 A file without a name takes them, so that it is gone with the process, however this ends. The trap:
 it needs as much room as times and values have in memory, 16 bytes a datapoint.
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Checked:
     """Datapoints of one stream that may be appended.
 
     Attributes:
@@ -46,7 +46,7 @@ class Kept:
         return len(self.t)
 
 
-class Spool:
+class Stash:
     """Takes datapoints, and gives them back in the same order; a context manager.
 
     Args:
@@ -64,7 +64,7 @@ class Spool:
         self.at = 0
 
     def __enter__(self) -> Self:
-        """The spool itself."""
+        """The stash itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,19 +72,19 @@ class Spool:
         with contextlib.suppress(OSError):  # what did not fit is written once more, and not wanted
             self._file.close()
 
-    def put(self, kept: Kept) -> None:
+    def put(self, checked: Checked) -> None:
         """Take some datapoints.
 
         Raises:
             StorageFullError: there is no room; says where, and how much is needed.
         """
         try:
-            pickle.dump(kept, self._file, pickle.HIGHEST_PROTOCOL)  # it stays in this process
+            pickle.dump(checked, self._file, pickle.HIGHEST_PROTOCOL)  # it stays in this process
             self.size = self._file.tell()
         except OSError as error:
             self._fail(error)
 
-    def take(self) -> Iterator[Kept]:
+    def take(self) -> Iterator[Checked]:
         """Give everything back.
 
         Raises:
@@ -95,9 +95,9 @@ class Spool:
         except OSError as error:
             self._fail(error)
         while self.at < self.size:
-            kept = pickle.load(self._file)
+            checked = pickle.load(self._file)
             self.at = self._file.tell()
-            yield kept
+            yield checked
 
     def _fail(self, error: OSError) -> NoReturn:
         raise StorageFullError(
