@@ -12,17 +12,17 @@ import logging
 import os
 import signal
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from labmon import datastream
 from labmon.control.annotations import Annotations
 from labmon.control.audit import Audit
 from labmon.control.rpc import Rpc
+from labmon.datastream.spool import Spool
 from labmon.device.device import Device
 from labmon.device.registry import build
 from labmon.device.worker import Worker
-from labmon.errors import ConfigError, LabmonError
+from labmon.errors import ConfigError, LabmonError, StorageError
 from labmon.hub import Event, Hub
 from labmon.reading import Batch, Channel
 from labmon.recorder import Recorder
@@ -71,6 +71,8 @@ class App:
             ],
         )
         self.devices: dict[str, Device] = {}
+        self._spool: Spool | None = None
+        self._restoring: asyncio.Task[None] | None = None
         self._stops: list[tuple[str, Callable[[], Awaitable[object]]]] = []
         self._declared: dict[str, dict[str, Channel]] = {}
         self._declaring: set[asyncio.Task[None]] = set()
@@ -91,8 +93,10 @@ class App:
 
     async def _start(self) -> None:
         await self.datastream.start()
-        self._stops.append(("datastream", partial(self.datastream.close, FLUSH_S)))
-        self.recorder = Recorder(self.datastream, self.config.recording.spool_bytes)
+        self._spool = self._open_spool()
+        spool_bytes = self.config.recording.spool_bytes
+        self.recorder = Recorder(self.datastream, spool_bytes, self._spool)
+        self._stops.append(("datastream", self._close_store))
         self.hub = Hub(self.datastream.node, self.datastream.epoch, self.recorder.record)
         self.devices = self._build_devices()
         for device in self.devices.values():
@@ -101,11 +105,33 @@ class App:
         self._stops.append(("recorder", self.recorder.stop))
         self.annotations = Annotations(self._record_at, self.datastream, self.clock.now_ns)
         await self.annotations.restore()
+        self._restoring = asyncio.create_task(self._restore_late(), name="annotations")
         self.rpc = Rpc(self.devices, Audit(self._record), annotations=self.annotations)
         self._stops.append(("devices", self._stop_devices))
         await self._listen()
         for device in self.devices.values():
             await device.start()
+
+    async def _restore_late(self) -> None:
+        """Take the annotations that an earlier start has left on disk."""
+        if await self.recorder.caught_up():
+            await self.annotations.restore()
+
+    def _open_spool(self) -> Spool | None:
+        """Where readings wait on disk; without it they wait in memory alone."""
+        limit = self.config.recording.spool_disk_bytes
+        if not limit or self.config.store == "memory:":
+            return None
+        spool = Spool(self.config.data_dir / "spool", limit)
+        try:
+            spool.open()
+        except (StorageError, OSError) as error:
+            log.error("no readings can wait on disk while the store is away: %s", error)  # noqa: TRY400
+            return None
+        return spool
+
+    async def _close_store(self) -> None:
+        await self.datastream.close(FLUSH_S, is_kept=self.recorder.has_kept_all)
 
     async def _listen(self) -> None:
         server = Server(
@@ -133,8 +159,12 @@ class App:
 
     async def stop(self) -> None:
         """Say goodbye, stop the polls, save what is not yet durable, close the store."""
+        if self._restoring is not None:
+            self._restoring.cancel()
         while self._stops:
             await _within(*self._stops.pop())
+        if self._spool is not None:
+            self._spool.close()
 
     async def _stop_devices(self) -> None:
         await asyncio.gather(*(device.stop() for device in self.devices.values()))

@@ -114,8 +114,16 @@ class RecordingConfig(_Section):
         default=64.0,
         gt=0,
         le=65536,
-        description="Memory for readings that wait for a store that is away; when it is full, the"
-        " oldest are dropped.",
+        description="Memory for readings that wait for a store that is away; beyond half of it they"
+        " go to disk.",
+    )
+    spool_disk_mib: float = Field(
+        default=4096.0,
+        ge=0,
+        le=1 << 24,
+        description="Disk, the folder `spool` in the data folder, for readings that wait for a"
+        " store that is away; at most half of what is free there. When it is full, the oldest are"
+        " dropped. 0: none.",
     )
     durability: Literal["full", "relaxed"] = Field(
         default="full",
@@ -131,6 +139,11 @@ class RecordingConfig(_Section):
     def spool_bytes(self) -> int:
         """The spool's limit in bytes."""
         return int(self.spool_mib * (1 << 20))
+
+    @property
+    def spool_disk_bytes(self) -> int:
+        """The limit of what waits on disk, in bytes."""
+        return int(self.spool_disk_mib * (1 << 20))
 
 
 class DeviceConfig(_Section):

@@ -2,33 +2,41 @@
 
 `record` is called by the hub on the event loop and never waits: what came in a turn of the loop is
 handed on at the end of it, or, where something stands in the way, left to a task. While the store
-is away batches wait here, and the oldest are dropped.
-The trap: a batch is acknowledged only once `flush` says so; before that it is in memory alone.
+is away batches wait here, then on disk (`spooling`), and at last the oldest are dropped.
+The trap: a batch is acknowledged only once `flush` says so; before that it is in memory, or on the
+disk of this machine alone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections import deque
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
+from labmon.backlog import Backlog
 from labmon.datastream.exceptions import DatastreamException
-from labmon.datastream.granularity import Granularity
-from labmon.reading import ArrayBatch, Batch, Channel
+from labmon.reading import Batch
+from labmon.recorded_streams import RecordedStreams
+from labmon.spooling import Spooling
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from labmon.datastream.api import Datastream, Rejection
-    from labmon.reading import AnyBatch, Value
+    from labmon.datastream.spool import Spool
+    from labmon.datastream.spool_record import Portion
+    from labmon.reading import AnyBatch, Channel, Value
 
 log = logging.getLogger(__name__)
 
-NUMERIC_DOWNSAMPLERS: Final = frozenset({"count", "max", "mean", "min", "std_dev", "sum"})
 READING_BYTES: Final = 64
 """What a reading that waits costs in memory, roughly."""
 RETRY_S: Final = 1.0
+SAVE_S: Final = 1.0
+"""So long the end may take to bring to disk what the store did not take."""
+SLICE: Final = 1000
+"""So many readings are handed over from disk before others have their turn."""
 HANDED_SHARE: Final = 0.25
 """So much of the spool is what the datastream holds; the rest waits here and can be dropped."""
 
@@ -41,44 +49,58 @@ class Recorder:
         spool_bytes: how much may wait in memory while the store is away; what is over that is
             dropped, the oldest first, counted in `dropped_readings`, and a null of each stream
             marks where its gap begins.
+        spool: open; takes what is in memory beyond half of that, and all that is not durable while
+            the store is away. None: there is memory only.
     """
 
-    def __init__(self, datastream: Datastream, spool_bytes: int = 64 << 20) -> None:
+    def __init__(
+        self, datastream: Datastream, spool_bytes: int = 64 << 20, spool: Spool | None = None
+    ) -> None:
         self._datastream = datastream
         self._handed_bytes = int(HANDED_SHARE * spool_bytes)
         self._limit = (spool_bytes - self._handed_bytes) // READING_BYTES
-        self._waiting: deque[AnyBatch] = deque()
-        self._waiting_readings = 0
-        self._waiting_weight = 0
+        self._backlog = Backlog()
         self._is_called = False
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
         self._task: asyncio.Task[None] | None = None
-        self._known: set[tuple[str, ...]] = set()
-        self.refused: dict[str, str] = {}
-        """Paths that cannot be recorded, and why: another unit than their history, for example."""
-        self._blocked: set[str] = set()
+        self._saving: asyncio.Task[None] | None = None
+        self._streams = RecordedStreams(datastream)
         self.recorded_readings = 0
         self._dropped = 0
         self._gaps: dict[str, int] = {}
         """Of each stream with dropped readings, the time of the first one; not yet recorded."""
         self._is_stuck = False
+        self.has_kept_all = False
+        """Whether all that was not durable at the end is on disk."""
+        self.spool = spool
+        self.spooling: Spooling | None = None
+        if spool is not None:
+            limit = self._limit // 2
+            made = self._streams.made
+            self.spooling = Spooling(datastream, spool, self._backlog, made, limit, self._lose)
+
+    @property
+    def refused(self) -> dict[str, str]:
+        """Paths that cannot be recorded, and why: another unit than their history, for example."""
+        return self._streams.refused
 
     @property
     def dropped_readings(self) -> int:
-        """Readings that were lost because the store was away for longer than memory lasts."""
+        """Readings that were lost because the store was away for longer than there was room."""
         return self._dropped
 
     @property
     def waiting_readings(self) -> int:
-        """Readings that are not yet handed to the datastream."""
-        return self._waiting_readings
+        """Readings of this start that are not yet handed to the datastream."""
+        on_disk = 0 if self.spooling is None else self.spooling.waiting_readings
+        return self._backlog.readings + on_disk
 
     @property
     def waiting_bytes(self) -> int:
         """What they take in memory, roughly."""
-        return self._waiting_weight * READING_BYTES
+        return self._backlog.weight * READING_BYTES
 
     @property
     def is_filling(self) -> bool:
@@ -86,35 +108,52 @@ class Recorder:
 
         Whoever pushes can be told to come back; an instrument cannot.
         """
-        return self._waiting_weight >= self._limit // 2
+        on_disk = self.spooling is not None and self.spooling.waiting_readings > 0
+        return on_disk or self._backlog.weight >= self._limit // 2
+
+    @property
+    def warnings(self) -> list[str]:
+        """What people should know of what waits on disk."""
+        return [] if self.spooling is None else self.spooling.warnings
+
+    async def caught_up(self) -> bool:
+        """Wait until what earlier starts left on disk is durable; returns whether it had to."""
+        if self.spooling is None or self.spooling.caught_up.is_set():
+            return False
+        await self.spooling.caught_up.wait()
+        return True
 
     def start(self) -> None:
-        """Start the one task that writes."""
+        """Start the one task that writes, and the one that saves what cannot be written."""
         self._task = asyncio.create_task(self._write(), name="recorder")
+        if self.spooling is not None:
+            self._saving = asyncio.create_task(self.spooling.run(), name="recorder-spool")
+            if self.spooling.is_next:
+                self._idle.clear()
+                self._wake.set()
 
     def record(self, batch: AnyBatch) -> None:
         """Take a batch from the hub; never waits, keeps the order."""
-        self._waiting.append(batch)
-        self._waiting_readings += len(batch)
-        self._waiting_weight += batch.weight
+        self._backlog.put(batch)
         self._idle.clear()
         if not self._is_called:
             self._is_called = True
             # behind what is under way: the answer to a command whose record this is
             asyncio.get_running_loop().call_soon(self._take_turn)
-        while self._waiting_weight > self._limit and len(self._waiting) > 1:
-            self._drop(self._take_first())
+        if self.spooling is not None and self._backlog.weight > self._limit // 4:
+            self.spooling.look()
+        while self._backlog.weight > self._limit and len(self._backlog.batches) > 1:
+            self._drop(self._backlog.take())
 
     def _take_turn(self) -> None:
         """Hand on what waits, unless the task is at it; what cannot go at once is left to it."""
         self._is_called = False
         if self._wake.is_set():
             return
-        while self._waiting and self._is_passable(self._waiting[0]):
-            if not self._hand_on(self._waiting[0]):
-                break
-            self._take_first()
-        if self._waiting:
+        batches = self._backlog.batches
+        while batches and self._is_passable(batches[0]) and self._hand_on(batches[0]):
+            self._taken_on()
+        if self._is_more:
             self._wake.set()
         else:
             self._idle.set()
@@ -122,11 +161,23 @@ class Recorder:
     def _is_passable(self, batch: AnyBatch) -> bool:
         """Whether a batch can be recorded without waiting for anything."""
         return (
-            batch.paths in self._known
-            and not (self._gaps or self._blocked)
+            self._streams.are_known(batch.paths)
+            and not self._gaps
             and self._task is not None
             and self._datastream.pending_bytes < self._handed_bytes
+            and (self.spooling is None or not self.spooling.is_next)
         )
+
+    @property
+    def _is_more(self) -> bool:
+        """Whether anything is to be handed over."""
+        return bool(self._backlog) or (self.spooling is not None and self.spooling.is_next)
+
+    def _taken_on(self) -> None:
+        """The datastream has the first batch in memory."""
+        batch = self._backlog.take()
+        if self.spooling is not None:
+            self.spooling.copy(batch)
 
     def _hand_on(self, batch: AnyBatch) -> bool:
         """Give a batch to the datastream at once; returns False if it has to wait after all."""
@@ -139,28 +190,20 @@ class Recorder:
             self._dropped += len(batch)
             return True
         if rejected:
-            self._say_refused(rejected)
+            self._streams.say_refused(rejected)
         self.recorded_readings += len(batch) - len(rejected)
         return True
 
-    def _say_refused(self, rejected: Iterable[Rejection]) -> None:
-        for rejection in rejected:
-            if self.refused.get(rejection.path) != rejection.reason:
-                self.refused[rejection.path] = rejection.reason
-                log.error("%s is not recorded: %s", rejection.path, rejection.reason)
-
     def _drop(self, batch: AnyBatch) -> None:
-        if not self._gaps:
-            log.error("the store is away for too long: the oldest readings are dropped from now on")
-        self._dropped += len(batch)
-        for path in batch.paths:
-            self._gaps.setdefault(path, batch.time_ns)
+        self._lose(len(batch), dict.fromkeys(batch.paths, batch.time_ns))
 
-    def _take_first(self) -> AnyBatch:
-        batch = self._waiting.popleft()
-        self._waiting_readings -= len(batch)
-        self._waiting_weight -= batch.weight
-        return batch
+    def _lose(self, readings: int, first_ns: Mapping[str, int]) -> None:
+        """Readings are gone; of each path, `first_ns` tells the time of the first one."""
+        self._dropped += readings
+        if first_ns and not self._gaps:
+            log.error("the store is away for too long: the oldest readings are dropped from now on")
+        for path, time_ns in first_ns.items():
+            self._gaps.setdefault(path, time_ns)
 
     async def flush(self) -> None:
         """Wait until everything recorded before is durable."""
@@ -170,95 +213,128 @@ class Recorder:
     async def stop(self) -> None:
         """Write what waits and stop the task; the datastream stays open.
 
-        Cancelled from outside where the store is away for too long; what still waits here is lost
-        then, and counted as dropped.
+        Cancelled from outside where the store is away for too long; what is not durable then is
+        kept on disk, or lost and counted as dropped.
         """
         if self._task is None:
             return
         try:
             await self.flush()
         finally:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            self._task = None
-            if lost := self._waiting_readings:
+            tasks = [task for task in (self._task, self._saving) if task is not None]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            self._task = self._saving = None
+            if self.spooling is not None and self.spool is not None:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self.spooling.save_all(), SAVE_S)
+                self.has_kept_all = not self._backlog and self.spooling.has_all
+                if self.spool.readings:
+                    log.warning(
+                        "%d readings are kept on disk for the next start", self.spool.readings
+                    )
+                self.spool.close()
+            if lost := self._backlog.readings:
                 self._dropped += lost
                 log.error("the store was away until the end: %d waiting readings are lost", lost)
 
     async def declare(
         self, device: str, channels: Mapping[str, Channel], period_s: float | None = None
     ) -> None:
-        """Make the streams of a device, or bring their tags up to date.
-
-        A stream whose history cannot go on (another unit or type) is refused, said in the log and
-        in `refused`; the other channels are recorded all the same.
-        """
-        for name, channel in channels.items():
-            await self._ensure(f"{device}/{name}", channel, period_s)
+        """Make the streams of a device; see `RecordedStreams.declare`."""
+        await self._streams.declare(device, channels, period_s)
 
     async def ensure(self, path: str, value: Value) -> str | None:
         """The stream for a reading of which nothing is known but a value; None if refused."""
-        is_numeric = value is None or (
-            isinstance(value, int | float) and not isinstance(value, bool)
-        )
-        return await self._ensure(path, Channel(kind="numeric" if is_numeric else "nominal"), None)
-
-    async def _ensure(self, path: str, channel: Channel, period_s: float | None) -> str | None:
-        is_numeric = channel.kind == "numeric"
-        try:
-            stream_id = await self._datastream.ensure_stream(
-                {"path": path},
-                _tags(path, channel, period_s),
-                sorted(NUMERIC_DOWNSAMPLERS) if is_numeric else [],
-                Granularity.Raw,
-                value_type=channel.kind,
-            )
-        except DatastreamException as error:
-            if path not in self.refused:
-                log.error("%s is not recorded: %s", path, error)  # noqa: TRY400
-            self.refused[path] = str(error)
-            self._blocked.add(path)
-            return None
-        self.refused.pop(path, None)
-        self._blocked.discard(path)
-        return stream_id
+        return await self._streams.ensure(path, value)
 
     async def _write(self) -> None:
         while True:
             await self._wake.wait()
-            while self._waiting:
+            while self._is_more:
                 if self._datastream.pending_bytes >= self._handed_bytes:
                     await self._datastream.progress()
+                elif self.spooling is not None and self.spooling.is_next:
+                    await self._take_back(self.spooling)
                 else:
-                    await self._append(self._waiting[0])
+                    await self._append(self._backlog.batches[0])
             self._wake.clear()
             self._idle.set()
 
     async def _append(self, batch: AnyBatch) -> None:
         try:
             await self._mark_gaps()
-            taken = await self._hand_over(batch)
+            taken = await self._hand_over_or_give_up(batch)
         except (DatastreamException, OSError) as error:
             await self._wait(error)
             return
+        self._is_stuck = False
+        if self._backlog and self._backlog.batches[0] is batch:  # not dropped meanwhile
+            self._taken_on()
+        self.recorded_readings += taken
+
+    async def _take_back(self, spooling: Spooling) -> None:
+        """Hand over what comes next from disk."""
+        try:
+            portion = await spooling.next()
+            if portion is None:
+                return
+            if portion.is_earlier:
+                await self._hand_over_earlier(spooling, portion)
+                return
+            await self._mark_gaps()
+            handed = 0
+            for batch in portion.batches:
+                self.recorded_readings += await self._hand_over_or_give_up(batch)
+                spooling.handed(batch)
+                handed += len(batch)
+                if handed >= SLICE:
+                    handed = 0
+                    await asyncio.sleep(0)
+            spooling.passed(portion.frame)
+        except (DatastreamException, OSError) as error:
+            await self._wait(error)
+        except Exception as error:
+            log.exception("what waited on disk is not recorded, a bug of labmon")
+            spooling.give_up(repr(error))
+        else:
+            self._is_stuck = False
+
+    async def _hand_over_earlier(self, spooling: Spooling, portion: Portion) -> None:
+        """Give what an earlier start has left to the epoch in which it was numbered."""
+        durable = None
+        for batch in portion.batches:
+            for path in batch.paths:
+                if path in portion.streams and self._datastream.stream_id(path) is None:
+                    await self._streams.make(path, *portion.streams[path])
+            await self._streams.ensure_all(batch)
+        runs = [run for batch in portion.batches for run in self._streams.recordable(batch)]
+        if runs:
+            head = portion.frame.head
+            rejections, durable = self._datastream.append_earlier(head.epoch, head.number, runs)
+            self._streams.say_refused(rejections)
+            self.recorded_readings += sum(map(len, runs)) - len(rejections)
+        spooling.passed(portion.frame, durable)
+
+    async def _hand_over_or_give_up(self, batch: AnyBatch) -> int:
+        """Give a batch to the datastream; one that cannot be given must not hold up the others."""
+        try:
+            return await self._hand_over(batch)
+        except (DatastreamException, OSError):
+            raise
         except Exception:
-            # one batch must not hold up all that follow
             log.exception("a batch of %s is not recorded, a bug of labmon", batch.source)
             self._dropped += len(batch)
-            taken = 0
-        self._is_stuck = False
-        if self._waiting and self._waiting[0] is batch:  # not dropped meanwhile
-            self._take_first()
-        self.recorded_readings += taken
+            return 0
 
     async def _hand_over(self, batch: AnyBatch) -> int:
         """Give a batch to the datastream; returns how many of its readings are taken."""
-        if batch.paths not in self._known:
-            await self._ensure_all(batch)
+        await self._streams.ensure_all(batch)
         rejected: list[Rejection] = []
-        for run in _recordable(batch, self._blocked):
+        for run in self._streams.recordable(batch):
             rejected += await self._datastream.append_batch(run)
-        self._say_refused(rejected)
+        self._streams.say_refused(rejected)
         return len(batch) - len(rejected)
 
     async def _wait(self, error: Exception) -> None:
@@ -274,63 +350,7 @@ class Recorder:
         gaps, self._gaps = self._gaps, {}
         log.warning("readings are recorded again; %d were dropped since the start", self._dropped)
         for path, time_ns in gaps.items():
-            if path not in self._blocked and self._datastream.stream_id(path) is not None:
+            if not self._streams.is_blocked(path) and self._datastream.stream_id(path) is not None:
                 await self._datastream.append_batch(
                     Batch("recorder", time_ns, (path,), (None,), bytes(1))
                 )
-
-    async def _ensure_all(self, batch: AnyBatch) -> None:
-        for path, value in _unknown(self._datastream, batch):
-            await self.ensure(path, value)
-        if len(self._known) > 10_000:
-            self._known.clear()
-        self._known.add(batch.paths)
-
-
-def _unknown(datastream: Datastream, batch: AnyBatch) -> Iterable[tuple[str, Value]]:
-    values = (None,) if isinstance(batch, ArrayBatch) else batch.values
-    for path, value in zip(batch.paths, values, strict=True):
-        if datastream.stream_id(path) is None:
-            yield path, value
-
-
-def _recordable(batch: AnyBatch, blocked: set[str]) -> Iterator[AnyBatch]:
-    """The batch without the blocked paths: the runs between them, each reading with its number."""
-    if blocked.isdisjoint(batch.paths):
-        yield batch
-        return
-    if isinstance(batch, ArrayBatch):
-        return
-    start = 0
-    for end, path in enumerate((*batch.paths, None)):
-        if path is None or path in blocked:
-            if end > start:
-                yield Batch(
-                    batch.source,
-                    batch.time_ns,
-                    batch.paths[start:end],
-                    batch.values[start:end],
-                    batch.qualities[start:end],
-                    batch.seq + start,
-                    batch.receipt,
-                )
-            start = end + 1
-
-
-def _tags(path: str, channel: Channel, period_s: float | None) -> dict[str, Any]:
-    device, _, name = path.partition("/")
-    tags: dict[str, Any] = {"device": device, "channel": name or device, "unit": channel.unit}
-    if channel.label:
-        tags["label"] = channel.label
-    if channel.description:
-        tags["description"] = channel.description
-    if channel.kind == "numeric":
-        tags |= {"digits": channel.digits, "scientific": channel.scientific}
-        if channel.accuracy is not None:
-            tags["accuracy"] = channel.accuracy
-        if channel.limits != (None, None):
-            tags["limits"] = list(channel.limits)
-    own_s = None if period_s is None else channel.period_s(period_s)
-    if own_s is not None:
-        tags["period_s"] = own_s
-    return tags

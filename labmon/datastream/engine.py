@@ -190,17 +190,17 @@ class Engine:
         ]
         return [*ended, EpochRow(self.epoch, self.started_ns, self.journal.durable_seq)]
 
-    async def close(self, flush_s: float = FLUSH_S) -> None:
+    async def close(self, flush_s: float = FLUSH_S, *, is_kept: bool = False) -> None:
         """Make durable what waits, as long as the store takes it, and close the store.
 
         Closing twice is no error, and who is cancelled meanwhile leaves it closed all the same.
         """
         if self._closing is None:
-            closing = self._close(flush_s)
+            closing = self._close(flush_s, is_kept=is_kept)
             self._closing = asyncio.create_task(closing, name="datastream-closing")
         await asyncio.shield(self._closing)
 
-    async def _close(self, flush_s: float) -> None:
+    async def _close(self, flush_s: float, *, is_kept: bool) -> None:
         self.is_open = False
         for stream in self.catalogue:
             for follower in stream.followers:
@@ -211,8 +211,8 @@ class Engine:
                 async with asyncio.timeout(flush_s):
                     await self.deriver.mark()
                     await self.journal.commit()
-            if lost := self.journal.pending_readings:
-                log.error("the store was away until the end: %d readings are not in it", lost)
+            if (lost := self.journal.pending_readings) and not is_kept:
+                log.error("the store was away until the end: %d readings are lost", lost)
             await self.journal.stop()
         await self.backend.close()
 

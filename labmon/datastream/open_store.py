@@ -88,14 +88,15 @@ class OpenStore:
     def _note_newest(self, streams: Iterable[Stream]) -> None:
         self._newest_ns |= {one.number: one.latest_ns for one in streams if one.latest_ns >= 0}
 
-    async def close(self, flush_s: float = FLUSH_S) -> None:
+    async def close(self, flush_s: float = FLUSH_S, *, is_kept: bool = False) -> None:
         """Make durable what waits, as far as the store takes it, and close the store.
 
         Args:
             flush_s: so long a store that is away may hold up the end; then the log says how many
                 readings are lost.
+            is_kept: what is not durable then is kept elsewhere, so nothing is lost.
         """
-        await self._engine.close(flush_s)
+        await self._engine.close(flush_s, is_kept=is_kept)
 
     async def __aenter__(self) -> Self:
         """Open the store."""

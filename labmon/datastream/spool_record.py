@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from labmon.datastream.spool_file import Frame
     from labmon.reading import AnyBatch
 
 StreamFacts = tuple[str, dict[str, Any]]
@@ -46,6 +47,23 @@ class SpoolRecord:
     epoch: int
     batches: list[AnyBatch]
     streams: dict[str, StreamFacts] = field(default_factory=dict[str, StreamFacts])
+
+
+@dataclass(slots=True)
+class Portion:
+    """What of a record is to be handed over.
+
+    Attributes:
+        frame: where it stands.
+        is_earlier: whether an earlier start numbered it.
+        batches: those that the store does not have, nor the datastream in its hands.
+        streams: how streams of which the store may not know were made.
+    """
+
+    frame: Frame
+    is_earlier: bool
+    batches: list[AnyBatch]
+    streams: Mapping[str, StreamFacts]
 
 
 def encode_record(record: SpoolRecord) -> bytes:
@@ -175,6 +193,20 @@ def _batch(
     qualities = bytes(end - first) if entry.quality is None else entry.quality[rows].tobytes()
     values = tuple(entry.values.rows(rows).unpack())
     return Batch(source, int(entry.t[first]), paths, values, qualities, seq, receipt)
+
+
+def is_plain(batch: AnyBatch) -> bool:
+    """Whether a batch is nothing but data."""
+    try:
+        encode_record(SpoolRecord("", 0, [batch]))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def rest_after(batches: Sequence[AnyBatch], seq: int) -> list[AnyBatch]:
+    """What of batches comes after a number."""
+    return [rest for batch in batches if (rest := rest_of(batch, seq)) is not None]
 
 
 def rest_of(batch: AnyBatch, seq: int) -> AnyBatch | None:

@@ -61,8 +61,9 @@ def readiness(services: Services) -> dict[str, Any]:
     if recorder.dropped_readings:
         warnings.append(
             f"{recorder.dropped_readings} readings are lost since the start:"
-            " the store was away for longer than memory lasts"
+            " the store was away for longer than there was room to wait in"
         )
+    warnings += recorder.warnings
     return {
         "ready": not reasons,
         "reasons": reasons,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 TAIL_READINGS: Final = 20_000
 """Read from the journal at a time."""
+CATCH_UP_S: Final = 30.0
+"""So long a client waits whose cursor is of an earlier start, of which readings wait on disk."""
 MARGIN_NS: Final = 10 * SECOND_NS
 """Readings may be this much older than the cursor under which they arrived: a poll takes time."""
 
@@ -64,6 +66,8 @@ class Replay:
         """
         if not self._is_ours(after):
             self._gap(None)
+        elif after.epoch < self._hub.epoch and not await self._caught_up():
+            self._gap(after.time_ns)  # what is lost cannot be told yet
         else:
             position = await self._through_journal(after)
             if position is not None and await self._through_memory(position, join):
@@ -120,6 +124,15 @@ class Replay:
                     return None
                 has_waited = True
         return after
+
+    async def _caught_up(self) -> bool:
+        """Wait for what an earlier start left on disk; False where the store is away again."""
+        try:
+            async with asyncio.timeout(CATCH_UP_S):
+                await self._recorder.caught_up()
+        except TimeoutError:
+            return False
+        return True
 
     async def _settled(self) -> bool:
         """Wait until what was published is durable; False where the store is away for too long."""

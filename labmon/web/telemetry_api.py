@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from labmon.config import Config
     from labmon.datastream.condition import Condition
     from labmon.datastream.retainer import Progress
+    from labmon.datastream.spool import Spool
     from labmon.web.application import LabmonApplication
 
 STATES: Final = ("disabled", "connecting", "online", "offline", "stuck")
@@ -107,6 +108,8 @@ def _server(application: LabmonApplication) -> Iterator[str]:
     )
     waiting = recorder.waiting_bytes + store.pending_bytes
     yield one("labmon_spool_bytes", "gauge", "What waits for the store, in memory.", waiting)
+    if recorder.spool is not None:
+        yield from _spool(recorder.spool)
     yield from _condition(store.condition)
     yield from _retention(store.retention_progress)
     text = "How long the store took for each commit."
@@ -127,6 +130,16 @@ def _server(application: LabmonApplication) -> Iterator[str]:
         yield one("labmon_connections", "gauge", "Open connections.", http.connections)
         text = "Connections turned away because there were too many."
         yield one("labmon_refused_connections_total", "counter", text, http.refused)
+
+
+def _spool(spool: Spool) -> Iterator[str]:
+    """What waits on disk."""
+    text = "Readings that wait for the store on disk, copies of what waits in memory too."
+    yield one("labmon_spool_disk_readings", "gauge", text, spool.readings)
+    yield one("labmon_spool_disk_bytes", "gauge", "What they take.", spool.size_bytes)
+    oldest_s = spool.frames[0].head.time_ns / SECOND_NS if spool.frames else 0
+    text = "Time of the oldest of them, Unix time; 0: there is none."
+    yield one("labmon_spool_oldest_timestamp_seconds", "gauge", text, oldest_s)
 
 
 def _condition(found: Condition) -> Iterator[str]:

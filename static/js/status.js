@@ -117,6 +117,7 @@ function storeFacts({ now, before }) {
     { name: 'Not yet on disk', ...count(null, '', Math.max(0, total - (now.value('labmon_durable_seq') ?? total))), note: bytesText(now.value('labmon_store_pending_bytes')) },
     commitFact(now, before),
     { name: 'Waiting to be recorded', ...count(now, 'labmon_recorder_waiting_readings') },
+    ...spoolFacts(now),
     { name: 'Lost', ...count(null, '', lost), note: lost ? 'the store was away too long' : '', isBad: lost > 0 },
     { name: 'Streams', ...count(now, 'labmon_streams') },
     damageFact(now),
@@ -140,6 +141,14 @@ function damageFact(now) {
   const many = (/** @type {number} */ number, /** @type {string} */ word) => `${countText(number)} ${word}${number === 1 ? '' : 's'}`;
   const parts = [blocks > 0 && many(blocks, 'block'), files > 0 && `${many(files, 'file')} set aside`].filter(Boolean);
   return { name: 'Damage', value: parts.join(', ') || 'none', note: left ? 'what they still have is being copied' : '', isBad: parts.length > 0 };
+}
+
+/** What waits for the store in files; nothing where nothing does. @param {Telemetry} now @returns {Fact[]} */
+function spoolFacts(now) {
+  const oldest = now.value('labmon_spool_oldest_timestamp_seconds') ?? 0;
+  if (!oldest) return [];
+  const note = `${bytesText(now.value('labmon_spool_disk_bytes'))}, since ${formatMoment(oldest, now.at)}`;
+  return [{ name: 'Kept on disk meanwhile', ...count(now, 'labmon_spool_disk_readings'), note, isBad: true }];
 }
 
 /** What retention did since the start; nothing where it has nothing to do. @param {Telemetry} now @returns {Fact[]} */

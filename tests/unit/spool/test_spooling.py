@@ -1,0 +1,355 @@
+"""The recorder with a spool on disk, while the store is away, and after a kill."""
+
+import asyncio
+
+import numpy as np
+import pytest
+
+from labmon import datastream, spooling
+from labmon.datastream.backends.memory import MemoryBackend
+from labmon.datastream.exceptions import StoreUnavailable
+from labmon.datastream.spool import Spool
+from labmon.hub import Hub
+from labmon.reading import ArrayBatch, Batch, Channel
+from labmon.recorder import Recorder
+
+MEMORY = 64 * 400
+DISK = 1 << 20
+PATHS = ("gauge/a", "gauge/b")
+
+
+class AwayBackend(MemoryBackend):
+    """A store that can be away, and whose answers can be lost."""
+
+    is_away = False
+    is_mute = False
+
+    async def apply(self, change):
+        if self.is_away:
+            raise StoreUnavailable("it is away")
+        await super().apply(change)
+        if self.is_mute:
+            raise StoreUnavailable("the answer is lost")
+
+
+class Server:
+    """What of a server records, on a store and a folder that outlive it."""
+
+    def __init__(self, backend, folder, disk=DISK):
+        self.backend = backend
+        self.folder = folder
+        self.disk = disk
+
+    async def start(self):
+        self.store = datastream.open(self.backend, commit_interval_s=0.001)
+        await self.store.start()
+        self.spool = Spool(self.folder, self.disk, lambda _: 1 << 40)
+        self.spool.open()
+        self.recorder = Recorder(self.store, MEMORY, self.spool)
+        self.hub = Hub(self.store.node, self.store.epoch, self.recorder.record)
+        self.recorder.start()
+        return self
+
+    async def publish(self, first, last, *, paced=True):
+        """Readings whose values are their times; memory has room for them where that is asked."""
+        for i in range(first, last):
+            self.hub.publish(Batch("gauge", i, PATHS, (float(i), -float(i)), bytes(2)))
+            await asyncio.sleep(0)
+            if paced:
+                await until(lambda: self.recorder.waiting_bytes < MEMORY // 2)
+
+    async def kill(self):
+        """End without a word."""
+        engine = self.store._engine
+        for task in (
+            *(self.recorder._task, self.recorder._saving, engine._upkeep, engine._care),
+            *(engine.deriver._task, engine.sealer._task, engine.journal._task),
+        ):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self.spool.close()
+        await engine.backend.close()
+
+    async def stop(self, within_s=5.0):
+        try:
+            await asyncio.wait_for(self.recorder.stop(), within_s)
+        finally:
+            await self.store.close(0.01)
+
+    async def values(self, path="gauge/a"):
+        found = await self.store.get_arrays(self.store.stream_id(path), "raw", 0, 10**12)
+        assert "quality" not in found or not np.any(found["quality"]), "nothing counts as late"
+        return found["v"].tolist()
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch):
+    for name in ("LOOK_S", "SAVE_S", "RETRY_S"):
+        monkeypatch.setattr(spooling, name, 0.01)
+
+
+@pytest.fixture
+async def server(tmp_path):
+    server = await Server(AwayBackend(), tmp_path / "spool").start()
+    await server.publish(1, 3)
+    await server.recorder.flush()
+    return server
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - it is a condition of any kind
+            await asyncio.sleep(0.005)
+
+
+def saved(server):
+    """Whether all that is not durable is on disk."""
+
+    def is_saved():
+        last = server.spool.frames[-1].head if server.spool.frames else None
+        here = (server.store.epoch, server.hub.last_seq)
+        return last is not None and (last.epoch, last.last_seq) == here
+
+    return is_saved
+
+
+async def settled(server):
+    """Wait until nothing is in the spool any more."""
+    await server.recorder.flush()
+    await until(lambda: not list(server.folder.glob("*.spool")))
+    assert not server.spool.frames
+    assert server.recorder.dropped_readings == 0
+    assert server.recorder.waiting_readings == 0
+
+
+def expected(last, sign=1.0):
+    return [sign * i for i in range(1, last)]
+
+
+async def test_what_memory_cannot_hold_waits_on_disk_and_nothing_is_lost(server):
+    server.backend.is_away = True
+    await server.publish(3, 3000)
+    await until(saved(server))
+    assert server.recorder.waiting_bytes <= MEMORY
+    assert server.store.pending_bytes <= MEMORY
+    assert server.spool.readings > 5000
+    assert server.recorder.is_filling
+    await server.publish(3000, 3010)
+    server.backend.is_away = False
+    await settled(server)
+    assert await server.values() == expected(3010)
+    assert await server.values("gauge/b") == expected(3010, -1.0)
+    assert server.store.durable_seq == server.hub.last_seq == 2 * 3009
+    assert not server.recorder.is_filling
+    await server.stop()
+
+
+async def test_a_store_that_is_only_slow_is_caught_up_with_from_disk(server, monkeypatch):
+    apply = server.backend.apply
+
+    async def slowly(change):
+        await asyncio.sleep(0.02)
+        await apply(change)
+
+    monkeypatch.setattr(server.backend, "apply", slowly)
+    for first in range(3, 3003, 100):
+        await server.publish(first, first + 100)
+        await asyncio.sleep(0.002)
+    await settled(server)
+    assert await server.values() == expected(3003)
+    await server.stop()
+
+
+@pytest.mark.parametrize("count", [5, 100, 3000])
+@pytest.mark.parametrize("end", ["kill", "stop"])
+async def test_who_ends_while_the_store_is_away_finds_all_of_it_at_the_next_start(
+    server, count, end, caplog
+):
+    server.backend.is_away = True
+    await server.publish(3, count)
+    if end == "kill":
+        await until(saved(server))
+        await server.kill()
+    else:
+        with pytest.raises(TimeoutError):
+            await server.stop(0.05)
+        assert "kept on disk" in caplog.text
+    epoch, seq = server.store.epoch, server.hub.last_seq
+    server.backend.is_away = False
+    server = await Server(server.backend, server.folder).start()
+    await server.publish(count, count + 10)
+    await server.recorder.caught_up()
+    assert await server.store.epoch_end(epoch) == seq, "a client takes nothing back"
+    await settled(server)
+    assert await server.values() == expected(count + 10)
+    assert await server.values("gauge/b") == expected(count + 10, -1.0)
+    tail = await server.store.journal_since(epoch, 2)
+    assert tail.complete
+    told = [(e, b.seq, b.values) for e, b in zip(tail.epochs, tail.batches, strict=True)]
+    first = [(epoch, 2 * i - 1, (float(i), -float(i))) for i in range(2, count)]
+    then = [
+        (epoch + 1, 2 * (i - count) + 1, (float(i), -float(i))) for i in range(count, count + 10)
+    ]
+    assert told == first + then, "each with the number under which it was shown"
+    await server.stop()
+    server = await Server(server.backend, server.folder).start()
+    assert await server.values() == expected(count + 10)
+    assert await server.store.epoch_end(epoch) == seq
+    await server.stop()
+
+
+async def test_killed_again_and_again_while_it_catches_up(server):
+    server.backend.is_away = True
+    await server.publish(3, 4000)
+    await until(saved(server))
+    await server.kill()
+    last = 4000
+    for turns in (0, 1, 2, 3, 5):
+        server.backend.is_away = False
+        server = await Server(server.backend, server.folder).start()
+        await server.publish(last, last + 20)
+        last += 20
+        for _ in range(10 * turns):
+            await asyncio.sleep(0)
+        server.backend.is_away = True
+        await until(saved(server))
+        await server.kill()
+    server.backend.is_away = False
+    server = await Server(server.backend, server.folder).start()
+    await settled(server)
+    assert await server.values() == expected(last)
+    await server.stop()
+
+
+async def test_what_landed_without_an_answer_is_not_there_twice(server):
+    server.backend.is_mute = True  # each change lands, and nobody hears of it
+    await server.publish(3, 500)
+    await until(saved(server))
+    await server.kill()
+    server.backend.is_mute = False
+    server = await Server(server.backend, server.folder).start()
+    await settled(server)
+    assert await server.values() == expected(500)
+    server.backend.is_mute = True
+    await server.publish(500, 600)
+    await until(saved(server))
+    server.backend.is_mute = False
+    await settled(server)
+    assert await server.values() == expected(600)
+    await server.stop()
+
+
+async def test_an_entry_that_lands_long_after_the_kill_changes_nothing(server):
+    """A stopped MongoDB may still carry out what a killed labmon has asked of it."""
+    server.backend.is_away = True
+    await server.publish(3, 200)
+    await until(saved(server))
+    late = [waiting.change for waiting in server.store._engine.journal._queue]
+    assert late
+    await server.kill()
+    server.backend.is_away = False
+    server = await Server(server.backend, server.folder).start()
+    await server.publish(200, 210)
+    await settled(server)
+    for change in late:
+        await server.backend.apply(change)
+    await server.kill()
+    server = await Server(server.backend, server.folder).start()
+    assert await server.values() == expected(210)
+    tail = await server.store.journal_since(1, 0)
+    assert [b.values[0] for b in tail.batches] == expected(210), "told once, too"
+    await server.stop()
+
+
+async def test_where_the_disk_has_no_more_room_the_oldest_go_and_leave_a_gap(server, caplog):
+    await server.stop()
+    server = await Server(server.backend, server.folder, disk=48 << 10).start()
+    server.backend.is_away = True
+    await server.publish(3, 5_003)
+    await until(lambda: server.recorder.dropped_readings and saved(server)())
+    assert server.spool.size_bytes < 60 << 10
+    server.backend.is_away = False
+    await server.recorder.flush()
+    found = await server.values()
+    (gap,) = [at for at, value in enumerate(found) if value != value]
+    assert found[:gap] == expected(gap + 1)
+    assert found[-1] == 5_002.0
+    assert found[gap + 1 :] == [float(i) for i in range(5_003 - len(found) + gap + 1, 5_003)]
+    assert server.recorder.dropped_readings == 2 * (5_002 - len(found) + 1)
+    await server.stop()
+
+
+async def test_a_new_stream_is_what_it_was_declared_to_be_after_a_kill(server):
+    server.backend.is_away = True
+    mbar = Channel(unit="mbar", digits=3)
+    await server.recorder.declare("new", {"p": mbar, "word": Channel(kind="nominal")})
+    server.hub.publish(Batch("new", 5, ("new/p", "new/word"), (None, None), bytes(2)))
+    server.hub.publish(Batch("new", 6, ("new/p", "new/other"), (1.5, "x"), bytes(2)))
+    await until(lambda: server.spool.readings >= 4)
+    await server.kill()
+    server.backend.is_away = False
+    server = await Server(server.backend, server.folder).start()
+    await settled(server)
+    describe = server.store.describe
+    assert describe(server.store.stream_id("new/p"))["unit"] == "mbar"
+    assert describe(server.store.stream_id("new/word"))["value_type"] == "nominal"
+    assert describe(server.store.stream_id("new/other"))["value_type"] == "nominal"
+    await server.recorder.declare("new", {"p": mbar})
+    assert server.recorder.refused == {}
+    await server.stop()
+
+
+async def test_arrays_go_to_disk_whole_and_come_back(server):
+    server.backend.is_away = True
+    t = np.arange(1000, dtype=np.int64)
+    for i in range(8):
+        values = t + 1000.0 * i
+        server.hub.publish(ArrayBatch("adc", ("adc/x",), t + 1000 * i, values))
+        await until(lambda: server.recorder.waiting_bytes < MEMORY // 2)
+    await until(saved(server))
+    await server.kill()
+    server.backend.is_away = False
+    server = await Server(server.backend, server.folder).start()
+    await settled(server)
+    assert await server.values("adc/x") == np.arange(8000.0).tolist()
+    tail = await server.store.journal_since(1, 4)
+    assert [len(batch) for batch in tail.batches] == [1000] * 8
+    await server.stop()
+
+
+async def test_a_damaged_record_is_left_out_reported_and_kept(server):
+    server.backend.is_away = True
+    for first in range(3, 43, 10):
+        await server.publish(first, first + 10)
+        await until(saved(server))
+    frame = server.spool.frames[1]
+    await server.kill()
+    data = bytearray(frame.path.read_bytes())
+    data[frame.offset + 200] ^= 1
+    frame.path.write_bytes(data)
+    server.backend.is_away = False
+    server = await Server(server.backend, server.folder).start()
+    await server.recorder.flush()
+    await until(lambda: not server.spool.frames)
+    lost = frame.head.readings
+    assert server.recorder.dropped_readings == lost
+    assert len(await server.values()) == 42 - lost / 2
+    assert len(server.spool.problems) == 1
+    assert (server.folder / "aside" / frame.path.name).read_bytes() == data
+    await server.stop()
+
+
+async def test_the_spool_of_another_store_is_not_mixed_in(server):
+    server.backend.is_away = True
+    await server.publish(3, 100)
+    await until(saved(server))
+    await server.kill()
+    other = await Server(AwayBackend(), server.folder).start()
+    await other.publish(1, 5)
+    await other.recorder.caught_up()
+    await other.recorder.flush()
+    assert await other.values() == expected(5)
+    assert "another store" in other.spool.problems[0]
+    assert len(list((server.folder / "aside").iterdir())) == 1
+    await other.stop()
