@@ -16,7 +16,9 @@ def same(batch):
         quality = batch.qualities if batch.qualities is not None else np.zeros(len(batch), np.uint8)
         columns = (batch.times_ns.tobytes(), batch.values.tobytes(), quality.tobytes())
         return (batch.source, batch.paths, batch.values.dtype, *columns, batch.seq)
-    values = [None if value != value else (type(value), value) for value in batch.values]
+    values = [
+        None if value is None or value != value else (type(value), value) for value in batch.values
+    ]
     columns = (values, batch.qualities, batch.seq, batch.time_ns)
     return (batch.source, batch.paths, *columns, batch.receipt)
 
