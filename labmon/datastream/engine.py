@@ -105,6 +105,7 @@ class Engine:
         self.recovery = Recovery(self.catalogue, self.journal.receipts)
         self.started_ns = 0
         self.is_open = self._is_started = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._closing: asyncio.Task[None] | None = None
         self._imports: set[tuple[Stream, int]] = set()
         self._upkeep: asyncio.Task[None] | None = None
@@ -133,6 +134,7 @@ class Engine:
             raise StoreNotOpen("a store is opened once: make another object to open it again")
         contents = await self.backend.open(read_only=self.is_read_only)
         self._is_started = True
+        self._loop = asyncio.get_running_loop()
         try:
             await self._load(contents)
             if not self.is_read_only:
@@ -233,6 +235,7 @@ class Engine:
             StoreNotOpen: it was closed, or not started yet.
         """
         self.check_open()
+        self._check_loop()
         await self.journal.commit()
         for target in list(self._imports):
             await self._imported(target)
@@ -243,6 +246,7 @@ class Engine:
         Raises:
             InvalidTimestamp: they are not in order, or begin before the stream's latest.
         """
+        self._check_loop()
         check_order(stream, columns)
         self.journal.close_entry()  # it counts the datapoints before as the last of the head
         stream.extend(columns)
@@ -292,6 +296,18 @@ class Engine:
         """
         if not self.is_open:
             raise StoreNotOpen("the store is not open: it was closed, or not started yet")
+
+    def _check_loop(self) -> None:
+        """Refuse to wait where what is waited for would never come.
+
+        Raises:
+            StoreNotOpen: it was opened on another event loop.
+        """
+        if asyncio.get_running_loop() is not self._loop:
+            raise StoreNotOpen(
+                "the store was opened on another event loop: open and use it within one"
+                " `asyncio.run`, or with one `asyncio.Runner`"
+            )
 
     def check_writable(self) -> None:
         """Refuse to change a store that is not open, or for reading only.

@@ -65,7 +65,7 @@ class OpenStore:
         uptime_s: Callable[[], float] = time.monotonic,
     ) -> None:
         _check_limits(commit_interval_s, commit_readings, spool_bytes, seal_datapoints)
-        backend = open_backend(url, durability=durability) if isinstance(url, str) else url
+        backend = open_backend(url, durability=durability)
         self._clock = clock
         self._engine = Engine(
             backend,

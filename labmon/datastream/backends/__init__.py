@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from labmon.datastream.backends.base import Backend
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.backends.sqlite import SqliteBackend
-
-if TYPE_CHECKING:
-    from labmon.datastream.backends.base import Backend
 
 __all__ = ["open_backend"]
 
 
-def open_backend(url: str, *, durability: str = "full") -> Backend:
-    """The backend of a store's address; nothing is opened yet.
+def open_backend(url: str | Backend, *, durability: str = "full") -> Backend:
+    """The backend of a store's address, or the one that is given; nothing is opened yet.
 
     `sqlite:///data/labmon.db` is relative to the working folder, `sqlite:////var/lib/labmon.db`
     absolute, as in SQLAlchemy.
@@ -26,7 +23,9 @@ def open_backend(url: str, *, durability: str = "full") -> Backend:
     """
     if durability not in {"full", "relaxed"}:
         raise ValueError(f"durability is 'full' or 'relaxed', not {durability!r}")
-    scheme, _, rest = url.partition(":")
+    if isinstance(url, Backend):
+        return url
+    scheme, _, rest = url.partition(":") if isinstance(url, str) else ("", "", "")
     if scheme == "memory":
         return MemoryBackend()
     if scheme == "sqlite" and rest.startswith("///") and rest[3:]:
