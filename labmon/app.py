@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-STOP_S: Final = {"web": 1.5, "devices": 0.9, "recorder": 1.2, "datastream": 0.9}
+STOP_S: Final = {"web": 1.5, "devices": 0.9, "recorder": 1.6, "datastream": 0.9}
 """How long each part may take to stop: less than 5 s together."""
 FLUSH_S: Final = 0.4
 """What the recorder's flush did not get durable is tried for so long again, and then counted."""

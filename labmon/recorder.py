@@ -33,8 +33,10 @@ log = logging.getLogger(__name__)
 READING_BYTES: Final = 64
 """What a reading that waits costs in memory, roughly."""
 RETRY_S: Final = 1.0
-SAVE_S: Final = 1.0
-"""So long the end may take to bring to disk what the store did not take."""
+FLUSH_S: Final = 0.8
+"""So long the end waits for the store, where there is a disk for what it does not take."""
+SAVE_S: Final = 0.7
+"""So long, or twice that where the store is away, the end may take to bring all to that disk."""
 SLICE: Final = 1000
 """So many readings are handed over from disk before others have their turn."""
 HANDED_SHARE: Final = 0.25
@@ -219,7 +221,7 @@ class Recorder:
         if self._task is None:
             return
         try:
-            await self.flush()
+            await self._flush_in_time()
         finally:
             tasks = [task for task in (self._task, self._saving) if task is not None]
             for task in tasks:
@@ -227,8 +229,9 @@ class Recorder:
             await asyncio.gather(*tasks, return_exceptions=True)
             self._task = self._saving = None
             if self.spooling is not None and self.spool is not None:
+                within_s = SAVE_S if self._datastream.is_healthy else 2 * SAVE_S
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.spooling.save_all(), SAVE_S)
+                    await asyncio.wait_for(self.spooling.save_all(), within_s)
                 self.has_kept_all = not self._backlog and self.spooling.has_all
                 if self.spool.readings:
                     log.warning(
@@ -238,6 +241,14 @@ class Recorder:
             if lost := self._backlog.readings:
                 self._dropped += lost
                 log.error("the store was away until the end: %d waiting readings are lost", lost)
+
+    async def _flush_in_time(self) -> None:
+        """Write what waits; a store that is away is not waited for where there is a disk."""
+        if self.spooling is None:
+            await self.flush()
+        elif self._datastream.is_healthy:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.flush(), FLUSH_S)
 
     async def declare(
         self, device: str, channels: Mapping[str, Channel], period_s: float | None = None
