@@ -143,13 +143,13 @@ class Hub:
         self._recent_readings = 0
 
     def publish(self, batch: AnyBatch) -> AnyBatch:
-        """Number a batch, record it and offer it to every subscription; returns it numbered."""
+        """Number a batch, offer it to every subscription and record it; returns it numbered."""
         batch = batch.numbered(self.last_seq + 1)
         self.last_seq += len(batch)
-        self._record(batch)
-        self._remember(batch)
         for subscription in self._reading:
             subscription.offer(batch)
+        self._record(batch)  # behind: viewers and the store have their turn in this order
+        self._remember(batch)
         return batch
 
     def announce(self, event: Event) -> None:

@@ -89,6 +89,13 @@ async def test_who_is_notified_hears_once_until_what_waits_is_taken(hub):
     assert told == [1, 3]
 
 
+async def test_viewers_have_their_turn_before_the_store(hub, recorded):
+    seen: list[int] = []
+    hub.subscribe(EVERYTHING, notify=lambda: seen.append(len(recorded)))
+    hub.publish(batch("a/1"))
+    assert (seen, len(recorded)) == ([0], 1)
+
+
 async def test_who_selects_nothing_gets_events_alone(hub):
     subscription = hub.subscribe(Selection(()))
     hub.publish(batch("a/1"))
