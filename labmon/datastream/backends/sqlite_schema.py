@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 APPLICATION_ID: Final = 0x6C61626D  # "labm"
 PAGE_BYTES: Final = 4096
 _MAGIC: Final = b"SQLite format 3\x00"
-_TRACES: Final = (b"CREATE TABLE bodies", b"LMBK")
+_TRACES: Final = (b"CREATE TABLE bodies", b"LMBK", b"LMJE")
 _LOOKED_AT: Final = 4 << 20
 _USER_VERSION_AT: Final = 60
 _APPLICATION_ID_AT: Final = 68
@@ -154,11 +154,20 @@ def is_missing(path: Path) -> bool:
 
 
 def was_ours(path: Path) -> bool:
-    """Whether a file that is no datastream any more has been one, as far as one can tell."""
-    with path.open("rb") as file:
-        start = file.read(_LOOKED_AT)
+    """Whether a file that is no datastream any more has been one, as far as one can tell.
+
+    A young one has its blocks and entries in its WAL alone.
+    """
+    start = _start(path)
     is_stump = len(start) < 100 and start.startswith(_MAGIC[: len(start)])
-    return is_stump or any(trace in start for trace in _TRACES)
+    wal = path.with_name(f"{path.name}-wal")
+    starts = [start, *([_start(wal)] if wal.exists() else [])]
+    return is_stump or any(trace in start for start in starts for trace in _TRACES)
+
+
+def _start(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(_LOOKED_AT)
 
 
 def make_file(path: Path, fill: Callable[[sqlite3.Connection], None] | None = None) -> Path:

@@ -78,6 +78,21 @@ async def test_another_programs_file_is_refused_and_left_as_it_is(path):
         await datastream.open(f"sqlite:///{path}").start()
 
 
+async def test_a_young_store_without_its_first_page_is_known_by_its_wal(path, tmp_path):
+    copy = tmp_path / "copy" / path.name
+    copy.parent.mkdir()
+    async with datastream.open(f"sqlite:///{path}") as streams:
+        stream = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+        await streams.append(stream, 1.0, 5)
+        await streams.commit()
+        wal = path.with_name(f"{path.name}-wal").read_bytes()
+        copy.write_bytes(bytes(range(256)) * 16 + path.read_bytes()[4096:])
+    copy.with_name(f"{path.name}-wal").write_bytes(wal)
+    async with datastream.open(f"sqlite:///{copy}") as streams:
+        assert streams.latest(stream) is None
+    assert any("corrupt" in file.name for file in copy.parent.iterdir())
+
+
 async def test_an_empty_file_is_a_new_store(path):
     path.touch()
     await fill(path)
