@@ -58,11 +58,12 @@ class Oven(Driver):
 class Node:
     """One labmon server; `await start()`, `await stop()`, and again."""
 
-    def __init__(self, store="memory:", limits=None, **server):
+    def __init__(self, store="memory:", limits=None, spool=None, **server):
         web = ServerConfig(port=0, **server)
         self.config = Config(path=Path("config.yaml"), server=web, store=store)
         self.limits = dataclasses.replace(WebLimits(), **(limits or {}))
         self.store = store
+        self.spool = spool
         self.port = 0
         self.sockets = []
         self.http = AsyncHTTPClient(force_instance=True, max_clients=100)
@@ -71,7 +72,9 @@ class Node:
         clock = self.clock = Clock()
         self.datastream = datastream.open(self.store, clock=clock.now_ns, commit_interval_s=0.02)
         await self.datastream.start()
-        self.recorder = Recorder(self.datastream)
+        if self.spool is not None:
+            self.spool.open()
+        self.recorder = Recorder(self.datastream, spool=self.spool)
         self.hub = Hub(self.datastream.node, self.datastream.epoch, self.recorder.record)
         self.recorder.start()
         self.devices = {}

@@ -8,6 +8,9 @@ import time
 import pytest
 
 from labmon import hub as hub_module
+from labmon.datastream.spool import Spool
+from labmon.datastream.spool_file import Head
+from labmon.datastream.spool_record import SpoolRecord, encode_record
 from labmon.errors import StorageError
 from labmon.web import replay as replay_module
 from labmon.web.cursor import Cursor
@@ -317,6 +320,18 @@ async def test_a_cursor_older_than_the_journal_gives_a_gap_with_its_times(stored
     socket.close()
 
 
+def keep(spool, node, batches):
+    """Leave readings on disk, as a server does that is killed while its store is away."""
+    epoch = node.hub.epoch
+    record = encode_record(SpoolRecord(node.hub.node, epoch, batches))
+    first, last = batches[0], batches[-1]
+    count = sum(map(len, batches))
+    head = Head(len(record), count, 0, epoch, first.seq, last.last_seq, first.time_ns)
+    spool.open()
+    spool.write(head, record)
+    spool.close()
+
+
 @pytest.fixture
 async def crash(make_node, tmp_path, eventually):
     """A function: crashes a node whose last readings a viewer saw, but no disk.
@@ -324,7 +339,8 @@ async def crash(make_node, tmp_path, eventually):
     It gives the node after the crash, the cursor of the viewer and the last durable batch.
     """
 
-    async def crash():
+    async def crash(spooled=0):
+        """Of what only the viewer saw, so many batches waited on disk."""
         folder = tmp_path / "crashed"
         folder.mkdir()
         node = await make_node(f"sqlite:///{tmp_path}/labmon.db")
@@ -338,10 +354,19 @@ async def crash(make_node, tmp_path, eventually):
         socket = await node.socket()
         await socket.subscribe("lab/*")
         await eventually(lambda: node.live.topics)
-        node.publish(("lab/a", 11), ("lab/b", 1), ("lab/new", 2))
-        cursor = (await socket.next("readings"))["cursor"]
+        seen = [node.publish(("lab/a", 11), ("lab/b", 1), ("lab/new", 2))]
+        if spooled:
+            seen.append(node.publish(("lab/a", 12)))
+        got = []
+        while len(got) < sum(map(len, seen)):
+            message = await socket.next("readings")
+            got += message["readings"]
         await node.stop()
-        return await make_node(f"sqlite:///{folder}/labmon.db"), cursor, last
+        spool = Spool(folder / "spool", 1 << 30)
+        if spooled:
+            keep(spool, node, seen[:spooled])
+        again = await make_node(f"sqlite:///{folder}/labmon.db", spool=spool)
+        return again, message["cursor"], seen[spooled - 1] if spooled else last
 
     return crash
 
@@ -390,6 +415,26 @@ async def test_what_is_durable_stays_whatever_times_come_after_a_crash(crash, is
     assert [(path, t, value) for path, t, value, _ in got] == [
         (batch.paths[0], seconds(batch.time_ns), batch.values[0]) for batch in behind
     ]
+    socket.close()
+
+
+@pytest.mark.parametrize("spooled", [1, 2])
+async def test_what_waited_on_disk_is_not_taken_back(crash, spooled, monkeypatch):
+    monkeypatch.setattr("labmon.spooling.LOOK_S", 0.01)
+    crashed, cursor, last = await crash(spooled)
+    after = crashed.publish(("lab/a", 13))
+    socket = await crashed.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    if spooled == 1:  # the second batch was in memory alone
+        lost = await socket.receive()
+        assert lost["type"] == "lost"
+        assert lost["streams"] == dict.fromkeys(last.paths, seconds(last.time_ns))
+    message = await socket.receive()
+    assert message["type"] == "readings"
+    assert message["readings"] == [["lab/a", seconds(after.time_ns), 13, 0]]
+    for path, value in zip(last.paths, last.values, strict=True):
+        kept = await crashed.get(f"/api/v1/data?stream={path}&start=0&end=4e9&granularity=raw")
+        assert kept["streams"][0]["v"].count(value) == 1
     socket.close()
 
 

@@ -180,6 +180,8 @@ async def test_who_ends_while_the_store_is_away_finds_all_of_it_at_the_next_star
     await server.publish(count, count + 10)
     await server.recorder.caught_up()
     assert await server.store.epoch_end(epoch) == seq, "a client takes nothing back"
+    stream = server.store.stream_id("gauge/a")
+    assert server.store.newest_at_start(stream) == count - 1, "nor does one that saw more"
     await settled(server)
     assert await server.values() == expected(count + 10)
     assert await server.values("gauge/b") == expected(count + 10, -1.0)
