@@ -67,8 +67,8 @@ class AppendHandler(ApiHandler):
             answers={
                 200: "all are recorded",
                 207: "some are refused, each with its reason; the others are recorded",
-                422: "the Idempotency-Key was used for another body",
             },
+            errors={422: "the Idempotency-Key was used for another body"},
             answer=APPENDED,
             role="operator",
         )

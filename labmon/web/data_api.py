@@ -83,11 +83,8 @@ class DataHandler(ApiHandler):
             ),
             answer={"anyOf": [HISTORY, {"type": "array"}]},
             also=("text/csv",),
-            answers={
-                200: "the columns",
-                413: "too many points or streams",
-                429: "too many queries",
-            },
+            answers={200: "the columns"},
+            errors={413: "too many points or streams", 429: "too many queries"},
         )
     }
     _task: asyncio.Task[Any] | None = None

@@ -159,7 +159,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
             "description": text,
             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
         }
-        for status, text in _COMMON.items()
+        for status, text in {**_COMMON, **operation.errors}.items()
         if status not in operation.answers
     }
     return good | bad

@@ -115,7 +115,8 @@ class Operation:
         parameters: of the query; anything else is refused.
         headers: of the request, by name: one sentence each.
         body: JSON Schema of the body; None where it has none.
-        answers: status -> what it means, beside the errors that everything may give.
+        answers: status -> what it means, of those that have this answer.
+        errors: status -> what it means, beside the errors that everything may give.
         answer_type: of the good answer.
         answer: JSON Schema of the good answer; None: it is no JSON, or has no one form.
         also: further types of the good answer, if asked for.
@@ -127,6 +128,7 @@ class Operation:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: Mapping[str, Any] | None = None
     answers: Mapping[int, str] = field(default_factory=lambda: {200: "as asked"})
+    errors: Mapping[int, str] = field(default_factory=dict)
     answer_type: str = "application/json"
     answer: Mapping[str, Any] | None = None
     also: tuple[str, ...] = ()
