@@ -117,16 +117,17 @@ class Pusher(_Worker):
     def interrupt(self) -> None:
         _cut(self._connection)
 
-    def verify(self, sent: range | None = None) -> Report:
+    def verify(self, sent: range | None = None, acked: set[int] | None = None) -> Report:
         """I1 to I3, through the public API; call it after the end.
 
         Args:
             sent: by whomever; all that this one sent if absent.
+            acked: what has to be there; all that was acknowledged if absent.
         """
         found = {number: self._stored(name) for number, name in enumerate(STREAMS)}
-        acked = dict.fromkeys(found, self.acked)
+        needed = dict.fromkeys(found, self.acked if acked is None else acked)
         known = set(range(self.next) if sent is None else sent)
-        return check(found, acked, dict.fromkeys(found, known))
+        return check(found, needed, dict.fromkeys(found, known))
 
 
 class Watch(_Worker):

@@ -98,6 +98,7 @@ def test_a_disk_that_is_gone_is_survived_until_the_server_is_stopped(
             Watch(server) as watch,
         ):
             until(lambda: len(pusher.acked) > 200 and live.values, what="the load")
+            before = set(pusher.acked)  # what was under way then: see test_power_cut
             disk.cut()
             until(lambda: not readiness(server)["ready"], what="the failure being noticed")
             acked, seen = len(pusher.acked), len(live.values)
@@ -110,7 +111,7 @@ def test_a_disk_that_is_gone_is_survived_until_the_server_is_stopped(
         assert re.search(r"until the end: \d+ readings are lost", server.output), server.output
         disk.restore_power()
         server.start()
-        pusher.verify()
+        pusher.verify(acked=before)
         server.close()
 
 
