@@ -193,7 +193,7 @@ def test_deviations_of_decimals_take_less_room_than_the_integers_that_they_came_
 def test_deviations_that_nothing_explains_come_back_too(m2, digits):
     t = np.arange(len(m2))
     table = roll_up(Columns.from_values(t.tolist(), (t / 10**digits).tolist()), 1)
-    table.columns["m2"] = np.array(m2)
+    table = Rollups(table.t, {**table.columns, "m2": np.array(m2)})
     assert_same(decode_block(encode_block(table, Granularity.Seconds)), table)
 
 
