@@ -10,7 +10,7 @@ import { describe } from './router.js';
 import { useDevices, useTick } from './shell.js';
 import { STATES } from './states.js';
 import { tileFace } from './tile_face.js';
-import { html, useEffect, useRef, useState } from './vendor.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./overview_filter.js').Card} Card */
@@ -69,7 +69,7 @@ function Cards({ app, cards }) {
 /** @param {{value: string, onChange: (value: string) => void}} props */
 function Search({ value, onChange }) {
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
-  useEffect(() => {
+  useLayoutEffect(() => { // the key works as soon as the field can be seen
     const focus = (/** @type {KeyboardEvent} */ event) => {
       const isTyping = event.target instanceof Element && event.target.closest('input, textarea, select, [contenteditable]');
       if (event.key !== '/' || isTyping || event.ctrlKey || event.metaKey || event.altKey) return;

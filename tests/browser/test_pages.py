@@ -91,6 +91,7 @@ async def test_search_and_groups_narrow_the_overview(server, open_page):
     page = await open_page(server.address)
     await expect(tile(page, "host/cpu")).to_be_visible()
     await page.keyboard.press("/")
+    await expect(page.get_by_role("searchbox")).to_be_focused()
     await page.keyboard.type("rb")
     await expect(tile(page, "host/cpu")).to_be_hidden()
     await expect(tile(page, "wavemeter/ch1")).to_be_visible()
