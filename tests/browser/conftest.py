@@ -21,11 +21,17 @@ def chromium_path():
     return None
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """The browser serves all tests, so they run on the event loop on which it was started."""
+    """The browser serves all tests, so they run on the event loop on which it was started.
+
+    And alone: one that has to share its cores draws late.
+    """
     for item in items:
-        if item.path.parent == FOLDER and pytest_asyncio.is_async_test(item):
-            item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
+        if item.path.parent == FOLDER:
+            item.add_marker(pytest.mark.alone)
+            if pytest_asyncio.is_async_test(item):
+                item.add_marker(pytest.mark.asyncio(loop_scope="session"), append=False)
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
