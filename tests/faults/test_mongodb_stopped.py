@@ -1,77 +1,21 @@
 """The database server is stopped, or killed and started again, under load."""
 
-import contextlib
 import signal
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-from tests.conftest import HeldPort, until
+from tests.conftest import until
 from tests.faults.load import Live, Pusher, Watch, lag_p99_s, memory_mib, metric, readiness
+from tests.faults.mongodb_server import CONFIG, Database
 from tests.faults.slow_proxy import SlowProxy
 
 pytestmark = pytest.mark.alone
 
-CONFIG = """\
-store: {url}/labmon?directConnection=true
-devices:
-  many: {{driver: "tests.faults.odd_drivers:Many", period_s: 0.05}}
-"""
-
-
-class Database:
-    """A server that speaks MongoDB's protocol, with its data in a folder."""
-
-    def __init__(self, folder):
-        self._folder = folder
-        self.held_port = HeldPort()
-        self.port = self.held_port.number
-        self.url = f"mongodb://127.0.0.1:{self.port}"
-        self._process = None
-
-    def start(self):
-        self._process = subprocess.Popen(
-            [
-                *(Path(sys.executable).with_name("secantusd-py"), "--port", str(self.port)),
-                *("--storage-path", self._folder / "data", "--sync-on-commit"),
-                *("--log-level", "ERROR"),
-            ],
-            cwd=self._folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        until(self._answers, 30, "the MongoDB server")
-
-    def _answers(self):
-        assert self._process is not None
-        assert self._process.poll() is None, "the MongoDB server ended"
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            return True
-        return False
-
-    def send(self, number):
-        assert self._process is not None
-        self._process.send_signal(number)
-
-    def kill(self):
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
 
 @pytest.fixture
 def database(tmp_path):
-    folder = tmp_path / "database"
-    folder.mkdir()
-    database = Database(folder)
-    database.start()
-    yield database
-    database.kill()
-    database.held_port.close()
+    with Database.running(tmp_path / "database") as database:
+        yield database
 
 
 @pytest.fixture

@@ -7,20 +7,15 @@ import pytest
 
 from tests.conftest import until
 from tests.faults.load import Live, Pusher, metric, readiness
-from tests.faults.test_mongodb_stopped import CONFIG, Database
+from tests.faults.mongodb_server import CONFIG, Database
 
 pytestmark = pytest.mark.long
 
 
 @pytest.fixture
 def database(tmp_path):
-    folder = tmp_path / "database"
-    folder.mkdir()
-    database = Database(folder)
-    database.start()
-    yield database
-    database.kill()
-    database.held_port.close()
+    with Database.running(tmp_path / "database") as database:
+        yield database
 
 
 @pytest.fixture
