@@ -7,14 +7,13 @@ process ends with `os._exit`, after everything that can be saved is saved.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from labmon import datastream
+from labmon import collector, datastream
 from labmon.control.annotations import Annotations
 from labmon.control.audit import Audit
 from labmon.control.rpc import Rpc
@@ -27,6 +26,7 @@ from labmon.hub import Event, Hub
 from labmon.reading import Batch, Channel
 from labmon.recorder import Recorder
 from labmon.timestamps import Clock
+from labmon.turns import new_event_loop
 from labmon.web.server import Server
 from labmon.web.services import Services
 
@@ -247,16 +247,10 @@ async def serve(config: Config, ready: Callable[[App], None]) -> None:
 
     _on_signals(stop)
     await app.start()
-    _freeze()
+    collector.calm()
     ready(app)
     await stopping.wait()
     await app.stop()
-
-
-def _freeze() -> None:
-    """Keep the collector from what is there for good: a full collection held up all for 25 ms."""
-    gc.collect()
-    gc.freeze()
 
 
 def _on_signals(stop: Callable[[int], None]) -> None:
@@ -275,7 +269,7 @@ def run(config: Config, ready: Callable[[App], None]) -> NoReturn:
         LabmonError: the server could not start; the message says why and what would be right.
         OSError: the data folder cannot be written.
     """
-    runner = asyncio.Runner()
+    runner = asyncio.Runner(loop_factory=new_event_loop)
     try:
         runner.run(serve(config, ready))
     except BaseException:

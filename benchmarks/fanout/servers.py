@@ -32,7 +32,7 @@ class Labmon:
     """labmon as it is: hub, recorder, store in memory, web server."""
 
     async def start(self):
-        from labmon import datastream
+        from labmon import collector, datastream
         from labmon.config import Config, ServerConfig
         from labmon.control.annotations import Annotations
         from labmon.control.audit import Audit
@@ -58,7 +58,9 @@ class Labmon:
         services = Services(config, self.hub, store, {}, rpc, recorder, clock, annotations, limits)
         self.server = Server(services)
         self.batch = lambda values: Batch("lab", clock.now_ns(), PATHS, values, bytes(5))
-        return await self.server.start("127.0.0.1", 0)
+        port = await self.server.start("127.0.0.1", 0)
+        collector.calm()
+        return port
 
     def publish(self):
         self.hub.publish(self.batch((time.monotonic(), *(384.2278115 + n for n in range(4)))))
@@ -234,5 +236,13 @@ async def main(name, size):
     await obey(server)
 
 
+def loop_of(name):
+    """The event loop of a contender: labmon brings its own."""
+    from labmon.turns import new_event_loop
+
+    return new_event_loop if name == "labmon" else None
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+    with asyncio.Runner(loop_factory=loop_of(sys.argv[1])) as runner:
+        runner.run(main(sys.argv[1], int(sys.argv[2])))

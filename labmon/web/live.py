@@ -71,6 +71,8 @@ class LiveClient:
         self.hang_up = hang_up
         self.is_cut = False
         """Whether it was told to go because it takes nothing."""
+        self.reader: asyncio.Task[None] | None = None
+        """Reads what the client sends, where Tornado does not."""
         limit_bytes = live.services.config.server.max_mailbox_bytes
         self.mailbox = Mailbox(stream, limit_bytes, self._on_room, live.blocked)
         self._live = live
@@ -132,6 +134,7 @@ class LiveClient:
         for id_ in [*self._members, *self._replays]:
             self.unsubscribe(id_)
         self.mailbox.closed()
+        self.hang_up = _gone
 
     async def _replay(
         self,
@@ -339,3 +342,7 @@ class Live:
         topic.close()
         for client in list(self.clients):
             client.hang_up(*COME_BACK)
+
+
+def _gone(_code: int, _reason: str) -> None:
+    """What a client that is gone does when it shall go."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from tornado.iostream import IOStream
 
+    from labmon.web.live import Live
+    from labmon.web.mailbox import Mailbox
+
 _HEADERS: Final = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache, no-transform",
@@ -74,52 +77,51 @@ class LiveEventsHandler(ApiHandler):
         raise ProblemError(405, "events have no end: use GET here", headers={"Allow": "GET"})
 
     async def get(self) -> None:
-        """Send until the client goes away."""
-        limits = self.services.limits
+        """Send the head, and leave the connection to the live clients."""
+        limits, live = self.services.limits, self.application.live
         selection = selection_of(self.query["stream"], limits.streams)
         text = self.request.headers.get("Last-Event-ID") or self.query["last_event_id"]
         after = None if text is None else Cursor.parse(text)
-        self.application.live.check_room(self.caller.origin)
+        live.check_room(self.caller.origin)
         for name, value in _HEADERS.items():
             self.set_header(name, value)
         head = "".join(f"{name}: {value}\r\n" for name, value in self._headers.get_all())
         stream: IOStream = self.detach()
         prepare_socket(stream, limits.send_buffer_bytes)
         _set_user_timeout(stream, limits.user_timeout_s)
-        live = self.application.live
         client = LiveClient(
             live,
             stream,
             SSE,
             self.caller.origin,
-            lambda _code, _reason: _close_after(client, limits.linger_s),
+            lambda _code, _reason: _close_after(client.mailbox, limits.linger_s),
         )
         client.mailbox.put(f"HTTP/1.1 200 OK\r\n{head}\r\nretry: {limits.retry_ms}\n".encode())
         client.mailbox.put(SSE.position(str(after or live.cursor())))
         live.add(client)
-        try:
-            client.subscribe(None, selection, after, self.query["max_rate"])
-            await _until_closed(stream)
-        finally:
-            live.remove(client)
+        # not here: the handler, its request and their headers would stay as long as the client
+        client.reader = asyncio.create_task(_until_closed(live, client), name="live events")
+        client.subscribe(None, selection, after, self.query["max_rate"])
+        self._break_cycles()  # Tornado does it where it ends an answer by itself
 
 
-def _close_after(client: LiveClient, linger_s: float) -> None:
+def _close_after(mailbox: Mailbox, linger_s: float) -> None:
     """Close once what the kernel has not yet taken is out, or after a while."""
-    mailbox = client.mailbox
     mailbox.end()
     asyncio.get_running_loop().call_later(linger_s, mailbox.close)
     with suppress(StreamClosedError):
         mailbox.stream.write(b"").add_done_callback(lambda _: mailbox.close())
 
 
-async def _until_closed(stream: IOStream) -> None:
-    """Read and throw away: a client of SSE has nothing more to say."""
+async def _until_closed(live: Live, client: LiveClient) -> None:
+    """Read and throw away, as a client of SSE has nothing more to say; then it is gone."""
     try:
         while True:
-            await stream.read_bytes(4096, partial=True)
+            await client.mailbox.stream.read_bytes(4096, partial=True)
     except StreamClosedError:
-        return
+        pass
+    finally:
+        live.remove(client)
 
 
 def _set_user_timeout(stream: IOStream, timeout_s: float) -> None:

@@ -96,6 +96,7 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         self._encoder = MSGPACK if self._format == "msgpack" else JSON
         self._bucket = TokenBucket(self.services.limits.messages_per_s)
         self._calls: set[asyncio.Task[None]] = set()
+        self._forget_headers()
         live = self.application.live
         self.client = LiveClient(live, stream, self._encoder, self.caller.origin, self._bye)
         live.add(self.client)
@@ -128,8 +129,14 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         """The connection is gone."""
         if self.client is not None:
             self.application.live.remove(self.client)
+            self.client = None
             for call in self._calls:
                 call.cancel()
+
+    def _forget_headers(self) -> None:
+        """The handshake is over: they would stay as long as the client, twenty objects and more."""
+        self.request.headers.clear()
+        self._headers.clear()
 
     def _say_hello(self, live: Live) -> None:
         hub, cursor = self.services.hub, live.cursor()

@@ -165,6 +165,8 @@ class Mailbox:
         self.end()
         self._blocked.discard(self)
         self._wake(StreamClosedError())
+        self._on_room = _nothing  # else client, mailbox and stream wait for the cyclic collector
+        vars(self.stream).pop("write", None)
 
     def _queue(self, frame: bytes) -> None:
         if self._frames is None:
@@ -244,3 +246,7 @@ class Mailbox:
 
 def _closed(_frame: bytes) -> int:
     raise BrokenPipeError
+
+
+def _nothing() -> None:
+    """What a connection that is gone does with its room."""

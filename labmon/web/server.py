@@ -15,14 +15,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from tornado.httpserver import HTTPServer
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 
+from labmon.web.accepting import Acceptor
 from labmon.web.application import make_app
 from labmon.web.security import check_listening, is_loopback
 
 if TYPE_CHECKING:
-    from tornado.iostream import IOStream
-
     from labmon.web.application import LabmonApplication
     from labmon.web.services import Services
 
@@ -69,11 +68,24 @@ class BoundedServer(HTTPServer):
         self._limit = min(config.max_connections, _descriptors() - RESERVED_FDS)
         self._addresses: Counter[str] = Counter()
         self._leaving: set[IOStream] = set()
+        self._acceptors: list[Acceptor] = []
 
     @property
     def connections(self) -> int:
         """Open connections, live ones included."""
         return self._addresses.total() + len(self.application.live.clients)
+
+    def listen_on(self, listeners: list[socket.socket]) -> None:
+        """Accept connections until `stop`."""
+        self._acceptors = [Acceptor(one, self._connected) for one in listeners]
+        for acceptor in self._acceptors:
+            acceptor.start()
+
+    def stop(self) -> None:
+        """Accept nothing more; connections that are open go on."""
+        while self._acceptors:
+            self._acceptors.pop().stop()
+        super().stop()
 
     def handle_stream(self, stream: IOStream, address: tuple[Any, ...]) -> None:
         """Serve a connection, or turn it away."""
@@ -92,6 +104,12 @@ class BoundedServer(HTTPServer):
         self._addresses[host] -= 1
         if self._addresses[host] <= 0:
             del self._addresses[host]
+
+    def _connected(self, connection: socket.socket, address: tuple[Any, ...]) -> None:
+        stream = IOStream(
+            connection, max_buffer_size=self.max_buffer_size, read_chunk_size=self.read_chunk_size
+        )
+        self.handle_stream(stream, address)
 
     def _turn_away(self, stream: IOStream) -> None:
         """Close a connection, and say why if not too many are being told at the moment."""
@@ -142,7 +160,7 @@ class Server:
         self.application.http = http
         self.application.lag.start()
         self.application.live.start()
-        http.add_sockets(sockets)
+        http.listen_on(sockets)
         return sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
