@@ -1,8 +1,9 @@
 r"""`omega`: panel meters and controllers of Omega's iSeries (CNi, DPi).
 
 `*X01\r` asks for the value and is answered with `X01023.4\r`, the request's code repeated first
-where echo is on; with an address on RS-485 `*01X01\r` and `01X01023.4\r`. The trap: an error is
-answered with `?43`, an overflow with `?+999999`.
+where echo is on; with an address on RS-485 `*01X01\r` and `01X01023.4\r`. The trap: without echo
+the address is not repeated either, and `023.4` from address 02 is no 3.4. An error is answered with
+`?43`, an overflow with `?+999999`.
 
 ## Wiring
 
@@ -22,8 +23,10 @@ devices:
 
 ## Quirks
 
-- `channel` says what the display shows: the meter does not tell its unit.
-- Echo may be on or off.
+- `channel` says what the display shows: the meter tells its unit only where *Units* is on in its
+  menu. A `C` or `F` behind the value that is not the channel's unit is then an error, no value.
+- Echo may be on or off. Only with echo does the meter repeat its address: leave it on where several
+  share a line.
 
 ## Without hardware
 
@@ -64,7 +67,9 @@ ERRORS: Final = {
     "56": "wrong address",
 }
 READ: Final = "X01"
-_NUMBER: Final = re.compile(r"[+-]?\d{1,6}\.?\d{0,5}")
+TEMPERATURES: Final = {"°C", "°F"}
+_ERROR: Final = re.compile(r"\?(\d\d)")
+_VALUE: Final = re.compile(r"(\?[+-]|[+-]?)(\d{1,6}\.?\d{0,5})\s*([CF]?)")
 
 
 class Omega(LinkDriver):
@@ -96,29 +101,43 @@ class Omega(LinkDriver):
         self._prefix = f"{address:02X}" if address else ""
         self._channel = channel or ChannelSettings(unit="°C", label="Temperature", digits=1)
         self.channels = {"value": self._channel.channel()}
+        self._has_echo = False
+
+    def prepare(self) -> None:
+        """Hear whether echo is on: an answer without it is then one that lost its beginning."""
+        self._has_echo = READ in self._ask()
 
     def poll(self) -> dict[str, Value]:
         """The value on the display."""
-        value = parse_value(self.link.query(f"*{self._prefix}{READ}"), self._prefix)
+        answer = self._ask()
+        value = parse_value(answer, self._prefix, self._channel.unit)
+        if self._has_echo != (READ in answer):
+            raise InstrumentError(f"{answer[:20]!r} is damaged, or echo was switched meanwhile")
         return {"value": value if value.value is None else self._channel.value(value.value)}
 
+    def _ask(self) -> str:
+        return self.link.query(f"*{self._prefix}{READ}")
 
-def parse_value(answer: str, prefix: str = "") -> Value:
+
+def parse_value(answer: str, prefix: str = "", unit: str = "") -> Value:
     """The value of an answer to `X01`, with echo or without.
 
     Raises:
-        InstrumentError: it is an error, another's, or damaged.
+        InstrumentError: it is an error, another's, damaged, or in another unit.
     """
     text = answer.strip()
-    if prefix:
-        if not text.startswith(prefix):
-            raise InstrumentError(f"{answer[:20]!r} is no answer of address {prefix}")
-        text = text.removeprefix(prefix)
-    text = text.removeprefix(READ).strip()
-    if text.startswith("?"):
-        if text[1:2] in {"+", "-"}:
-            return Value(None, Quality.OVER_RANGE if text[1] == "+" else Quality.UNDER_RANGE)
-        raise InstrumentError(f"it refused: {ERRORS.get(text[1:3], text[:10])}")
-    if not _NUMBER.fullmatch(text):
+    echo, found, rest = text.partition(READ)
+    if found and echo != prefix:
+        raise InstrumentError(f"{answer[:20]!r} is no answer of address {prefix or 'none'}")
+    text = rest.strip() if found else text
+    if error := _ERROR.fullmatch(text.removeprefix(prefix)):
+        raise InstrumentError(f"it refused: {ERRORS.get(error[1], error[1])}")
+    match = _VALUE.fullmatch(text)
+    if match is None:
         raise InstrumentError(f"{answer[:20]!r} is no value")
-    return Value(float(text))
+    sign, number, letter = match.groups()
+    if sign.startswith("?"):
+        return Value(None, Quality.OVER_RANGE if sign == "?+" else Quality.UNDER_RANGE)
+    if letter and unit in TEMPERATURES and unit != f"°{letter}":
+        raise InstrumentError(f"it shows °{letter}, and its channel is said to be in {unit}")
+    return Value(float(sign + number))

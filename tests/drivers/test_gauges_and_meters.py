@@ -107,6 +107,9 @@ def test_an_xgs600_is_read_and_a_board_that_is_pulled_is_noticed(bench):
         ("023.4", "", Value(23.4)),
         ("X01-012.50", "", Value(-12.5)),
         ("01X01023.4", "01", Value(23.4)),
+        ("023.4", "02", Value(23.4)),  # without echo it repeats its address no more than the code
+        ("0234", "02", Value(234.0)),
+        ("X01075.4 C", "", Value(75.4)),
         ("X01?+999999", "", Value(None, Quality.OVER_RANGE)),
         ("?-999999", "", Value(None, Quality.UNDER_RANGE)),
     ],
@@ -120,21 +123,38 @@ def test_answers_of_an_omega(answer, prefix, value):
     [
         ("?43", "", "command error"),
         ("02X01023.4", "01", "address 01"),
+        ("01?43", "01", "command error"),
         ("X01", "", "no value"),
+        ("X01?+", "", "no value"),
+        ("075.4F", "", "it shows °F"),
     ],
 )
 def test_refusals_of_an_omega(answer, prefix, said):
     with pytest.raises(InstrumentError, match=said):
-        omega.parse_value(answer, prefix)
+        omega.parse_value(answer, prefix, "°C")
 
 
-@pytest.mark.parametrize("simulator", [SimulatedMeter(has_echo=False), SimulatedMeter(address=10)])
+@pytest.mark.parametrize(
+    "simulator",
+    [
+        SimulatedMeter(has_echo=False),
+        SimulatedMeter(address=10),
+        SimulatedMeter(address=2, has_echo=False),
+    ],
+)
 def test_an_omega_is_read_with_and_without_echo_and_address(bench, simulator):
-    address = 10 if simulator._prefix else 0
+    address = int(simulator._prefix or "0", 16)
     pressure = ChannelSettings(unit="bar", scale=0.1)
     driver = connected(bench, Omega, simulator, address=address, channel=pressure)
     assert driver.poll() == {"value": (pytest.approx(2.34), Quality.OK)}
     assert driver.channels["value"].unit == "bar"
+
+
+def test_an_omega_s_answer_that_lost_its_beginning_is_none(bench, monkeypatch):
+    driver = connected(bench, Omega, SimulatedMeter(address=1), address=1)
+    monkeypatch.setattr(driver.link, "query", lambda _: "3.4")
+    with pytest.raises(InstrumentError, match="damaged"):
+        driver.poll()
 
 
 def test_an_srs_tells_its_channels_and_takes_setpoints(bench):

@@ -10,7 +10,7 @@ class Omega:
 
     Args:
         value: as it stands on the display; `?+999999` is an overflow.
-        has_echo: whether it repeats the code of the request.
+        has_echo: whether it repeats its address and the code of the request.
         address: on RS-485; 0 for RS-232.
     """
 
@@ -36,4 +36,5 @@ class Omega:
         code = request.removeprefix(f"*{self._prefix}")
         if code != "X01":
             return f"{self._prefix}?43\r".encode()
-        return f"{self._prefix}{code if self._has_echo else ''}{self.value}\r".encode()
+        echo = f"{self._prefix}{code}" if self._has_echo else ""
+        return f"{echo}{self.value}\r".encode()
