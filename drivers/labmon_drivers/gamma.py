@@ -24,8 +24,10 @@ devices:
 ## Quirks
 
 - It wants 120 ms of rest between two commands (`gap_s`).
-- The unit is written behind the pressure, or asked for when connecting; pressures are converted.
-- A pump whose voltage is off has no pressure (*no signal*).
+- Each pressure comes with its unit behind it, and is converted: who changes the unit at the front
+  panel changes nothing here.
+- A pump whose voltage is off has no pressure and no current (*no signal*): the numbers that the
+  controller then sends, `0.1E-10` and `0.1E-09`, mean just that.
 - Some firmware writes wrong checksums: `check_replies: false` takes them.
 
 ## Without hardware
@@ -45,7 +47,7 @@ commands. Tested against its simulator; not yet with a controller.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Unpack
+from typing import Annotated, ClassVar, Final, Literal, Unpack
 
 from labmon.device import (
     Channel,
@@ -62,6 +64,9 @@ from labmon.device import (
 from labmon_drivers._pressures import PressureUnit, converted, pressure_channel
 from labmon_drivers.protocols import gamma as protocol
 from labmon_drivers.protocols.lines import LineSplitter
+
+WORDS: Final = {"current": {"", "A", "AMP", "AMPS"}, "voltage": {"", "V", "VOLT", "VOLTS"}}
+"""Units that may stand behind; another one belongs to the answer to another question."""
 
 
 class Gamma(LinkDriver):
@@ -96,7 +101,6 @@ class Gamma(LinkDriver):
         self._unit: str = unit
         self._is_bare = protocol == "ethernet"
         self._is_checked = check_replies
-        self._shown = ""
         self.channels = {}
         for n in self._supplies:
             pump = f"Pump {n}" if n else "Pump"
@@ -111,11 +115,6 @@ class Gamma(LinkDriver):
                 ),
             }
 
-    def prepare(self) -> None:
-        """Ask for the unit, for controllers that do not write it behind the pressure."""
-        word = self.ask(protocol.UNITS).upper()
-        self._shown = protocol.UNIT_WORDS.get(word, "")
-
     def identify(self) -> str:
         """Model and firmware."""
         return f"{self.ask(protocol.MODEL)} {self.ask(protocol.VERSION)}".strip()[:80]
@@ -125,11 +124,11 @@ class Gamma(LinkDriver):
         values: dict[str, Value] = {}
         for n in self._supplies:
             is_on = self._is_on(n)
-            values[_name("pressure", n)] = self._pressure(n, is_on=is_on)
-            current, _ = protocol.parse_quantity(self.ask(protocol.CURRENT, n))
-            volts, _ = protocol.parse_quantity(self.ask(protocol.VOLTAGE, n))
-            values[_name("current", n)] = Value(current)
-            values[_name("voltage", n)] = Value(volts)
+            pressure, current = self._pressure(n), self._number(n, "current", protocol.CURRENT)
+            off = Value(None, Quality.NO_SIGNAL)
+            values[_name("pressure", n)] = pressure if is_on else off
+            values[_name("current", n)] = current if is_on else off
+            values[_name("voltage", n)] = self._number(n, "voltage", protocol.VOLTAGE)
             values[_name("status", n)] = Value(self.ask(protocol.STATUS, n))
         return values
 
@@ -185,14 +184,19 @@ class Gamma(LinkDriver):
             raise InstrumentError(f"{answer[:20]!r} does not say whether the voltage is on")
         return answer == "YES"
 
-    def _pressure(self, supply: int, *, is_on: bool) -> Value:
+    def _pressure(self, supply: int) -> Value:
         number, word = protocol.parse_quantity(self.ask(protocol.PRESSURE, supply))
-        shown = protocol.UNIT_WORDS.get(word, self._shown)
-        if not shown:
+        if not word:
             raise InstrumentError("the controller does not say the unit of its pressure")
-        if not is_on:
-            return Value(None, Quality.NO_SIGNAL)
-        return converted(Value(number), shown, self._unit)
+        if word not in protocol.UNIT_WORDS:
+            raise InstrumentError(f"{number:g} {word} is no pressure")
+        return converted(Value(number), protocol.UNIT_WORDS[word], self._unit)
+
+    def _number(self, supply: int, what: str, code: int) -> Value:
+        number, word = protocol.parse_quantity(self.ask(code, supply))
+        if word not in WORDS[what]:
+            raise InstrumentError(f"{number:g} {word} is no {what}")
+        return Value(number)
 
 
 def _name(what: str, supply: int) -> str:

@@ -32,6 +32,8 @@ def agilent(bench, simulator, **settings):
 
 def test_a_gamma_command_has_the_checksum_of_the_manual():
     assert protocol.encode(1, 0x0B) == b"~ 01 0B 33\r"
+    assert protocol.encode(1, 0x01) == b"~ 01 01 22\r"
+    assert protocol.encode(1, 0x0B, "01") == b"~ 01 0B 01 B4\r"
     assert (
         protocol.encode(5, 0x0A, "1")
         == b"~ 05 0A 1 " + protocol.checksum(" 05 0A 1 ").encode() + b"\r"
@@ -77,8 +79,34 @@ def test_a_gamma_controller_is_read_and_switched(bench):
     assert driver.stop_pump() is False
     readings = driver.poll()
     assert readings["pressure"] == Value(None, Quality.NO_SIGNAL)
+    assert readings["current"] == Value(None, Quality.NO_SIGNAL)  # it says 0.1E-09 AMPS
     assert readings["status"] == Value("STANDBY")
     assert driver.start_pump() is True
+
+
+def test_who_changes_the_unit_of_a_gamma_controller_changes_no_value(bench):
+    simulator = SimulatedGamma()
+    driver = gamma(bench, simulator, unit="Pa")
+    before = driver.poll()["pressure"]
+    simulator.unit = "MBR"
+    assert driver.poll()["pressure"] == before
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "said"),
+    [
+        (protocol.PRESSURE, "2.6E-07 AMPS", "no pressure"),  # the answer to another question
+        (protocol.PRESSURE, "1.3E-09", "unit"),
+        (protocol.CURRENT, "1.3E-09 TORR", "no current"),
+        (protocol.VOLTAGE, "1.3E-09 TORR", "no voltage"),
+    ],
+)
+def test_a_gamma_reply_in_a_strange_unit_is_refused(bench, code, answer, said):
+    simulator = SimulatedGamma()
+    driver = gamma(bench, simulator)
+    simulator.answers[code] = answer
+    with pytest.raises(InstrumentError, match=said):
+        driver.poll()
 
 
 def test_a_gamma_controller_with_several_supplies(bench):

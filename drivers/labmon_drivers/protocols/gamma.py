@@ -18,7 +18,7 @@ from labmon.device import InstrumentError
 from labmon_drivers.protocols.lines import NUMBER
 
 END: Final = b"\r"
-MODEL, VERSION, CURRENT, PRESSURE, VOLTAGE, STATUS, UNITS = 0x01, 0x02, 0x0A, 0x0B, 0x0C, 0x0D, 0x0E
+MODEL, VERSION, CURRENT, PRESSURE, VOLTAGE, STATUS = 0x01, 0x02, 0x0A, 0x0B, 0x0C, 0x0D
 START, STOP, IS_ON = 0x37, 0x38, 0x61
 UNIT_WORDS: Final = {
     "T": "Torr",

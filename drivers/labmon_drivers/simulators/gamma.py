@@ -11,6 +11,7 @@ from labmon_drivers.protocols.lines import LineSplitter
 _SERIAL: Final = re.compile(r"~( ([0-9A-F]{2}) ([0-9A-F]{2}) (?:(\d) )?)([0-9A-F]{2})")
 _ETHERNET: Final = re.compile(r"spc ([0-9A-F]{2}) ?(\d)?\s*")
 PRESSURE_TORR: Final = 1.3e-9
+IN_TORR: Final = {"TORR": 1.0, "MBR": 1 / 1.333223684, "PA": 0.01 / 1.333223684}
 CURRENT_A: Final = 2.6e-7
 
 
@@ -21,11 +22,16 @@ class Gamma:
         address: to which it listens.
         supplies: how many outputs it has.
         is_on: whether the high voltage is on.
+        unit: of the pressure: `TORR`, `MBR` or `PA`.
     """
 
-    def __init__(self, address: int = 1, supplies: int = 1, is_on: bool = True) -> None:
+    def __init__(
+        self, address: int = 1, supplies: int = 1, is_on: bool = True, unit: str = "TORR"
+    ) -> None:
         self.address = address
+        self.unit = unit
         self.on = [is_on] * supplies
+        self.answers: dict[int, str] = {}
         self._lines = LineSplitter(b"\r")
 
     def feed(self, data: bytes) -> bytes:
@@ -60,14 +66,15 @@ class Gamma:
             self.on[index] = code == protocol.START
             return "OK 00"
         is_on = self.on[index]
+        pressure = (PRESSURE_TORR if is_on else 1e-11) / IN_TORR[self.unit]
         answers = {
             protocol.MODEL: "DIGITEL SPCe",
             protocol.VERSION: "FIRMWARE: 2.05",
-            protocol.CURRENT: f"{CURRENT_A if is_on else 0:.1E} AMPS",
-            protocol.PRESSURE: f"{PRESSURE_TORR if is_on else 1e-11:.1E} TORR",
+            protocol.CURRENT: f"{CURRENT_A:.1E} AMPS" if is_on else "0.1E-09 AMPS",
+            protocol.PRESSURE: f"{pressure:.4E} {self.unit}",
             protocol.VOLTAGE: "6950" if is_on else "0",
             protocol.STATUS: "RUNNING" if is_on else "STANDBY",
-            protocol.UNITS: "T",
             protocol.IS_ON: "YES" if is_on else "NO",
+            **self.answers,
         }
         return f"OK 00 {answers[code]}" if code in answers else "ER 05"
