@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.rounds import Spread, arguments, interleaved, number, report, table
+from benchmarks.serving import LoopLag
 from labmon import config
 from labmon.app import App
 from labmon.device import Channel, Driver
 from labmon.device.health import Health
+from labmon.turns import new_event_loop
 
 PERIOD_S = 0.1
 GOAL_S = 0.02
@@ -68,7 +70,7 @@ class Punctuality:
         Health.polled = self._told
 
 
-async def run(kind, count, seconds):
+async def run(kind, count, seconds, lag):
     """One measurement: what is in a row of the table."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "config.yaml"
@@ -78,7 +80,11 @@ async def run(kind, count, seconds):
         try:
             await app.start()
             await all_online(app)
-            return await measured(app, punctuality, seconds)
+            port = int(app.address.rpartition(":")[2])
+            await asyncio.to_thread(lag.begin, port)
+            row = await measured(app, punctuality, seconds)
+            await asyncio.to_thread(lag.end, port)
+            return row
         finally:
             punctuality.close()
             await app.stop()
@@ -127,24 +133,22 @@ def row_of(kind, count, rounds):
 def main():
     chosen = arguments(__doc__, devices=(100, 5), seconds=(10, 1))
     most = int(chosen.devices)
-    sizes = (most,) if chosen.quick else (most // 10, most)
+    sizes, lag = (most,) if chosen.quick else (most // 10, most), LoopLag()
 
     def one(kind, count):
         async def once(_turn):
-            return await run(kind, count, chosen.seconds)
+            return await run(kind, count, chosen.seconds, lag)
 
         return once
 
-    found = asyncio.run(
-        interleaved(
-            chosen.rounds,
-            {(kind, count): one(kind, count) for kind in KINDS for count in sizes},
-        )
-    )
+    runs = {(kind, count): one(kind, count) for kind in KINDS for count in sizes}
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        found = runner.run(interleaved(chosen.rounds, runs))
     rows = [row_of(kind, count, rounds) for (kind, count), rounds in found.items()]
     head = ["a poll gives", "devices", "polls", "kept, %", "late p50, ms"]
     head += ["p99, ms", "most, ms", "missed", "CPU, % of a core", "µs a poll"]
-    report("devices", METHOD.format(seconds=chosen.seconds), table(head, rows), chosen, "tornado")
+    body = f"{table(head, rows)}\n\n{lag}"
+    report("devices", METHOD.format(seconds=chosen.seconds), body, chosen, "tornado")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import numpy as np
 from benchmarks.lab_data import SECOND_NS
 from benchmarks.queries import DAY_S, YEAR, Data, filled
 from benchmarks.rounds import Spread, arguments, number, report, table
-from benchmarks.serving import Serving
+from benchmarks.serving import LoopLag, Serving
 from benchmarks.stores import CONTENDERS
 
 METHOD = """\
@@ -77,11 +77,20 @@ def main():
     data = Data(chosen.hours, chosen.days)
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         asyncio.run(filled(data, [CONTENDERS["labmon"]], folder))
-        with Serving(folder) as server:
+        lag = LoopLag()
+        with Serving(folder) as server, lag.watched(server.port):
             rows = measured(chosen, server.port, data, {0: "wavemeter/ch1", YEAR: "year/ch1"})
     head = ["graph", "as", "p50, ms", "p95, ms", "bytes"]
     method = METHOD.format(hours=chosen.hours, days=chosen.days, count=int(chosen.count))
-    report("http_graphs", method, table(head, rows), chosen, "tornado", "orjson", "msgpack")
+    report(
+        "http_graphs",
+        method,
+        f"{table(head, rows)}\n\n{lag}",
+        chosen,
+        "tornado",
+        "orjson",
+        "msgpack",
+    )
 
 
 if __name__ == "__main__":

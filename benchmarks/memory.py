@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks.lab_data import DEVICES
 from benchmarks.live import Viewers, build, greeting
 from benchmarks.rounds import Spread, arguments, report, table
-from benchmarks.serving import Serving
+from benchmarks.serving import LoopLag, Serving
 
 METHOD = """\
 `labmon serve` on SQLite in a process of its own, with {streams} channels of four devices and
@@ -30,9 +30,9 @@ def devices():
     return "devices:\n" + "".join(lines)
 
 
-def measured(folder, load, seconds, idle):
+def measured(folder, load, seconds, idle, lag):
     """The numbers of one round."""
-    with Serving(folder, devices()) as server:
+    with Serving(folder, devices()) as server, lag.watched(server.port):
         ready = server.resident_mb
         time.sleep(seconds * 0.8)  # noqa: TID251 - what grows, grows with time
         viewers = Viewers([load, server.port, 10, *greeting("labmon", "ws", "**")])
@@ -50,13 +50,13 @@ def measured(folder, load, seconds, idle):
 
 def main():
     chosen = arguments(__doc__, seconds=(20, 1), clients=(1000, 20))
-    idle, found = int(chosen.clients), []
+    idle, found, lag = int(chosen.clients), [], LoopLag()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         build(Path(folder))
         for number in range(chosen.rounds):
             place = Path(folder) / str(number)
             place.mkdir()
-            found.append(measured(place, Path(folder) / "load", chosen.seconds, idle))
+            found.append(measured(place, Path(folder) / "load", chosen.seconds, idle, lag))
     rows = [
         [name, Spread(column)] for name, column in zip(ROWS, zip(*found, strict=True), strict=True)
     ]
@@ -66,7 +66,7 @@ def main():
         seconds=chosen.seconds,
         idle=idle,
     )
-    report("memory", method, table(["when", "MB"], rows), chosen, "tornado")
+    report("memory", method, f"{table(['when', 'MB'], rows)}\n\n{lag}", chosen, "tornado")
 
 
 if __name__ == "__main__":

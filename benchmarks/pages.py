@@ -13,7 +13,7 @@ from playwright.async_api import async_playwright
 from benchmarks.lab_data import SECOND_NS, START_NS, year
 from benchmarks.quiet import browser_path
 from benchmarks.rounds import Spread, arguments, number, report, table
-from benchmarks.serving import Serving
+from benchmarks.serving import LoopLag, Serving
 from labmon import datastream
 
 METHOD = """\
@@ -168,20 +168,23 @@ async def measured(chosen, address):
     ]
 
 
-async def run(chosen):
+async def run(chosen, lag):
     with tempfile.TemporaryDirectory(dir=chosen.folder) as name:
         folder = Path(name)
         await filled(folder / "labmon", chosen.days)
         lasers = (DEVICE.format(number=n + 1) for n in range(int(chosen.devices)))
-        with Serving(folder, "devices:\n" + "".join(lasers)) as server:
+        with Serving(folder, "devices:\n" + "".join(lasers)) as server, lag.watched(server.port):
             return await measured(chosen, f"http://127.0.0.1:{server.port}")
 
 
 def main():
     chosen = arguments(__doc__, devices=(13, 2), days=(365, 1), seconds=(10, 1))
-    rows = asyncio.run(run(chosen))
+    lag = LoopLag()
+    rows = asyncio.run(run(chosen, lag))
     method = METHOD.format(devices=int(chosen.devices), days=chosen.days, seconds=chosen.seconds)
-    report("pages", method, table(["what", "goal", "measured"], rows), chosen, "tornado")
+    report(
+        "pages", method, f"{table(['what', 'goal', 'measured'], rows)}\n\n{lag}", chosen, "tornado"
+    )
 
 
 if __name__ == "__main__":

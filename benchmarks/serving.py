@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -89,7 +90,7 @@ def get(port, path):
 
 
 class LoopLag:
-    """How late the event loop of a server was between `begin` and `end`, as often as that was done.
+    """How late the event loop of servers was between `begin` and `end`, as often as that was done.
 
     The server measures it itself, four times a second; counts by upper bound in seconds.
     """
@@ -104,6 +105,13 @@ class LoopLag:
     def end(self, port):
         for bound_s, count in self._read(port).items():
             self.counts[bound_s] = self.counts.get(bound_s, 0) + count - self._before[bound_s]
+
+    @contextmanager
+    def watched(self, port):
+        """Measure while a `with` block runs."""
+        self.begin(port)
+        yield
+        self.end(port)
 
     def _read(self, port):
         return {
@@ -120,3 +128,10 @@ class LoopLag:
         """Such a share was at most so many ms late: a bound of the histogram."""
         enough = [bound for bound, count in self.counts.items() if count >= share * self.total]
         return 1000 * min(enough, default=float("inf"))
+
+    def __str__(self):
+        """What stands below a table."""
+        return (
+            f"The event loop was late by at most {self.bound_ms():g} ms in 99% of {self.total}"
+            " measurements. Goal: 20 ms."
+        )
