@@ -27,6 +27,9 @@ The speed and parity of the line follow from the `model`, unless they are said.
 ## Quirks
 
 - The status of a reading decides: an input that is off, broken or out of range has no value.
+- A setpoint is in the unit that was chosen for its loop at the instrument (*preferred units*): it
+  is asked for, and converted. A loop that regulates on what its sensor reads, in V or Ω, has no
+  setpoint here, and takes none.
 - It wants 50 ms between two messages (`gap_s`).
 - Names of inputs are the instrument's own (335, 336, 350) where `labels` says nothing.
 
@@ -48,8 +51,7 @@ tested with an instrument.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal, Unpack
+from typing import Annotated, ClassVar, Final, Literal, Unpack
 
 from labmon.device import (
     Channel,
@@ -58,7 +60,6 @@ from labmon.device import (
     LinkDriver,
     LinkKeys,
     LinkSettings,
-    Parameter,
     Port,
     Quality,
     Value,
@@ -66,44 +67,12 @@ from labmon.device import (
     command,
 )
 from labmon.errors import OutOfLimitsError
+from labmon_drivers._lakeshore_loops import heater_range, parse_unit, setpoint
+from labmon_drivers._lakeshore_models import MODELS, ModelName
 
 COMMAND_ERROR: Final = 32
 EXECUTION_ERROR: Final = 16
-LOWEST: Final = {"K": 0.0, "°C": -273.15}
 OUTPUT = Annotated[int, Limits(1, 2)]
-HEATER_PROBLEMS: Final = {"1": "open load", "2": "short circuit"}
-ModelName = Literal["218", "331", "335", "336", "340", "350"]
-
-
-@dataclass(frozen=True, slots=True)
-class Model:
-    """What one model has.
-
-    Attributes:
-        keys: how its serial or USB line is set up ex works.
-        heaters: how many it reports; the older ones take no number with `HTR?` and `RANGE?`.
-    """
-
-    inputs: tuple[str, ...]
-    keys: LinkKeys
-    heaters: int = 0
-    has_numbered_heaters: bool = True
-    has_names: bool = True
-    ranges: int = 3
-
-
-USB: Final = LinkKeys(baud_rate=57600, data_bits=7, parity="odd")
-RS232: Final = LinkKeys(baud_rate=9600, data_bits=7, parity="odd")
-MODELS: Final[dict[str, Model]] = {
-    "218": Model(
-        tuple("12345678"), LinkKeys(baud_rate=9600, data_bits=7, parity="even"), has_names=False
-    ),
-    "331": Model(("A", "B"), RS232, 1, has_numbered_heaters=False, has_names=False),
-    "340": Model(("A", "B"), RS232, 1, has_numbered_heaters=False, has_names=False, ranges=5),
-    "335": Model(("A", "B"), USB, 2),
-    "336": Model(("A", "B", "C", "D"), USB, 2),
-    "350": Model(("A", "B", "C", "D"), USB, 2, ranges=5),
-}
 
 
 class LakeShore(LinkDriver):
@@ -148,8 +117,8 @@ class LakeShore(LinkDriver):
         self.channels = self._channels({})
         self.parameters = {}
         for output in range(1, self._has.heaters + 1):
-            self.parameters[f"setpoint_{output}"] = _setpoint(output, unit, highest)
-            self.parameters[f"range_{output}"] = _range(output, self._has)
+            self.parameters[f"setpoint_{output}"] = setpoint(output, unit, highest)
+            self.parameters[f"range_{output}"] = heater_range(output, self._has)
 
     def prepare(self) -> None:
         """Clear the error register, which says 128 after power-up; learn the inputs' names."""
@@ -236,8 +205,8 @@ class LakeShore(LinkDriver):
     def _heater(self, output: int) -> Value:
         number = f" {output}" if self._has.has_numbered_heaters else ""
         percent = self.link.query_number(f"HTR?{number}")
-        status = self.link.query(f"HTRST?{number}")
-        return Value(percent, Quality.FAULT if status in HEATER_PROBLEMS else Quality.OK)
+        problem = self.link.query_number(f"HTRST?{number}")  # open load, short circuit
+        return Value(percent, Quality.FAULT if problem else Quality.OK)
 
     def send(self, text: str) -> None:
         """Send a command, and ask whether it was understood.
@@ -254,6 +223,16 @@ class LakeShore(LinkDriver):
         """The answer to a query of an output; the older models take no number with some."""
         numbered = self._has.has_numbered_heaters or query == "SETP?"
         return self.link.query(f"{query} {output}" if numbered else query)
+
+    def loop_unit(self, output: int) -> str:
+        """The unit of a loop's setpoint; empty where it is no temperature, or has no input."""
+        if not self._has.has_numbered_heaters:
+            return parse_unit(self.link.query(f"CSET? {output}"), 1)
+        cells = self.link.query(f"OUTMODE? {output}").split(",")
+        if len(cells) < 2:
+            raise InstrumentError(f"{','.join(cells)[:40]!r} names no input of output {output}")
+        name = self._has.input_of_output(int(as_number(cells[1])))
+        return parse_unit(self.link.query(f"INTYPE? {name}"), 4) if name else ""
 
     def set_range(self, output: int, value: int) -> None:
         """Choose the range of a heater."""
@@ -305,50 +284,3 @@ def parse_status(text: str) -> int:
 
 def _name(name: str) -> str:
     return f"temperature_{name.lower()}"
-
-
-def _setpoint(output: int, unit: str, highest: float) -> Parameter[Any]:
-    def read(driver: LakeShore) -> float:
-        return as_number(driver.ask("SETP?", output))
-
-    def write(driver: LakeShore, value: float) -> None:
-        driver.send(f"SETP {output},{value:.4f}")
-
-    channel = Channel(
-        label=f"Setpoint {output}",
-        description=f"temperature that loop {output} holds, in its own unit",
-        digits=3,
-        tile=False,
-    )
-    return Parameter(
-        unit=unit,
-        limits=(LOWEST[unit], highest),
-        channel=channel,
-        every_s=5.0,
-        read=read,
-        write=write,
-    )
-
-
-def _range(output: int, model: Model) -> Parameter[Any]:
-    def read(driver: LakeShore) -> int:
-        return int(as_number(driver.ask("RANGE?", output)))
-
-    def write(driver: LakeShore, value: int) -> None:
-        driver.set_range(output, value)
-
-    channel = Channel(
-        label=f"Heater range {output}",
-        description=f"range of heater {output}; 0 is off",
-        digits=0,
-        tile=False,
-    )
-    return Parameter(
-        limits=(0, model.ranges),
-        channel=channel,
-        every_s=10.0,
-        confirm="Switch the heater?",
-        read=read,
-        write=write,
-        kind=int,
-    )

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from labmon.device import InstrumentError, Quality, Value
 from labmon.device.transport import open_link
 from labmon.errors import OutOfLimitsError
+from labmon_drivers._lakeshore_loops import parse_unit
 from labmon_drivers.lakeshore import LakeShore, parse_status
 from labmon_drivers.simulators.lakeshore import LakeShore as Simulated
 
@@ -111,6 +112,52 @@ def test_a_setpoint_is_written_and_read_back_and_a_refusal_is_noticed(bench):
     with pytest.raises(InstrumentError, match="refused"):
         driver.send("NONSENSE")
     assert simulator.setpoints["2"] == 80.5
+
+
+@pytest.mark.parametrize("model", ["331", "340", "335", "336", "350"])
+def test_a_setpoint_is_told_and_taken_in_kelvin_whatever_its_loop_regulates_in(bench, model):
+    simulator = Simulated(model=model, units=2)
+    driver = connected(bench, simulator, model=model)
+    setpoint = driver.parameters["setpoint_1"]
+    setpoint.write(driver, 300.0)
+    assert simulator.setpoints["1"] == 26.85
+    assert setpoint.read(driver) == 300.0
+    simulator.units = 1  # somebody turned the unit at the front panel, and the setpoint with it
+    simulator.setpoints["1"] = 300.0
+    assert setpoint.read(driver) == 300.0
+
+
+def test_a_setpoint_is_told_and_taken_in_celsius_too(bench):
+    simulator = Simulated()
+    driver = connected(bench, simulator, unit="°C", highest=50)
+    driver.parameters["setpoint_1"].write(driver, 20.0)
+    assert simulator.setpoints["1"] == 293.15
+    assert driver.parameters["setpoint_1"].read(driver) == 20.0
+
+
+@pytest.mark.parametrize("case", ["in volts", "no input"])
+def test_a_loop_that_regulates_no_temperature_has_no_setpoint_and_takes_none(bench, case):
+    simulator = Simulated(units=3 if case == "in volts" else 1)
+    simulator.regulates_on["1"] = 1 if case == "in volts" else 0
+    driver = connected(bench, simulator)
+    assert driver.parameters["setpoint_1"].read(driver) is None
+    with pytest.raises(InstrumentError, match="does not regulate a temperature"):
+        driver.parameters["setpoint_1"].write(driver, 4.2)
+    assert simulator.setpoints["1"] == 4.2
+
+
+@pytest.mark.parametrize("answer", ["", "1", "A,7,1,1", "1,1,0,0"])
+def test_an_answer_without_unit_is_an_instrument_error(answer):
+    with pytest.raises(InstrumentError, match="unit of a setpoint"):
+        parse_unit(answer, 1 if "A" in answer else 4)
+
+
+@pytest.mark.parametrize("said", ["1", "01", "2", "5"])
+def test_a_heater_with_an_error_is_a_fault_however_that_is_written(bench, monkeypatch, said):
+    simulator = Simulated()
+    monkeypatch.setattr(simulator, "heater", said)
+    driver = connected(bench, simulator)
+    assert driver.poll()["heater_1"] == Value(25.0, Quality.FAULT)
 
 
 def test_a_wrong_input_or_instrument_is_said():

@@ -29,10 +29,18 @@ class LakeShore:
         model: `218` or `331` to `350`.
         status: reading status of each input, with commas between.
         noise: of a reading, in K.
+        units: that its loops regulate in: 1 kelvin, 2 degrees Celsius, 3 what the sensor reads.
+        heater: its error: 0 none, 1 open load, 2 short circuit.
     """
 
     def __init__(
-        self, model: str = "336", status: str = "", noise: float = 0.001, seed: int = 1
+        self,
+        model: str = "336",
+        status: str = "",
+        noise: float = 0.001,
+        units: int = 1,
+        heater: int = 0,
+        seed: int = 1,
     ) -> None:
         self.model = model
         self.inputs = INPUTS[model]
@@ -47,6 +55,10 @@ class LakeShore:
         self.setpoints = {"1": 4.2, "2": 77.0}
         self.ranges = {"1": 2, "2": 0}
         self.pids = {"1": (50.0, 20.0, 0.0), "2": (50.0, 20.0, 0.0)}
+        self.units = units
+        self.heater = heater
+        self.regulates_on = {"1": 1, "2": 2}
+        """By output, the number of its input; 0: none."""
         self.event_status = POWER_ON
         self._noise = noise
         self._random = random.Random(seed)
@@ -91,7 +103,10 @@ class LakeShore:
             "SETP": lambda: f"{self.setpoints[argument]:+.4f}",
             "RANGE": lambda: str(self.ranges[argument or "1"]),
             "HTR": lambda: f"{12.5 * self.ranges[argument or '1']:+06.1f}",
-            "HTRST": lambda: "0",
+            "HTRST": lambda: f"{self.heater}",
+            "CSET": lambda: f"A,{self.units},1,1",
+            "OUTMODE": lambda: f"1,{self.regulates_on[argument]},0",
+            "INTYPE": lambda: f"1,1,0,0,{self.units}",
             "SRDG": lambda: f"{1.6 - self._temperature(argument, 'KRDG') / 400:+.5f}",
             "PID": lambda: ",".join(f"{each:+07.1f}" for each in self.pids[argument]),
         }
