@@ -183,7 +183,7 @@ def encode_runs(runs: Runs, epoch: int, note: Any) -> bytes:
     if runs.kinds:
         flags |= _HAS_KINDS
         columns.append(runs.kinds)
-    if any(runs.qualities):
+    if runs.qualities != bytes(count):
         flags |= _HAS_QUALITY
         columns.append(runs.qualities)
     in_runs = len(lengths) if flags & _HAS_RUNS else 0

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from operator import add, eq
+from collections import Counter
+from itertools import accumulate
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -54,6 +56,7 @@ Poll = tuple[StreamNumbers, int, bytes, bytes, int]
 Their streams, the time in ns, their values (eight bytes each, see `JournalValues`), their qualities
 (one byte each), and the number of the first one; 0: they have none.
 """
+_STREAMS: Final = itemgetter(0)
 
 
 class Polls:
@@ -84,11 +87,8 @@ class Polls:
 
     def totals(self) -> dict[int, int]:
         """How many readings each stream has."""
-        polls: dict[StreamNumbers, int] = {}
-        for streams, *_ in self._polls:
-            polls[streams] = polls.get(streams, 0) + 1
         totals: dict[int, int] = {}
-        for streams, count in polls.items():
+        for streams, count in Counter(map(_STREAMS, self._polls)).items():
             for number in streams.numbers:
                 totals[number] = totals.get(number, 0) + count
         return totals
@@ -97,7 +97,7 @@ class Polls:
         """All of them as they stand in an entry; None: their numbers are not consecutive."""
         streams, times, values, qualities, firsts = zip(*self._polls, strict=True)
         lengths = array("I", map(len, qualities))
-        if not firsts[0] or not all(map(eq, firsts[1:], map(add, firsts, lengths))):
+        if not firsts[0] or firsts != tuple(accumulate(lengths[:-1], initial=firsts[0])):
             return None
         narrow = [one.narrow for one in streams]
         joined = b"".join(qualities)
