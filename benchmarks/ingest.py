@@ -17,7 +17,7 @@ each time. Everybody commits after the same datapoints and goes on when they are
 WAL, `synchronous=FULL`; DuckDB: its WAL with fsync; labmon: its default). Live, everything starts
 from Python numbers, as drivers give them; SQLite takes them with `executemany` into a table
 clustered by stream and time, DuckDB as numpy columns made for each commit (single rows would take
-it 2 ms each), labmon as one batch for each poll (`append_batch`, as the recorder does). labmon
+it 2 ms each), labmon as one batch for each poll, as the recorder does (`append_batch_now`). labmon
 compresses and makes rollups meanwhile, the others do not; what it has not sealed when the last
 commit returns is in its journal. What is fed is kept from Python's garbage collector, which would
 go through all of it for whoever makes objects. Bulk: columns in chunks of up to 65,536 datapoints

@@ -23,7 +23,7 @@ METHOD = """\
 the same server each time: {server}, over a socket. Everybody commits after the same datapoints and
 goes on when the server has acknowledged them. Documents: `{{"stream", "t", "v"}}`, unordered
 `insert_many` for each commit, with the index on stream and time that questions need; labmon:
-`append_batch`, rollups and compression included. Goal: 20 times as many."""
+`append_batch_now`, rollups and compression included. Goal: 20 times as many."""
 START_S = 30
 
 
