@@ -34,6 +34,8 @@ where it has a thermometer; of a TSP01 `temperature`, `probe_1`, `probe_2` and `
 ## Quirks
 
 - A wavelength that the sensor does not take is refused: it is read back.
+- Power is in W, also where the meter was set to show dBm: each poll asks for its unit. One during
+  which that changed gives nothing, as nobody knows which unit its number had.
 - 9.91E37 (no probe) is *no signal*, 9.9E37 *over range*.
 - `average` measurements of 0.3 ms make one; an energy meter measures each pulse.
 
@@ -70,6 +72,7 @@ from labmon.device import (
 from labmon_drivers.protocols.scpi import parse_error, parse_number
 
 POWER, ENERGY, HAS_WAVELENGTH, HAS_TEMPERATURE = 1, 2, 32, 256
+WATT_DBM: Final = 30.0
 TSP: Final = {
     "temperature": ("MEAS:TEMP1?", Channel("°C", "temperature inside", "Temperature", 2)),
     "probe_1": ("MEAS:TEMP2?", Channel("°C", "temperature of probe 1", "Probe 1", 2)),
@@ -103,6 +106,7 @@ class Thorlabs(LinkDriver):
         self._wanted_nm = wavelength
         self._average = average
         self._flags = 0
+        self._shown = "W"
         self.channels = {name: channel for name, (_, channel) in TSP.items()}
         if self._is_logger:
             self.parameters = {}
@@ -146,6 +150,7 @@ class Thorlabs(LinkDriver):
         if flags & POWER:
             self._send("SENS:POW:RANG:AUTO 1")
             self._send(f"SENS:AVER:COUN {self._average}")
+            self._shown = self._unit()
 
     def identify(self) -> str:
         """Maker and model."""
@@ -157,12 +162,27 @@ class Thorlabs(LinkDriver):
         if self._is_logger:
             return {name: parse_number(self.link.query(query)) for name, (query, _) in TSP.items()}
         if self._flags & POWER:
-            values = {"power": parse_number(self.link.query("MEAS:POW?"))}
+            values = self._measured_power()
         else:
             values = {"energy": parse_number(self.link.query("MEAS:ENER?"))}
         if self._flags & HAS_TEMPERATURE:
             values["sensor_temperature"] = parse_number(self.link.query("MEAS:TEMP?"))
         return values
+
+    def _measured_power(self) -> dict[str, Value]:
+        power = parse_number(self.link.query("MEAS:POW?"))
+        before, self._shown = self._shown, self._unit()
+        if self._shown != before:
+            return {}
+        if self._shown == "DBM" and isinstance(power.value, float):
+            power = Value(float(f"{10 ** ((power.value - WATT_DBM) / 10):.7g}"), power.quality)
+        return {"power": power}
+
+    def _unit(self) -> str:
+        unit = self.link.query("SENS:POW:UNIT?").upper()
+        if unit not in {"W", "DBM"}:
+            raise InstrumentError(f"{unit[:20]!r} is no unit of a power")
+        return unit
 
     def _sensor(self) -> tuple[str, str, str, str, str, int]:
         answer = self.link.query("SYST:SENS:IDN?")

@@ -73,6 +73,20 @@ def test_a_power_meter_tells_what_its_sensor_can(bench):
     assert driver.identify() == "Thorlabs PM100D"
 
 
+def test_power_is_in_watts_whatever_the_meter_shows(bench):
+    simulator = PowerMeter(flags=33)
+    driver = connected(bench, Thorlabs, simulator)
+    assert driver.poll() == {"power": Value(1.824e-3)}
+    simulator.settings["SENS:POW:UNIT"], simulator.answers["MEAS:POW?"] = "DBM", "2.61025E+00"
+    assert driver.poll() == {}  # nobody knows which unit this number had
+    assert driver.poll()["power"].value == pytest.approx(1.824e-3, rel=1e-5)
+    simulator.answers["MEAS:POW?"] = "9.9E37"
+    assert driver.poll() == {"power": Value(None, Quality.OVER_RANGE)}
+    simulator.settings["SENS:POW:UNIT"] = "FURLONG"
+    with pytest.raises(InstrumentError, match="FURLONG"):
+        driver.poll()
+
+
 def test_an_energy_sensor_measures_pulses(bench):
     simulator = PowerMeter(flags=2 | 256)
     driver = connected(bench, Thorlabs, simulator)

@@ -100,6 +100,7 @@ class PowerMeter(ScpiMeter):
             "MEAS:HUM?": "4.120E+01",
         }
         settings = {"SENS:CORR:WAV": "635", "SENS:POW:RANG:AUTO": "1", "SENS:AVER:COUN": "1"}
+        settings["SENS:POW:UNIT"] = "W"
         super().__init__(answers, settings)
 
     def do(self, line: str) -> str | None:
