@@ -6,8 +6,14 @@ from typing import Final, Literal
 
 from labmon.device import Channel, Value
 
-PressureUnit = Literal["mbar", "hPa", "Torr", "Pa"]
-IN_MBAR: Final = {"mbar": 1.0, "hPa": 1.0, "Torr": 1.333223684, "Pa": 0.01}
+PressureUnit = Literal["mbar", "hPa", "Torr", "Pa", "micron"]
+IN_MBAR: Final = {
+    "mbar": 1.0,
+    "hPa": 1.0,
+    "Torr": 1.333223684,
+    "Pa": 0.01,
+    "micron": 1.333223684e-3,
+}
 
 
 def converted(value: Value, shown: str, unit: str) -> Value:

@@ -23,8 +23,8 @@ devices:
 
 ## Quirks
 
-- The pressure is asked for together with its unit, and converted: who turns the unit at the front
-  panel changes nothing here.
+- The unit is asked for with each poll, and pressures are converted; a poll during which it was
+  changed gives nothing.
 - A pump that is off has no pressure (*no signal*); its current and voltage are still told.
 - Models differ in what they know; who has no model or serial number is not asked for it again.
 
@@ -127,13 +127,11 @@ class AgilentPump(LinkDriver):
             return ""
 
     def poll(self) -> dict[str, Value]:
-        """All windows."""
+        """All windows; nothing where the unit of the pressures was changed meanwhile."""
         if self._is_turbo:
             return self._poll_turbo()
         values: dict[str, Value] = {}
-        shown = UNITS.get(self.ask(UNIT).lstrip("0") or "0")
-        if shown is None:
-            raise InstrumentError("the controller shows an unknown unit")
+        shown = self._shown()
         for n in self._pumps:
             is_on = self._is_on(n)
             pressure = Value(as_number(self.ask(802 + 10 * n)))
@@ -143,7 +141,7 @@ class AgilentPump(LinkDriver):
             values[f"current_{n}"] = Value(as_number(self.ask(801 + 10 * n)))
             values[f"voltage_{n}"] = Value(as_number(self.ask(800 + 10 * n)))
         values["error"] = Value(self.ask(ERROR).lstrip("0"))
-        return values
+        return values if self._shown() == shown else {}
 
     @command(confirm="Switch the pump?")
     def switch_pump(self, on: bool, pump: Annotated[int, Limits(1, 4)] = 1) -> bool:
@@ -173,6 +171,12 @@ class AgilentPump(LinkDriver):
     def _exchange(self, request: Message) -> str:
         messages = Messages()
         return checked(self.link.exchange(request.encode(), messages.feed), request)
+
+    def _shown(self) -> str:
+        code = self.ask(UNIT).lstrip("0") or "0"
+        if code not in UNITS:
+            raise InstrumentError(f"the controller shows an unknown unit: {code[:10]!r}")
+        return UNITS[code]
 
     def _is_on(self, pump: int) -> bool:
         answer = self.ask(10 + pump)

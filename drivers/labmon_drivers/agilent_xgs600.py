@@ -24,6 +24,8 @@ devices:
 - The boards are asked for when connecting; a board that is unknown here is an error, as nobody
   could say to which gauge a value belongs.
 - `OPEN`, `NOCBL` and `OFF` are *no signal*.
+- The unit is asked for with each poll, and pressures are converted; a poll during which it was
+  changed gives nothing.
 
 ## Without hardware
 
@@ -102,17 +104,23 @@ class AgilentXgs600(LinkDriver):
             )
 
     def poll(self) -> dict[str, Value]:
-        """All pressures, in one answer."""
+        """All pressures, in one answer; nothing where their unit was changed meanwhile."""
+        shown = self._shown()
         cells = self.ask("0F").split(",")
         if len(cells) != len(self._gauges):
             raise InstrumentError(f"{len(cells)} pressures came, not {len(self._gauges)}")
-        shown = UNITS.get(self.ask("13"))
-        if shown is None:
-            raise InstrumentError("the controller shows an unknown unit")
+        if self._shown() != shown:
+            return {}
         return {
             f"pressure_{n}": converted(parse_pressure(cell), shown, self._unit)
             for n, cell in enumerate(cells, 1)
         }
+
+    def _shown(self) -> str:
+        code = self.ask("13")
+        if code not in UNITS:
+            raise InstrumentError(f"the controller shows an unknown unit: {code[:10]!r}")
+        return UNITS[code]
 
     def ask(self, code: str) -> str:
         """The data of the answer to a command of two hexadecimal digits.

@@ -27,6 +27,8 @@ devices:
 - `address: 254` is answered by every controller on the line: name the own one where there are two.
 - Words: `OFF`, `WAIT`, no gauge are *no signal*; `ATM` and `>` *over range*; `LO<` *under range*;
   `MISCONN` and `LOWEMIS` a *fault*.
+- The unit is asked for with each poll, and pressures are converted; a poll during which it was
+  changed gives nothing.
 - A 937A does not tell its unit: say which one its front panel shows.
 
 ## Without hardware
@@ -75,7 +77,7 @@ WORDS: Final = {
     "MISCONN": Quality.FAULT,
     "LOWEMIS": Quality.FAULT,
 }
-UNITS: Final = {"TORR": "Torr", "MBAR": "mbar", "PASCAL": "Pa"}
+UNITS: Final = {"TORR": "Torr", "MBAR": "mbar", "PASCAL": "Pa", "MICRON": "micron"}
 END: Final = b";FF"
 _REPLY: Final = re.compile(r"@(\d{3})(ACK|NAK)(.*)", re.DOTALL)
 
@@ -121,12 +123,12 @@ class Mks(LinkDriver):
         """The pressure at each gauge.
 
         The unit is asked first: its answer looks like no other, so one to an older question that
-        comes late is found out.
+        comes late is found out. It is asked again in the end: where it was changed nothing is told.
         """
-        shown = self._unit if self._is_old else UNITS.get(self.ask("U?").upper(), "")
-        if not shown:
-            raise InstrumentError("the controller shows an unknown unit")
+        shown = self._shown()
         values = {gauge: parse_pressure(self._pressure(gauge)) for gauge in self._gauges}
+        if self._shown() != shown:
+            return {}
         return {f"pressure_{g}": converted(value, shown, self._unit) for g, value in values.items()}
 
     @command(confirm="Switch the gauge?")
@@ -161,6 +163,15 @@ class Mks(LinkDriver):
         if match[2] == "NAK":
             raise InstrumentError(f"{text} was refused: error {match[3][:10]}")
         return match[3].strip()
+
+    def _shown(self) -> str:
+        """The unit that the controller shows; a 937A does not tell."""
+        if self._is_old:
+            return self._unit
+        word = self.ask("U?")
+        if word.upper() not in UNITS:
+            raise InstrumentError(f"the controller shows {word[:20]!r}, an unknown unit")
+        return UNITS[word.upper()]
 
     def _pressure(self, gauge: int) -> str:
         return self.link.query(f"P{gauge}") if self._is_old else self.ask(f"PR{gauge}?")

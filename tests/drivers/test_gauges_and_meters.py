@@ -71,6 +71,32 @@ def test_an_mks_is_converted_switched_and_asked_by_address(bench):
         driver.ask("PR6?")
 
 
+def test_a_poll_during_which_the_unit_was_changed_gives_nothing(bench):
+    class TurnedMks(SimulatedMks):
+        """Somebody turns it to micron when the first pressure was told."""
+
+        def _do(self, match):
+            answer = super()._do(match)
+            if match[2] == "PR":
+                self.unit, self.readings = "MICRON", ["1.7", "1.7", "1.7"]
+            return answer
+
+    driver = connected(bench, Mks, TurnedMks(), address=1, gauges=[1, 2])
+    assert driver.poll() == {}
+    assert driver.poll()["pressure_2"].value == pytest.approx(1.7e-3 * 1.33322, rel=1e-4)
+
+    class TurnedXgs(Xgs600):
+        def _answer(self, request):
+            answer = super()._answer(request)
+            if request.endswith("0F"):
+                self.answers["13"] = "00"
+            return answer
+
+    driver = connected(bench, AgilentXgs600, TurnedXgs())
+    assert driver.poll() == {}
+    assert driver.poll()["pressure_1"].value == pytest.approx(1.5e-9 * 1.33322, rel=1e-4)
+
+
 def test_an_answer_of_another_mks_is_refused(monkeypatch):
     driver = Mks("sim://mks?address=5", address=7)
     driver.connect()

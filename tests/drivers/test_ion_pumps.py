@@ -199,6 +199,21 @@ def test_an_ion_pump_is_read_and_switched(bench):
         driver.switch_pump(True, pump=2)
 
 
+def test_a_poll_during_which_the_unit_of_a_controller_was_changed_gives_nothing(bench):
+    class Turned(AgilentWindow):
+        """Somebody turns it to Pa when the first pressure was told."""
+
+        def _answer(self, request):
+            answer = super()._answer(request)
+            if request.window == 812:
+                self.windows |= {600: "000002", 822: "2.4E-07".ljust(10)}
+            return answer
+
+    driver = agilent(bench, Turned(pumps=2), instrument="4uhv", pumps=[1, 2])
+    assert driver.poll() == {}
+    assert driver.poll()["pressure_2"] == Value(2.4e-9)
+
+
 def test_a_controller_with_four_pumps(bench):
     driver = agilent(
         bench, AgilentWindow(pumps=4, address=3), instrument="4uhv", address=3, pumps=[2, 4]
