@@ -21,8 +21,8 @@ const SPARK_TICKS = 4; // a sparkline of ten minutes moves by a pixel in three s
  */
 export function DeviceCard({ app, device, channels, place }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
-  const paths = channels.map((channel) => channel.path).join('\n');
-  useLayoutEffect(() => showTiles(app, /** @type {HTMLElement} */ (box.current), device.name, channels, place.isCompact), [app, paths, place.isCompact]);
+  const shown = JSON.stringify(channels); // a server that was started again may have other units for the same paths
+  useLayoutEffect(() => showTiles(app, /** @type {HTMLElement} */ (box.current), device.name, channels, place.isCompact), [app, shown, place.isCompact]);
   const tiles = `tiles t${place.columns}${place.isCompact ? ' compact' : ''}`;
   return html`
     <section class="card w${place.span}" aria-label=${device.title}>

@@ -4,7 +4,7 @@
 import { Icon } from './icons.js';
 import { html, useEffect, useState } from './vendor.js';
 
-/** @typedef {{ready: boolean, reasons: string[], warnings: string[]}} Readiness */
+/** @typedef {{ready: boolean, reasons: string[], warnings: string[], refused_streams?: Record<string, string>}} Readiness */
 
 const EVERY_MS = 10_000;
 
@@ -26,14 +26,24 @@ export function StoreBanner({ isHere = false }) {
  * What the banner says; null: all is well.
  * @param {Readiness} readiness
  */
-export function bannerWords({ ready, reasons, warnings }) {
+export function bannerWords({ ready, reasons, warnings, refused_streams = {} }) {
   if (!ready) return { title: 'Nothing is recorded now.', text: `${sentences(reasons)} Live values go on.` };
+  const refused = Object.entries(refused_streams);
+  if (refused.length) return { title: refusedTitle(refused.map(([path]) => path)), text: ended(refused[0][1]) };
   if (warnings.length === 0) return null;
   return { title: 'The store needs a look; recording goes on.', text: sentences(warnings) };
 }
 
+/** @param {string[]} paths */
+function refusedTitle([first, ...more]) {
+  return `Not all readings of ${first}${more.length ? ` and ${more.length} more` : ''} are recorded.`;
+}
+
+/** @param {string} words */
+const ended = (words) => (words.endsWith('.') ? words : `${words}.`);
+
 /** @param {string[]} words */
-const sentences = (words) => words.map((one) => `${one.slice(0, 1).toUpperCase()}${one.slice(1)}.`).join(' ');
+const sentences = (words) => words.map((one) => `${one.slice(0, 1).toUpperCase()}${ended(one.slice(1))}`).join(' ');
 
 /** What the server says of itself; null: not known. @returns {Readiness | null} */
 function useReadiness() {

@@ -99,10 +99,10 @@ function Lost({ lostAt }) {
 /** @param {{app: App, cards: Card[]}} props */
 function Grid({ app, cards }) {
   const box = useRef(/** @type {HTMLElement | null} */ (null));
-  const paths = cards.flatMap(({ channels }) => channels.map((channel) => channel.path)).join('\n');
+  const shown = JSON.stringify(cards.map(({ device, channels }) => [device.title, channels])); // units too: a server may come back with others
   useLayoutEffect(() => {
     const grid = new WallGrid(app, /** @type {HTMLElement} */ (box.current), cards);
     return () => grid.close();
-  }, [app, paths]);
+  }, [app, shown]);
   return html`<div class="wg" ref=${box}></div>`;
 }

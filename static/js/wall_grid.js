@@ -18,6 +18,7 @@ const TRY_SIZE = 8.6; // in the wall's own unit, only to measure with
 const ROW_SHARE = 0.5;
 const COLUMN_SHARE = 0.985;
 const FULL_ROW = 9.5; // in lower rows the words must become smaller, too
+const SMALLEST_WORD = 0.3; // of the digits: a longer text ends in an ellipsis
 
 /**
  * How many columns let the digits be largest. Pure.
@@ -35,6 +36,19 @@ export function bestColumns({ tiles, width, height, aspect }) {
     if (columns <= tiles && size > best.size * 1.05) best = { columns, size };
   }
   return best.columns;
+}
+
+/**
+ * What stands over each value: its channel, and its device where another channel is called the same. Pure.
+ * @param {import('./overview_filter.js').Card[]} cards
+ * @returns {{name: string, of: string}[]}
+ */
+export function wallNames(cards) {
+  const all = cards.flatMap(({ device, channels }) => channels.map((channel) => ({ name: channel.label || channel.name, of: device.title })));
+  /** @type {Map<string, number>} */
+  const counts = new Map();
+  for (const { name } of all) counts.set(name, (counts.get(name) ?? 0) + 1);
+  return all.map(({ name, of }) => ({ name, of: counts.get(name) === 1 ? '' : of }));
 }
 
 /** @param {string} tag @param {string} name @param {...(Node | string)} children */
@@ -58,14 +72,20 @@ class WallTile {
   big = make('p', 'big', this.#prefix, this.number, this.#unit);
   element;
 
-  /** @param {App} app @param {string} device @param {Channel} channel */
-  constructor(app, device, channel) {
+  /** @param {App} app @param {string} device @param {Channel} channel @param {{name: string, of: string}} names */
+  constructor(app, device, channel, { name, of }) {
     this.app = app;
     this.device = device;
     this.channel = channel;
     this.stream = app.store.stream(channel.path);
-    const name = make('h2', '', channel.label || channel.name);
-    this.element = make('section', 'wt', make('header', '', name, this.#words, this.#spark.element), this.big);
+    this.big.classList.toggle('text', this.isWords);
+    const head = make('h2', '', name, ...(of ? [' ', make('span', 'of', of)] : []));
+    this.element = make('section', 'wt', make('header', '', head, this.#words, this.#spark.element), this.big);
+  }
+
+  /** Words, which may be long, do not make everybody's digits small. */
+  get isWords() {
+    return this.channel.kind === 'nominal';
   }
 
   /** @param {number} now @param {number | null} lostAt */
@@ -145,14 +165,16 @@ class WallTile {
 export class WallGrid {
   /** @type {(() => void)[]} */
   #stops;
-  #longest = 0;
+  #lengths = '';
   #turn = 0;
 
   /** @param {App} app @param {HTMLElement} box @param {import('./overview_filter.js').Card[]} cards */
   constructor(app, box, cards) {
     this.app = app;
     this.box = box;
-    this.tiles = cards.flatMap(({ device, channels }) => channels.map((channel) => new WallTile(app, device.name, channel)));
+    const names = wallNames(cards);
+    this.tiles = cards.flatMap(({ device, channels }) => channels.map((channel) => ({ device: device.name, channel })))
+      .map(({ device, channel }, i) => new WallTile(app, device, channel, names[i]));
     this.byStream = new Map(this.tiles.map((tile) => [tile.stream, tile]));
     box.replaceChildren(...this.tiles.map(({ element }) => element));
     this.#paint(this.tiles);
@@ -184,9 +206,16 @@ export class WallGrid {
     this.#turn += 1;
     this.#paint(this.tiles);
     if (this.#turn % SPARK_TICKS === 0) this.#sparks(this.tiles);
-    const longest = Math.max(0, ...this.tiles.map(({ big }) => big.textContent?.length ?? 0));
-    if (longest !== this.#longest) this.#fit();
-    this.#longest = longest;
+    const lengths = this.#textLengths();
+    if (lengths !== this.#lengths) this.#fit();
+    this.#lengths = lengths;
+  }
+
+  /** What decides over sizes: the longest number, and each text. */
+  #textLengths() {
+    const length = (/** @type {WallTile} */ { big }) => big.textContent?.length ?? 0;
+    const longest = Math.max(0, ...this.tiles.filter(({ isWords }) => !isWords).map(length));
+    return [longest, ...this.tiles.filter(({ isWords }) => isWords).map(length)].join();
   }
 
   /** @param {WallTile[]} tiles */
@@ -205,8 +234,11 @@ export class WallGrid {
     if (!this.tiles.length) return;
     const wall = /** @type {HTMLElement} */ (this.box.parentElement);
     wall.style.setProperty('--d', String(TRY_SIZE));
+    for (const { big } of this.tiles) big.style.removeProperty('--d');
     const pixels = parseFloat(getComputedStyle(this.tiles[0].big).fontSize);
-    const widest = Math.max(1, ...this.tiles.map(({ big }) => contentWidth(big)));
+    const widths = this.tiles.map(({ big }) => contentWidth(big));
+    const hasNumbers = this.tiles.some(({ isWords }) => !isWords);
+    const widest = Math.max(1, ...widths.filter((_, i) => !hasNumbers || !this.tiles[i].isWords));
     const margins = this.tiles[0].element.clientWidth - this.tiles[0].big.clientWidth;
     const columns = this.#isPortrait() ? 1 : bestColumns({
       tiles: this.tiles.length, width: this.box.clientWidth, height: this.box.clientHeight, aspect: widest / pixels,
@@ -220,6 +252,10 @@ export class WallGrid {
     wall.style.setProperty('--k', Math.min(1, height / unit / FULL_ROW).toFixed(3));
     const size = Math.min((column / widest) * COLUMN_SHARE * pixels, height * ROW_SHARE);
     wall.style.setProperty('--d', (size / unit).toFixed(3));
+    this.tiles.forEach(({ big }, i) => {
+      const room = (column * COLUMN_SHARE) / ((widths[i] * size) / pixels);
+      if (room < 1) big.style.setProperty('--d', ((size / unit) * Math.max(room, SMALLEST_WORD)).toFixed(3));
+    });
   }
 
   #isPortrait() {

@@ -12,6 +12,16 @@ devices:
   hung: {driver: "tests.faults.odd_drivers:Hung", period_s: 0.05, timeout_s: 30}
   steady: {driver: "tests.faults.odd_drivers:Steady", period_s: 0.05}
 """
+ONE_GAUGE = """\
+devices:
+  one:
+    driver: serial_line
+    period_s: 0.2
+    port: sim://gauge
+    request: "PR?\\r\\n"
+    channels:
+      pressure: {{key: chamber, label: {label}, unit: {unit}, scientific: true}}
+"""
 
 
 def tile(page, path):
@@ -88,4 +98,25 @@ async def test_the_graph_fills_what_it_missed(server_process, open_page):
         }""",
         arg=stored,
         timeout=20_000,
+    )
+
+
+async def test_a_restart_with_other_units_is_believed(server_process, open_page):
+    """Or the numbers of one unit would stand beside the word of another."""
+    server = server_process(ONE_GAUGE.format(label="Chamber", unit="mbar"))
+    server.start()
+    pages = [await open_page(server.address + path) for path in ("/", "/?kiosk=1", "/devices/one")]
+    for page in pages:
+        await expect(page.locator("main")).to_contain_text("mbar")
+        page.labmon_offline = True
+    server.end()
+    server.config.write_text(ONE_GAUGE.format(label="Load lock", unit="Torr"))
+    server.start()
+    for page in pages:
+        await expect(page.locator("main")).to_contain_text("Torr", timeout=20_000)
+        await expect(page.locator("main .cards, .wg, .ct")).to_contain_text("Load lock")
+        await expect(page.locator("main .cards, .wg, .ct")).not_to_contain_text("mbar")
+    # the store keeps what it has in mbar, and that is said
+    await expect(pages[0].locator(".banner.warn")).to_contain_text(
+        "Not all readings of one/pressure are recorded", timeout=20_000
     )
