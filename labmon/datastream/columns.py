@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from labmon.datastream.decimals import Scaled, find_scale
+from labmon.datastream.times import rows_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -127,8 +128,7 @@ class Columns:
 
     def between(self, start_ns: int, end_ns: int) -> Columns:
         """The datapoints with `start_ns <= t < end_ns`, sharing memory."""
-        first, last = np.searchsorted(self.t, np.array([start_ns, end_ns]))
-        return self[int(first) : int(last)]
+        return self[rows_between(self.t, start_ns, end_ns)]
 
     def merged(self, late: Columns) -> Columns:
         """With late datapoints sorted in, after those of equal times, in their order."""

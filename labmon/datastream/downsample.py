@@ -254,7 +254,7 @@ def _moments(
     deviations = offsets - np.repeat(sums / counts, counts)
     rest = np.add.reduceat(deviations, starts)
     m2 = np.add.reduceat(deviations * deviations, starts) - rest * rest / counts
-    return sums, np.maximum(m2, 0.0)
+    return sums, np.where(np.isnan(m2), np.inf, np.maximum(m2, 0.0))  # NaN: squares too large
 
 
 def _exact_integers(

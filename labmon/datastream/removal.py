@@ -72,6 +72,8 @@ async def removal(engine: Engine, stream: Stream, floors: dict[str, int]) -> Rem
     coarsest_ns = floors.get(ladder_of(stream)[-1].key, 0)
     if made.state.first_ns < coarsest_ns:
         made.state.first_ns = await _first_from(engine, stream, floors, coarsest_ns)
+        if made.state.first_ns < 0:
+            made.state.last_ns = -1
     return made
 
 
@@ -152,7 +154,10 @@ async def _find_gone(engine: Engine, stream: Stream, made: Removal) -> None:
 
 
 async def _first_from(engine: Engine, stream: Stream, floors: dict[str, int], from_ns: int) -> int:
-    """The time of the first datapoint from a floor on, or the start of its bucket."""
+    """The time of the first sealed datapoint from a floor on, or the start of its bucket.
+
+    -1: none of what is left is sealed.
+    """
     finest = next(one for one in ladder_of(stream) if floors.get(one.key, 0) <= from_ns)
     span_ns = DAY_NS
     while from_ns <= stream.state.last_ns:
@@ -163,4 +168,4 @@ async def _first_from(engine: Engine, stream: Stream, floors: dict[str, int], fr
         if len(t):
             return int(t[0])
         from_ns, span_ns = from_ns + span_ns, 2 * span_ns
-    return stream.state.last_ns
+    return -1

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 
 from labmon.datastream.decimals import divided
+from labmon.datastream.times import rows_between
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -90,8 +91,7 @@ class Rollups:
 
     def between(self, start_ns: int, end_ns: int) -> Self:
         """The buckets with `start_ns <= t < end_ns`, sharing memory."""
-        first, last = np.searchsorted(self.t, np.array([start_ns, end_ns]))
-        return self.rows(slice(int(first), int(last)))
+        return self.rows(rows_between(self.t, start_ns, end_ns))
 
     @property
     def nbytes(self) -> int:

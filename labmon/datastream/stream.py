@@ -249,7 +249,7 @@ class Stream:
         if self._feed is not None:
             self._detach()
         if time_ns >= self._latest_ns:
-            if self._latest_ns < 0:
+            if self._earliest_ns < 0:
                 self._earliest_ns = time_ns
             self._latest_ns = time_ns
             self._latest_value = value
@@ -301,7 +301,8 @@ class Stream:
         self.floors = state.floors
         self._earliest_ns = state.first_ns
         if self.head.length:
-            self._earliest_ns = min(state.first_ns, int(self.head.columns().t[0]))
+            first_ns = int(self.head.columns().t[0])
+            self._earliest_ns = first_ns if state.first_ns < 0 else min(state.first_ns, first_ns)
 
     def answer(self, value: Any) -> Any:
         """A stored value as it is answered: a decimal as Decimal, NaN as None, JSON as a copy."""

@@ -78,6 +78,14 @@ def column_ns(timestamps: Any) -> NDArray[np.int64]:
     return t.astype(np.int64)
 
 
+def rows_between(t: NDArray[np.int64], start_ns: int, end_ns: int) -> slice:
+    """The rows of ascending times with `start_ns <= t < end_ns`; the ends may be any integers."""
+    # numpy would look for what is beyond 64 bits as a float, and miss by a hundred nanoseconds
+    ends = [min(max(end, 0), MAX_NS) for end in (start_ns, end_ns)]
+    first, last = np.searchsorted(t, np.array(ends, np.int64)).tolist()
+    return slice(first, last)
+
+
 def _from_datetime64(timestamp: np.datetime64) -> int:
     return int(_column_of_datetime64(np.array(timestamp))[()])
 

@@ -205,6 +205,15 @@ def test_extremes_of_the_floats_overflow_to_infinity_and_never_to_nan():
     assert rollups["max"].tolist() == merged["max"].tolist() == [1.7e308]
 
 
+@pytest.mark.parametrize("values", [[1e200, 1e160, -3e200], [1e155] * 3 + [-1e155], [1e300, 1.0]])
+def test_squares_of_large_numbers_overflow_to_infinity_and_never_to_nan(values):
+    columns = Columns.from_values(range(len(values)), values)
+    for rollups in (roll_up(columns, 10), coarsen(roll_up(columns, 2), 10)):
+        assert rollups["m2"].tolist() == [math.inf]
+        assert downsampled_values(rollups, "std_dev").tolist() == [math.inf]
+        assert rollups["mean"].tolist() == pytest.approx([math.fsum(values) / len(values)])
+
+
 def test_buckets_of_gaps_only_are_there_and_count_nothing():
     columns = Columns.from_values([5, 15, 16], [None, 1.0, None], [0, Quality.FAULT, 0])
     rollups = roll_up(columns, 10)

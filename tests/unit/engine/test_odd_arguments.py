@@ -82,6 +82,25 @@ async def test_a_graph_of_quick_datapoints_has_at_most_twice_its_points(
         assert len(graph.columns["t"]) <= 2 * points
 
 
+async def test_a_graph_that_ends_behind_2262_has_each_nanosecond(streams, numbers):
+    times = [1_700_000_000 * SECOND + i for i in (0, 1, 2, 300)]
+    await streams.append_array(numbers, times, [1.0, 2.0, 3.0, 4.0])
+    for start_ns in (times[1], times[2], times[3]):
+        graph = await streams.get_graph(numbers, start_ns, 2**63 + 10**9, 100)
+        assert graph.columns["t"].tolist() == [one for one in times if one >= start_ns]
+
+
+async def test_the_last_buckets_before_2262_end_are_told(streams, numbers):
+    last_ns = 2**63 - 2
+    times = [last_ns - 3 * SECOND, last_ns - 3 * SECOND // 2, last_ns]
+    await streams.append_array(numbers, times, [1.0, 2.0, 3.0])
+    starts = [one - one % SECOND for one in times]
+    for start_ns, left in ((0, 3), (starts[1], 2), (starts[2], 1)):
+        rows = await streams.get_arrays(numbers, "seconds", start_ns, 2**63 - 1, ["mean"])
+        assert rows["t"].tolist() == starts[-left:]
+        assert rows["mean"].tolist() == [1.0, 2.0, 3.0][-left:]
+
+
 async def test_graphs_take_every_form_of_time(streams, numbers):
     await streams.append(numbers, 1.0, 5)
     graph = await streams.get_graph(

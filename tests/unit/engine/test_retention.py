@@ -354,6 +354,27 @@ async def test_what_nothing_tells_of_any_more_has_never_been(lab):
     await lab.check()
 
 
+async def test_a_stream_begins_with_its_head_where_all_that_was_sealed_is_removed(lab):
+    keep = Retention({"raw": "5d", "hours": "10d", "days": "20d"})
+    await lab.open(keep)
+    await lab.record(64 / PER_DAY)
+    lab.time.days(30)
+    await lab.record(3 / PER_DAY)
+    await lab.enforce()
+    left_ns = lab.t[-3:].tolist()
+    for _ in range(2):
+        assert lab.streams.describe(lab.id)["earliest_datapoint"] == left_ns[0]
+        for granularity, count in (("raw", 3), ("hours", 2), ("days", 1)):
+            found = await lab.streams.get_data(lab.id, granularity, start=0)
+            assert found.granularity is Granularity.find(granularity)
+            assert await found.count() == len(await found.fetch()) == count
+        graph = await lab.streams.get_graph(lab.id, 0, 2**62, 10)
+        assert graph.columns["t"].tolist() == left_ns
+        await lab.open(keep)
+    await lab.record(2)
+    await lab.check()
+
+
 async def test_words_are_kept_as_long_as_the_coarsest_level(lab):
     await lab.open(Retention({"raw": "2d", "days": "20d"}), Retention({"raw": "forever"}, "c"))
     words = await lab.streams.ensure_stream({"path": "w"}, {}, [], "raw", value_type="nominal")
