@@ -22,7 +22,9 @@ devices:
 ## Quirks
 
 - Holding register 0x1000 is the temperature, 0x1001 the setpoint, both in tenths of a degree; in
-  place of a temperature 0x8002 to 0x8006 mean that there is none.
+  place of a temperature 0x8002 to 0x8007 mean that there is none.
+- Where it shows another unit than `temperature_unit` it is offline, and says so: its setpoint
+  would be wrong too.
 - Writing must be allowed at the front panel.
 
 ## Without hardware
@@ -44,14 +46,18 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal, Unpack
 
-from labmon.device import InstrumentError, Limits, LinkKeys, LinkSettings, Port
+from labmon.device import InstrumentError, Limits, LinkKeys, LinkSettings, Port, Value
 from labmon_drivers._registers import RegisterChannel
 from labmon_drivers.modbus import Modbus
+from labmon_drivers.protocols.modbus import RefusedError
 
 TEMPERATURE, SETPOINT = 0x1000, 0x1001
+UNIT_BIT: Final = 0x0811
+READ_BITS: Final = 2
+UNITS: Final = ("°F", "°C")
 TENTH: Final = 0.1
-NO_SENSOR: Final = [0x8002 - 0x10000, 0x8003 - 0x10000, 0x8004 - 0x10000, 0x8006 - 0x10000]
-"""In place of a temperature: starting, no sensor, sensor broken, converter broken."""
+NO_SENSOR: Final = [code - 0x10000 for code in (0x8002, 0x8003, 0x8004, 0x8006, 0x8007)]
+"""In place of a temperature: starting, no sensor, sensor broken, converter or memory broken."""
 
 
 class OmegaCn7800(Modbus):
@@ -102,6 +108,8 @@ class OmegaCn7800(Modbus):
             writable=True,
             every_s=5.0,
         )
+        self._temperature_unit = temperature_unit
+        self._tells_unit = True
         channels = {"temperature": temperature, "target": target}
         super().__init__(port, channels, unit=address, framing="rtu", model=self.model, **link)
 
@@ -110,3 +118,22 @@ class OmegaCn7800(Modbus):
         super().prepare()
         if not isinstance(self.read_back("target"), float):
             raise InstrumentError("it has no setpoint in tenths of a degree")
+        self._tells_unit = True
+        try:
+            self._check_unit()
+        except RefusedError:
+            self._tells_unit = False
+
+    def poll(self) -> dict[str, Value]:
+        """The temperature, if it is in the unit that it is said to be in."""
+        readings = super().poll()
+        if self._tells_unit:
+            self._check_unit()
+        return readings
+
+    def _check_unit(self) -> None:
+        shown = UNITS[self._read(READ_BITS, UNIT_BIT, 1)[0]]
+        if shown != self._temperature_unit:
+            raise InstrumentError(
+                f"it shows {shown}, and its temperature_unit is said to be {self._temperature_unit}"
+            )

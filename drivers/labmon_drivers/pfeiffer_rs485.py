@@ -35,6 +35,7 @@ out after connecting and left out. For a turbo pump:
 
 ## Quirks
 
+- A pressure of `000000` is *under range*, one of `999999` *over range*.
 - While it reports an error (`Err...`) its numbers are kept, as *fault*; a warning is told only.
 
 ## Without hardware
@@ -124,6 +125,8 @@ GAUGES: Final = {
 }
 """What the digital transmitters call themselves."""
 PUMPING_STATION: Final = 10
+OUT_OF_RANGE: Final = {"000000": Quality.UNDER_RANGE, "999999": Quality.OVER_RANGE}
+"""In place of a pressure, whose first four digits are 1000 to 9999."""
 
 
 class PfeifferRs485(LinkDriver):
@@ -214,7 +217,10 @@ class PfeifferRs485(LinkDriver):
         return checked(answer, request)
 
     def _value(self, parameter: ParameterSettings) -> Value:
-        return parameter.value(READERS[parameter.type](self.ask(parameter.number)))
+        data = self.ask(parameter.number)
+        if parameter.type == "u_expo_new" and data in OUT_OF_RANGE:
+            return Value(None, OUT_OF_RANGE[data])
+        return parameter.value(READERS[parameter.type](data))
 
 
 class _UnknownParameterError(InstrumentError):

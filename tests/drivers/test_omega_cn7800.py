@@ -10,6 +10,7 @@ from labmon.device.parameter import Parameters
 from labmon.device.simulator import make_simulator
 from labmon.errors import OutOfLimitsError
 from labmon_drivers.omega_cn7800 import OmegaCn7800
+from labmon_drivers.simulators.omega_cn7800 import OmegaCn7800 as Simulated
 
 
 def command(driver: OmegaCn7800) -> Command:
@@ -34,6 +35,37 @@ def test_without_a_sensor_there_is_no_temperature(bench):
     driver = bench.use(OmegaCn7800("sim://omega_cn7800?has_sensor=0"))
     driver.connect()
     assert driver.poll() == {"temperature": Value(None, Quality.NO_SIGNAL)}
+
+
+@pytest.mark.parametrize("code", [0x8002, 0x8003, 0x8004, 0x8006, 0x8007])
+def test_an_error_code_is_no_temperature(bench, code):
+    simulator = Simulated()
+    simulator.holding[0x1000] = code
+    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port))
+    driver.connect()
+    assert driver.poll() == {"temperature": Value(None, Quality.NO_SIGNAL)}
+
+
+def test_who_turns_it_to_fahrenheit_gets_no_wrong_temperature(bench):
+    simulator = Simulated()
+    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port))
+    driver.connect()
+    assert driver.poll() == {"temperature": Value(23.4)}
+    simulator.coils[0x0811] = 0
+    for attempt in (driver.poll, driver.connect):
+        with pytest.raises(InstrumentError, match="it shows °F"):
+            attempt()
+    fahrenheit = bench.use(OmegaCn7800("sim://omega_cn7800?is_celsius=0", temperature_unit="°F"))
+    fahrenheit.connect()
+    assert fahrenheit.poll() == {"temperature": Value(23.4)}
+
+
+def test_a_model_that_does_not_tell_its_unit_is_believed(bench):
+    simulator = Simulated()
+    del simulator.coils[0x0811]
+    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port))
+    driver.connect()
+    assert driver.poll() == {"temperature": Value(23.4)}
 
 
 def test_another_address_and_another_instrument_are_not_it(bench):

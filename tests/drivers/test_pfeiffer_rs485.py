@@ -107,6 +107,16 @@ def test_the_pump_is_switched_and_read_back(bench):
     assert driver.switch_pumping_station(True) is True
 
 
+@pytest.mark.parametrize(
+    ("data", "quality"), [("000000", Quality.UNDER_RANGE), ("999999", Quality.OVER_RANGE)]
+)
+def test_a_pressure_out_of_range_is_none(bench, data, quality):
+    simulator = PfeifferTelegram(instrument="gauge")
+    simulator.parameters["740"] = data
+    driver = bench.use(connected(bench.serve("tcp", simulator).port, instrument="gauge"))
+    assert driver.poll()["pressure"] == Value(None, quality)
+
+
 def test_an_error_makes_the_values_doubtful(bench):
     driver = bench.use(connected(bench.serve("tcp", PfeifferTelegram(error="Err021")).port))
     readings = driver.poll()

@@ -69,6 +69,10 @@ EXCEPTIONS: Final = {
 logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
 
 
+class RefusedError(InstrumentError):
+    """The instrument understood, and answered with an exception of Modbus."""
+
+
 class Exchange:
     """One request, and the parser of its answer: for `Link.exchange(it.frame, it.feed)`.
 
@@ -124,7 +128,7 @@ class Exchange:
         if isinstance(answer, ExceptionResponse):
             code = answer.exception_code
             why = EXCEPTIONS.get(code, "for a reason of its own")
-            raise InstrumentError(f"{describe(self._request)}: {why} (exception {code})")
+            raise RefusedError(f"{describe(self._request)}: {why} (exception {code})")
         return answer
 
 
