@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from labmon.datastream.graph import Graph
 
 GAP_PERIODS: Final = 3
+LONGEST_PERIOD_S: Final = 1e9
+"""Thirty years: three of them still fit between two times. A tag may say anything."""
 EXACT_IN_FLOAT: Final = 1 << 53
 DEFAULT_FIELDS: Final = ("mean", "min", "max")
 FIELDS: Final = (
@@ -78,7 +80,9 @@ def curve_of(path: str, tags: dict[str, Any], graph: Graph) -> Curve:
 
 def with_gaps(curve: Curve, period_s: object) -> Curve:
     """The same curve with a null row in each gap; without a known period there are none."""
-    if not isinstance(period_s, int | float) or period_s <= 0 or len(curve) < 2:
+    if not isinstance(period_s, int | float) or not 0 < period_s <= LONGEST_PERIOD_S:
+        return curve
+    if len(curve) < 2:
         return curve
     steps_ns = np.diff(curve.time_ns)
     # a channel may be read only at every tenth poll of its device, say: then that is its period

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from labmon.errors import BadRequestError
+from labmon.web import stream_tags
 from labmon.web.answer_schemas import LATEST, STREAM, STREAMS
 from labmon.web.cursor import Cursor
 from labmon.web.descriptors import (
@@ -27,8 +27,6 @@ _PATH: Final = Parameter(
     "path", "Globs of stream paths; all of them if absent.", TEXT, ("**",), True
 )
 _TAG: Final = Parameter("tag.", "Only streams whose tag KEY matches this glob.", TEXT)
-FIXED_TAGS: Final = frozenset({"path", "device", "channel"})
-"""Tags that say which stream it is; the rest may be changed."""
 
 
 class StreamsHandler(ApiHandler):
@@ -62,7 +60,7 @@ class StreamHandler(ApiHandler):
                 "type": "object",
                 "required": ["tags"],
                 "additionalProperties": False,
-                "properties": {"tags": {"type": "object", "maxProperties": 100}},
+                "properties": {"tags": stream_tags.SCHEMA},
             },
             answer=STREAM,
             role="operator",
@@ -77,13 +75,12 @@ class StreamHandler(ApiHandler):
         """Set and remove tags; answers with the descriptor."""
         datastream = self.services.datastream
         stream_id = find(datastream, name)
-        tags = _checked_tags(await self.read_body())
-        for tag in [tag for tag, value in tags.items() if value is None]:
-            if tag in datastream.describe(stream_id):
+        tags = stream_tags.checked(await self.read_body())
+        for tag in sorted(tags, key=lambda tag: tag != "unit"):  # all or none: it may be refused
+            if tags[tag] is None:
                 await datastream.remove_tag(stream_id, tag)
-        changes = {tag: value for tag, value in tags.items() if value is not None}
-        if changes:
-            await datastream.update_tags(stream_id, changes)
+            else:
+                await datastream.update_tags(stream_id, {tag: tags[tag]})
         await self._tell(stream_id)
 
     async def _tell(self, stream_id: str) -> None:
@@ -130,17 +127,3 @@ def _size(sizes: Mapping[str, StreamSize] | None, stream_id: str) -> dict[str, A
         "size_bytes": 0 if size is None else size.total_bytes,
         "bytes_per_datapoint": None if size is None else size.bytes_per_datapoint,
     }
-
-
-def _checked_tags(body: Any) -> dict[str, Any]:
-    if not isinstance(body, dict) or set(body) != {"tags"} or not isinstance(body["tags"], dict):
-        raise BadRequestError('send {"tags": {"KEY": value}}; null takes a tag away')
-    tags = body["tags"]
-    if len(tags) > 100:
-        raise BadRequestError(f"at most 100 tags at once, not {len(tags)}")
-    for tag in tags:
-        if tag in FIXED_TAGS:
-            raise BadRequestError(f"the tag {tag} says which stream it is and cannot be changed")
-        if not isinstance(tag, str) or not 1 <= len(tag) <= 255:
-            raise BadRequestError("a tag's name has 1 to 255 characters")
-    return tags

@@ -67,6 +67,49 @@ async def test_tags_are_changed_and_taken_away(node):
         assert (await node.refused(path, 400, "PATCH", body))["code"] == "bad_request"
 
 
+@pytest.mark.parametrize(
+    ("tag", "value", "allowed"),
+    [
+        ("digits", "x", "a whole number from 0 to 20"),
+        ("digits", 101, "a whole number from 0 to 20"),
+        ("scientific", "no", "true or false"),
+        ("label", ["<b>"], "text"),
+        ("description", 7, "text"),
+        ("unit", {"a": 1}, "text"),
+        ("accuracy", 0, "a number over 0"),
+        ("limits", [1], "[low, high], numbers or null"),
+        ("limits", "abc", "[low, high], numbers or null"),
+        ("period_s", -1, "a number of seconds over 0"),
+        ("period_s", True, "a number of seconds over 0"),
+        ("period_s", 1e300, "a number of seconds over 0"),
+    ],
+)
+async def test_tags_that_pages_rely_on_are_what_they_must_be(node, tag, value, allowed):
+    path = "/api/v1/streams/oven/temperature"
+    before = (await node.get(path))["tags"]
+    error = await node.refused(path, 400, "PATCH", {"tags": {"room": "B 12", tag: value}})
+    assert f"the tag {tag} is {allowed}" in error["message"]
+    assert (await node.get(path))["tags"] == before
+
+
+@pytest.mark.parametrize("wrong", [{"count": 5}, {"unit": "K"}, {"unit": None}])
+async def test_tags_are_changed_all_or_none(node, wrong):
+    path = "/api/v1/streams/lab/a"
+    await node.append({"stream": "lab/a", "value": 1})
+    await node.fetch(path, "PATCH", {"tags": {"room": "B 12"}})
+    before = (await node.get(path))["tags"]
+    body = {"tags": {"room": None, "floor": 2, **wrong}}
+    assert (await node.fetch(path, "PATCH", body)).code in {400, 409}
+    assert (await node.get(path))["tags"] == before
+
+
+async def test_tags_that_are_no_plain_data_are_refused(node):
+    for tags in ({"room": b"bytes"}, {"room": {b"bytes": 1}}):
+        body = msgpack.packb({"tags": tags})
+        path, headers = "/api/v1/streams/oven/temperature", {"Content-Type": "application/msgpack"}
+        await node.refused(path, 400, "PATCH", body, headers=headers)
+
+
 async def test_latest_has_age_quality_and_a_cursor(node):
     node.publish(("lab/a", 1.5), quality=Quality.OVER_RANGE | Quality.SIMULATED)
     node.publish(("lab/state", {"on": True}))
