@@ -18,7 +18,7 @@ from labmon.datastream.exceptions import UnsupportedDownsampler
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.query import answered_granularity
 from labmon.datastream.retained import answering, finest_from, steady
-from labmon.datastream.shape import answered_values, column
+from labmon.datastream.shape import column, exact_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,7 +58,8 @@ class Graph:
         granularity: of the level that was read.
         bucket_ns: length of the buckets after merging, or of those that raw datapoints were rolled
             up to; 0: these are raw datapoints.
-        columns: raw: t, v, quality. Buckets: t (their starts), and the fields asked for. They are
+        columns: raw: t, v, quality; where an integer beyond 2**53 stands beside nulls or floats, v
+            is objects, to keep it. Buckets: t (their starts), and the fields asked for. They are
             read-only.
     """
 
@@ -174,7 +175,7 @@ class Graphs:
             0,
             {
                 "t": columns.t,
-                "v": answered_values(stream, columns),
+                "v": exact_values(stream, columns),
                 "quality": columns.qualities(),
             },
         )

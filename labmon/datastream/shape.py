@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from labmon.datastream.stream import Stream
 
 TIME_KEYS: Final = {"mean": "m", "first": "a", "last": "z"}
+EXACT_IN_FLOAT: Final = 1 << 53
 CHUNK_BUCKETS: Final = 2048
 """So many buckets are told together."""
 
@@ -50,6 +51,17 @@ def answered_values(stream: Stream, columns: Columns) -> NDArray[Any]:
     if columns.v.dtype == np.int64 and columns.valid is None:
         return columns.v
     return columns.numbers()
+
+
+def exact_values(stream: Stream, columns: Columns) -> NDArray[Any]:
+    """The same, but objects where float64 would round an integer beside nulls or floats."""
+    values = answered_values(stream, columns)
+    if values.dtype != np.float64 or columns.v.dtype == np.float64:
+        return values
+    if not (np.abs(values) >= EXACT_IN_FLOAT).any():
+        return values
+    kept = zip(columns.python_values(), values.tolist(), strict=True)
+    return object_column([value if value is None or type(value) is int else f for value, f in kept])
 
 
 def raw_points(stream: Stream, columns: Columns) -> list[dict[str, Any]]:

@@ -63,6 +63,34 @@ async def test_a_channel_that_is_read_at_every_tenth_poll_has_no_gaps(filled):
         assert [i for i, value in enumerate(column) if value is None] == [50]
 
 
+@pytest.mark.parametrize("period_s", [1e300, 1e12, -1, 0, True, "x", 1e-300])
+async def test_a_period_that_is_none_spoils_no_graph(filled, period_s):
+    stream_id = filled.datastream.stream_id("lab/a")
+    await filled.datastream.update_tags(stream_id, {"period_s": period_s})
+    for level in ("raw", "seconds"):
+        curve = (await filled.get(query(stream="lab/a", granularity=level)))["streams"][0]
+        assert len(curve["t"]) >= 540
+
+
+async def test_whole_numbers_beyond_the_floats_are_exact_beside_nulls_and_floats(node):
+    exact = [2**60 + 1, None, -(2**63), 2**63 - 1]
+    mixed = [2**60 + 1, 1.5, None]
+    for path, values in (("lab/exact", exact), ("lab/mixed", mixed)):
+        readings = [
+            {"stream": path, "value": value, "time": 1_700_000_000 + i}
+            for i, value in enumerate(values)
+        ]
+        assert (await node.append(*readings))[0] == 200
+        for headers in ({}, {"Accept": "application/msgpack"}):
+            response = await node.fetch(query(stream=path), headers=headers)
+            answer = (msgpack.unpackb if headers else json.loads)(response.body)
+            assert answer["streams"][0]["v"] == values
+        table = (await node.fetch(query(stream=path, format="csv"))).body.decode()
+        assert [row[2] for row in csv.reader(io.StringIO(table))][1:] == [
+            "" if value is None else str(value) for value in values
+        ]
+
+
 async def test_rollups_are_equal_to_numpy_and_have_gaps(filled):
     answer = await filled.get(query(stream="lab/a", granularity="seconds10"))
     curve = answer["streams"][0]
