@@ -29,7 +29,10 @@ One, of the name of its `function`.
 
 - A meter that was switched off and on measures DC volts, whatever it measured before, and answers
   as if nothing had happened: each poll asks `*ESR?` whether it was, and if so, sets it up anew.
+- One that was switched to another function at its front panel is noticed with the next poll, and
+  set up anew: who wants to use it otherwise for a while disables the device.
 - 9.9E37 is *over range*, 9.91E37 (not a number) *no signal*.
+- Temperatures are in °C after a reset; with `reset: false` in the unit that somebody chose.
 - One measurement with `nplc: 10` takes 0.2 s, and as long again for its automatic zero.
 - `reset: false` leaves everything else as somebody set it.
 
@@ -63,7 +66,7 @@ from labmon.device import (
     Value,
     command,
 )
-from labmon_drivers.protocols.scpi import MAX_ERRORS, parse_error, parse_number
+from labmon_drivers.protocols.scpi import MAX_ERRORS, parse_error, parse_number, short_form
 
 FunctionName = Literal[
     "voltage_dc",
@@ -150,11 +153,14 @@ class Keithley(LinkDriver):
         """One measurement.
 
         Raises:
-            InstrumentError: the meter was switched off meanwhile: this is another measurement.
+            InstrumentError: the meter was switched off meanwhile, or to another function: this is
+                another measurement.
         """
         value = parse_number(self.link.query(":READ?").split(",")[0])
         if int(self.link.query_number("*ESR?")) & POWER_ON:
             raise InstrumentError("it was switched off and on, and has forgotten its settings")
+        if plain_function(now := self.link.query(":FUNC?")) != plain_function(self._word):
+            raise InstrumentError(f"it was switched to {now[:20]} at its front panel")
         return {self._name: value}
 
     @command
@@ -168,3 +174,8 @@ class Keithley(LinkDriver):
         while len(said) < MAX_ERRORS and (error := parse_error(self.link.query(":SYST:ERR?"))):
             said.append(error)
         return said
+
+
+def plain_function(text: str) -> str:
+    """A function as all meters call it: `"VOLTage:DC"` and `"VOLT"` are `VOLT`."""
+    return short_form(text.strip("\"' ")).removesuffix(":DC")

@@ -12,7 +12,7 @@ import pytest
 
 from labmon.device import InstrumentError, InstrumentTimeoutError, OfflineError, Quality, Value
 from labmon_drivers.http_json import HttpJson, JsonChannel
-from labmon_drivers.keithley import Keithley
+from labmon_drivers.keithley import Keithley, plain_function
 from labmon_drivers.simulators.meters import Multimeter, PowerMeter
 from labmon_drivers.thorlabs import Thorlabs
 
@@ -46,6 +46,29 @@ def test_a_multimeter_that_was_off_between_two_polls_is_set_up_anew(bench):
         driver.poll()
     driver.connect()
     assert driver.poll() == {"resistance": Value(5.0)}
+
+
+def test_a_multimeter_that_somebody_switched_to_ohms_tells_no_volts(bench):
+    simulator = Multimeter(noise=0.0)
+    driver = connected(bench, Keithley, simulator)
+    simulator.function = "RES"
+    with pytest.raises(InstrumentError, match="RES"):
+        driver.poll()
+    driver.connect()
+    assert driver.poll() == {"voltage_dc": Value(1.234567)}
+
+
+@pytest.mark.parametrize(
+    ("said", "meant"),
+    [
+        ('"VOLT"', "VOLT:DC"),
+        ('"VOLTage:DC"', "VOLT:DC"),
+        ('"volt:ac"', "VOLT:AC"),
+        ("FRES", "FRES"),
+    ],
+)
+def test_a_function_is_known_however_a_meter_writes_it(said, meant):
+    assert plain_function(said) == plain_function(meant)
 
 
 def test_an_overflow_is_no_voltage(bench):

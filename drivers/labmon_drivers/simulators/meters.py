@@ -69,11 +69,16 @@ class Multimeter(ScpiMeter):
         identity = "KEITHLEY INSTRUMENTS INC.,MODEL 2000,0601234,A19  /A02"
         super().__init__({"*IDN?": identity}, settings)
         self.value = value
+        self.function = "VOLT:DC"
         self._noise = noise
         self._random = random.Random(seed)
 
     def do(self, line: str) -> str | None:
         """Measure, or anything else."""
+        if short_form(line) == "FUNC?":
+            return f'"{self.function}"'
+        if short_form(line).startswith("CONF:"):
+            self.function = short_form(line.split(" ")[0]).removeprefix("CONF:")
         if short_form(line) == "READ?":
             return f"{self.value + self._random.gauss(0, self._noise):+.8E}"
         return super().do(line)
