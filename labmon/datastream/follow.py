@@ -158,11 +158,15 @@ class Follower:
         return Columns.concatenate([*self._kept[stream.number], fresh])
 
     def rewound(self, stream: Stream, time_ns: int) -> None:
-        """Called when a derived stream is worked out anew from a time on."""
-        position = self._position(stream)
-        position.ordinal = self._next[stream.number] = stream.head.next_ordinal
-        self._kept_readings -= sum(map(len, self._kept[stream.number]))
-        self._kept[stream.number] = []
+        """Called when a derived stream is worked out anew from a time on; what is before stays."""
+        position, number = self._position(stream), stream.number
+        left = stream.head.next_ordinal
+        self._next[number] = min(self._next[number], left)
+        position.ordinal = min(position.ordinal, left)
+        kept = Columns.concatenate(self._kept[number])
+        self._kept[number] = [kept[: left - self._next[number]]]
+        self._kept_readings += len(self._kept[number][0]) - len(kept)
+        time_ns = max(time_ns, self._cursor.floor_ns + 1)
         if position.time_ns >= time_ns:
             self._go_back(stream, time_ns)
         self._arrived.set()
@@ -244,7 +248,11 @@ class Follower:
         start_ns = max(start_ns, position.time_ns)
         if start_ns >= end_ns:
             return Columns.empty()
-        found, ordinal = await self._engine.raw.snapshot(stream, start_ns, end_ns)
+        while True:
+            version = stream.version
+            found, ordinal = await self._engine.raw.snapshot(stream, start_ns, end_ns)
+            if stream.version == version:  # else it may have been worked out anew
+                break
         newer = self._waiting(stream)[: max(0, ordinal - self._next[stream.number])]
         newer_t = newer.t[(newer.t >= start_ns) & (newer.t < end_ns)]
         found = _without_last(found, newer_t)

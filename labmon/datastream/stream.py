@@ -284,9 +284,9 @@ class Stream:
         self.version += 1
         self._latest_ns, self._latest_value, self._latest_quality = -1, None, 0
         self.restore(state)
+        self.extend(head)
         for follower in self.followers:
             follower.rewound(self, time_ns)
-        self.extend(head)
 
     def forget_sealed(self, count: int) -> None:
         """Drop the datapoints that arrived first from the head; followers keep what they need."""

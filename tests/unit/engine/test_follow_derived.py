@@ -188,6 +188,63 @@ async def test_one_who_was_away_is_told_what_was_revised_in_a_derived_stream(str
     assert last.columns[slope].t.tolist() == [20 * SECOND]
 
 
+async def test_what_is_worked_out_anew_behind_what_was_told_revises_nothing(streams):
+    source = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+    twice = await streams.ensure_stream({"path": "s"}, {}, [], "raw", [source], "scale", {"a": 2})
+    told = streams.follow([twice], 0)
+    for i in range(10):
+        await streams.append(source, float(i), i * SECOND)
+        await streams.backprocess_streams()
+    await anext(told)
+    for i in range(10, 20):
+        await streams.append(source, float(i), i * SECOND)
+        await streams.backprocess_streams()
+    late_ns = 15 * SECOND + 1
+    await streams.append(source, 99.0, late_ns, check_timestamp=False)
+    await streams.backprocess_streams()
+    rest = await asyncio.wait_for(anext(told), 5)
+    assert rest.revised == ()
+    right = sorted([late_ns, *(i * SECOND for i in range(10, 20))])
+    assert rest.columns[twice].t.tolist() == right
+    await told.aclose()
+
+
+async def test_nothing_comes_twice_from_before_where_a_derived_stream_is_worked_out_anew(streams):
+    source = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+    twice = await streams.ensure_stream({"path": "s"}, {}, [], "raw", [source], "scale", {"a": 2})
+    told = streams.follow([twice], 0)
+    for i in range(20):
+        await streams.append(source, float(i), i * SECOND)
+        await streams.backprocess_streams()
+    await anext(told)
+    late_ns = 15 * SECOND + 1
+    await streams.append(source, 99.0, late_ns, check_timestamp=False)
+    await streams.backprocess_streams()
+    again = await asyncio.wait_for(anext(told), 5)
+    (span,) = again.revised
+    assert span.end_ns == 19 * SECOND + 1
+    right = sorted([late_ns, *(i * SECOND for i in range(20))])
+    assert again.columns[twice].t.tolist() == [one for one in right if one >= span.start_ns]
+    assert 14 * SECOND < span.start_ns <= late_ns
+    await told.aclose()
+
+
+async def test_who_wants_later_datapoints_only_is_told_no_earlier_ones_of_a_derived_stream(streams):
+    source = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+    twice = await streams.ensure_stream({"path": "s"}, {}, [], "raw", [source], "scale", {"a": 2})
+    told = streams.follow([twice], 5 * SECOND)
+    for i in range(10):
+        await streams.append(source, float(i), i * SECOND)
+    await streams.backprocess_streams()
+    assert (await anext(told)).columns[twice].t.tolist() == [i * SECOND for i in range(6, 10)]
+    await streams.append(source, 99.0, 2 * SECOND, check_timestamp=False)
+    await streams.backprocess_streams()
+    again = await asyncio.wait_for(anext(told), 5)
+    assert [one.start_ns for one in again.revised] == [5 * SECOND + 1]
+    assert again.columns[twice].t.tolist() == [i * SECOND for i in range(6, 10)]
+    await told.aclose()
+
+
 async def test_a_late_flag_on_what_is_in_order_tells_nothing_twice(streams):
     """As of an import, which keeps the flags that datapoints had elsewhere."""
     stream = await streams.ensure_stream({"path": "w/a"}, {}, [], "raw")
