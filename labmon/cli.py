@@ -6,6 +6,8 @@ come from the configuration and from instruments; they are printed as text, neve
 
 from __future__ import annotations
 
+import io
+import logging
 import re
 import sys
 import threading
@@ -29,8 +31,22 @@ if TYPE_CHECKING:
 CONFIG = Path("config.yaml")
 FILE = click.Path(path_type=Path, dir_okay=False)
 
+log = logging.getLogger(__name__)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """The commands; what their output cannot take costs a letter or a line, never a traceback."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # a file of Windows has no Ω
+        try:
+            return super().main(*args, **kwargs)
+        except OSError as error:
+            _fail(error if error.filename else f"the output cannot be written: {error.strerror}")
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="labmon")
 def main() -> None:
     """Watch laboratory instruments: live in the browser, recorded, controllable."""
@@ -68,20 +84,26 @@ def serve(
 
 def _say_ready(app: App) -> None:
     devices = ", ".join(app.devices) or "no devices"
-    click.echo(f"labmon {__version__} is at {app.address}")
-    click.echo(f"recording {devices} in {app.config.store}; stop with Ctrl-C")
+    try:
+        click.echo(f"labmon {__version__} is at {app.address}")
+        click.echo(f"recording {devices} in {app.config.store}; stop with Ctrl-C")
+    except OSError as error:  # a full disk, or nobody who reads: no reason not to record
+        log.warning("labmon is at %s; standard output takes nothing: %s", app.address, error)
 
 
 @main.command()
-@click.argument("path", type=FILE, default=CONFIG)
-def check(path: Path) -> None:
+@click.argument("path", type=FILE, required=False)
+@click.option("--config", "option", type=FILE, help="The same as PATH.  [default: config.yaml]")
+def check(path: Path | None, option: Path | None) -> None:
     """Say what a configuration means, and everything that is wrong with it; starts nothing."""
     from labmon import config
     from labmon.device.registry import build
     from labmon.errors import ConfigError
 
+    if path is not None and option is not None:
+        raise click.UsageError("name the file once: as PATH or with --config")
     try:
-        loaded, problems = config.read(path)
+        loaded, problems = config.read(path or option or CONFIG)
     except ConfigError as error:
         _fail(error)
     errors = [str(problem) for problem in problems]

@@ -64,20 +64,24 @@ def simulate(
         raise click.UsageError("say where: either --port LINK or --tcp PORT")
     try:
         _run(name, lambda: _server(name, link, tcp_port, host))
-    except (ConfigError, OSError) as error:
+    except (ConfigError, ValueError, OSError) as error:
         _fail(error)
 
 
 def _server(name: str, link: Path | None, tcp_port: int | None, host: str) -> SimulatorServer:
     from labmon.device.simulator import SCHEME, make_simulator
     from labmon.device.simulator_server import PtySimulatorServer, TcpSimulatorServer
+    from labmon.errors import ConfigError
 
     simulator = make_simulator(SCHEME + name.removeprefix(SCHEME))
     if link is None:
         return TcpSimulatorServer(simulator, host, tcp_port or 0)
     if sys.platform == "win32":
         raise OSError("there are no pseudo-terminals on Windows: use --tcp")
-    return PtySimulatorServer(simulator, link)
+    try:
+        return PtySimulatorServer(simulator, link)
+    except OSError as error:
+        raise ConfigError(f"the link {link} cannot be made: {error.strerror or error}") from None
 
 
 def _run(name: str, make: Callable[[], SimulatorServer]) -> None:

@@ -71,8 +71,14 @@ def store_options(command: Command) -> Command:
 
 
 def _address(text: str) -> str:
-    known = ("sqlite:", "mongodb:", "mongodb+srv:", "memory:", "postgresql:")
-    return text if text.startswith(known) else f"sqlite:///{Path(text).absolute()}"
+    if "://" not in text and not text.startswith(("sqlite:", "mongodb:", "memory:")):
+        return f"sqlite:///{Path(text).absolute()}"
+    from labmon.config import STORE
+
+    if text.startswith("memory:") or not STORE.fullmatch(text):
+        allowed = "a file, sqlite:////ABSOLUTE/FILE or mongodb://HOST/DATABASE"
+        fail(f"--store {text}: found no store that this process can see, allowed: {allowed}")
+    return text
 
 
 def _configured(path: Path, data_dir: Path | None) -> str:

@@ -8,7 +8,6 @@ The trap: text that YAML would call a number, a time or a truth elsewhere stays 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import unicodedata
 from pathlib import Path as FilePath
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from labmon import retention_config, yaml_marks
+from labmon import access_config, retention_config, yaml_marks
 from labmon.retention_config import RetentionConfig
 from labmon.schema_words import explained, shown, unknown
 from labmon.yaml_marks import Document, Mark, Problem, raise_problems
@@ -254,14 +253,6 @@ def read(
     return reader.config({"host": host, "port": port}, data_dir), document.problems
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens on this address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 class _Reader:
     """Turns one document into a `Config`, collecting problems in the document."""
 
@@ -296,7 +287,7 @@ class _Reader:
             data["server"] = data["server"] | given
             self._marks |= {("server", key): Mark(f"--{key}", 0) for key in given}
         self._check_store(data.get("store", ""))
-        self._check_access(data.get("server", {}))
+        access_config.check(data.get("server"), self._problem)
         config = self._section(Config, data | {"path": self._path}, ())
         if config is None:
             return Config(path=self._path, devices=devices)
@@ -342,7 +333,19 @@ class _Reader:
             "marks": self._device_marks.get(name, {}),
             "mark": self._mark(path),
         }
-        return self._section(DeviceConfig, own | labmon, path)
+        device = self._section(DeviceConfig, own | labmon, path)
+        return device or self._right_part(own, labmon)
+
+    def _right_part(self, own: dict[str, Any], labmon: dict[str, Any]) -> DeviceConfig | None:
+        """A device without those keys that are wrong, so that its driver can judge its own."""
+        try:
+            return DeviceConfig.model_validate(own | labmon)
+        except ValidationError as error:
+            wrong = {one["loc"][0] for one in error.errors(include_url=False)}
+        if wrong & {"driver", "name"}:
+            return None
+        right = {key: value for key, value in own.items() if key not in wrong}
+        return DeviceConfig.model_validate(right | labmon)
 
     def _section(self, kind: type[Section], data: dict[Any, Any], path: Path) -> Section | None:
         """Keys and values as their class; None, and problems, where they are not right."""
@@ -361,19 +364,6 @@ class _Reader:
     def _check_store(self, store: Any) -> None:
         if isinstance(store, str) and store and not STORE.fullmatch(store):
             self._problem(("store",), f"store: found {shown(store)}, allowed: {STORE_WORDS}")
-
-    def _check_access(self, server: Any) -> None:
-        host, anonymous = (
-            (server.get("host"), server.get("anonymous", "none"))
-            if isinstance(server, dict)
-            else (None, None)
-        )
-        if isinstance(host, str) and not is_loopback(host) and anonymous == "none":
-            self._problem(
-                ("server", "host"),
-                f"server.host: {host} is reachable from other machines, and nobody has to log in:"
-                " listen on 127.0.0.1, or write anonymous: viewer to let everybody watch",
-            )
 
     def _problem(self, path: Path, text: str) -> None:
         self._problems.append(Problem(self._mark(path), text))

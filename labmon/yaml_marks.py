@@ -135,7 +135,10 @@ def parse(text: str, file: str) -> Document:
 def _syntax_text(error: yaml.MarkedYAMLError, file: str) -> str:
     mark = error.problem_mark or error.context_mark
     place = f"{file}:{mark.line + 1}" if mark else file
-    said = ", ".join(part for part in (error.context, error.problem) if part)
+    context = error.context
+    if context and error.context_mark and mark and error.context_mark.line < mark.line:
+        context += f" that begins on line {error.context_mark.line + 1}"
+    said = ", ".join(part for part in (context, error.problem) if part)
     why = next((why for sign, why in _EXPLAINED.items() if sign in said), "")
     return f"{place}: {said}" + (f" ({why})" if why else "")
 

@@ -10,10 +10,11 @@ import inspect
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from labmon.config import DEVICE_KEYS
 from labmon.device.driver import Driver
 from labmon.device.signature import Signature, without_null
 from labmon.errors import BadRequestError, ConfigError
-from labmon.schema_words import hint
+from labmon.schema_words import did_you_mean, hint
 from labmon.yaml_marks import Problem, raise_problems
 
 if TYPE_CHECKING:
@@ -45,12 +46,23 @@ def create(driver_class: type[Driver], config: DeviceConfig) -> Driver:
     given, problems = signature.check(config.settings)
     found: list[Problem] = []
     for problem in problems:
-        text = f"devices.{config.name}.{problem.message}"
-        if (argument := signature.arguments.get(problem.name)) and problem.name in config.settings:
+        argument = signature.arguments.get(problem.name)
+        text = problem.message if argument else _unknown(problem.name, list(signature.arguments))
+        if argument and problem.name in config.settings:
             text += hint(without_null(argument.schema), config.settings[problem.name])
-        found.append(Problem(config.marks.get(problem.name, config.mark), text))
+        mark = config.marks.get(problem.name, config.mark)
+        found.append(Problem(mark, f"devices.{config.name}.{text}"))
     raise_problems(found)
     return _construct(driver_class, given, config)
+
+
+def _unknown(key: str, settings: list[str]) -> str:
+    """That neither a driver nor labmon has such a key of a device."""
+    near = did_you_mean(key, [*settings, *DEVICE_KEYS])
+    return (
+        f"{key}: unknown{near}; allowed: {', '.join(settings) or 'nothing of the driver'},"
+        f" and labmon's own {', '.join(DEVICE_KEYS)}"
+    )
 
 
 def _construct(driver_class: type[Driver], given: dict[str, Any], config: DeviceConfig) -> Driver:

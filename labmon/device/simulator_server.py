@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 TICK_S: Final = 0.01
 CHUNK_BYTES: Final = 4096
 MAX_UNSENT_BYTES: Final = 1 << 16
+PSEUDO_TERMINALS: Final = ("/dev/pts/", "/dev/ttys")
+"""How their names begin on Linux, and on macOS."""
 
 
 class SimulatorServer(ABC):
@@ -153,7 +155,7 @@ class PtySimulatorServer(SimulatorServer):
     Args:
         simulator: who answers.
         link: a symbolic link to make, as udev makes `/dev/serial/by-id/...`; none where None. One
-            that stands there already is replaced, anything else is left alone.
+            to another pseudo-terminal, or to nothing, is replaced; anything else is left alone.
 
     Raises:
         OSError: the link cannot be made.
@@ -186,8 +188,10 @@ class PtySimulatorServer(SimulatorServer):
             del self._unsent[: os.write(self._ours, self._unsent)]
 
     def _make(self, link: Path) -> None:
-        if link.is_symlink():  # of one that was killed
-            link.unlink()
+        if link.is_symlink() and (
+            not link.exists() or str(link.readlink()).startswith(PSEUDO_TERMINALS)
+        ):
+            link.unlink()  # of one that was killed, not udev's own of a real instrument
         link.symlink_to(self._name)
 
     def _shut(self) -> None:

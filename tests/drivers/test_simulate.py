@@ -111,6 +111,15 @@ def test_a_file_that_is_no_link_is_left_alone(tmp_path):
 
 
 @needs_pty
+def test_a_link_to_a_real_port_is_left_alone(tmp_path):
+    real, link = tmp_path / "ttyUSB0", tmp_path / "gauge"
+    real.touch()
+    link.symlink_to(real)
+    with pytest.raises(FileExistsError):
+        PtySimulatorServer(make_simulator("sim://gauge"), link)
+    assert link.readlink() == real
+
+
 def test_a_link_that_another_made_meanwhile_stays(tmp_path):
     link = tmp_path / "gauge"
     with PtySimulatorServer(make_simulator("sim://gauge"), link):

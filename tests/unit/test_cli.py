@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 import labmon
+from labmon import cli
 from labmon.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -77,6 +80,29 @@ def test_check_says_everything_that_is_wrong_in_the_order_of_the_file(run, confi
     assert places == ["1", "3", "4", "5", "6"], lines
     assert "did you mean 'path'?" in lines[1]
     assert "did you mean 'host'?" in lines[2]
+
+
+def test_check_knows_labmons_own_keys_where_a_driver_does_not(run, config):
+    path = config("devices: {a: {driver: host, perid_s: 1, titel: x}}")
+    lines = run("check", path).stderr.splitlines()
+    assert (
+        f"{path}:1: devices.a.perid_s: unknown (did you mean 'period_s'?); allowed: path"
+        in (lines[0].partition(", and")[0])
+    )
+    assert "did you mean 'title'?" in lines[1]
+    assert "labmon's own driver, title, group, period_s" in lines[1]
+
+
+def test_check_looks_at_a_driver_also_where_labmons_own_keys_are_wrong(run, config):
+    path = config("devices:\n  a:\n    driver: host\n    period_s: 100 ms\n    pth: /\n")
+    lines = run("check", path).stderr.splitlines()
+    assert [line.split(": ")[1] for line in lines] == ["devices.a.period_s", "devices.a.pth"]
+
+
+def test_check_takes_its_file_in_either_way(run, config):
+    path = config("devices: {a: {driver: hots}}")
+    assert run("check", "--config", path).stderr == run("check", path).stderr != ""
+    assert run("check", path, "--config", path).exit_code == 2
 
 
 def test_check_of_a_file_that_is_not_there_says_so(run, tmp_path):
@@ -176,3 +202,63 @@ def test_serve_with_a_wrong_configuration_says_what_is_wrong_and_starts_nothing(
     assert not (path.parent / "data").exists()
     result = run("serve", "--config", path, "--port", "99999")
     assert result.exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["drivers", "host"], ["simulate", "--list"]])
+def test_an_output_that_takes_nothing_is_said_in_a_line(arguments):
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full here")
+    with full.open("w") as output:
+        done = subprocess.run(
+            [sys.executable, "-m", "labmon", *arguments],
+            cwd=ROOT, stdout=output, stderr=subprocess.PIPE, text=True, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == "the output cannot be written: No space left on device\n"
+
+
+def test_an_output_without_our_letters_gets_others_instead():
+    done = subprocess.run(
+        [sys.executable, "-m", "labmon", "drivers", "serial_line"],
+        cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=True,
+    )  # fmt: skip
+    assert b"port: text, required" in done.stdout
+
+
+def test_a_server_starts_where_nobody_can_be_told_its_address(caplog, monkeypatch):
+    def refuse(_text: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli.click, "echo", refuse)
+    server = SimpleNamespace(
+        devices={}, address="http://x", config=SimpleNamespace(store="memory:")
+    )
+    cli._say_ready(server)
+    assert "http://x" in caplog.text
+    assert "No space left on device" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["gauge?fault=bla", "--tcp", "0"], "there is no fault 'bla'; there are: none, silence"),
+        (["gauge", "--port", "/nowhere/gauge"], "the link /nowhere/gauge cannot be made: No such"),
+    ],
+)
+def test_simulate_says_what_is_wrong(run, arguments, said):
+    result = run("simulate", *arguments)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "store", ["sqlite:x.db", "sqlite://x.db", "postgresql://host/x", "http://x", "memory:"]
+)
+@pytest.mark.parametrize("command", ["inspect", "verify", "export"])
+def test_what_is_no_address_of_a_store_is_said(run, command, store):
+    result = run(command, "--store", store)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"--store {store}: ")
+    assert "a file" in result.stderr

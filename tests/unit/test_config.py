@@ -150,6 +150,23 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems):
         ("devices: {a: {driver: x, title: }}", "found nothing, allowed: text"),
         ("devices: {a: {driver: x, period_s: true}}", "found true, allowed: a number from 0.001"),
         ("just text", "FILE:1: found a list or text, not keys"),
+        (
+            "server: {host: '127.0.0.1:80'}",
+            'server.host: found "127.0.0.1:80", allowed: an address',
+        ),
+        (
+            "server: {host: a..b, anonymous: viewer}",
+            'server.host: found "a..b", allowed: an address',
+        ),
+        (
+            "server:\n  allowed_hosts: [lab3, 'http://lab', 'fe80::1', '[::1]']",
+            'FILE:2: server.allowed_hosts.1: found "http://lab", allowed: a name such as lab3',
+        ),
+        ("server: {allowed_hosts: ['lab:80']}", "without scheme and port"),
+        (
+            "server: {trusted_proxies: [10.0.0.0/8, proxy]}",
+            'server.trusted_proxies.1: found "proxy", allowed: an address such as 10.1.2.3, or',
+        ),
     ],
 )
 def test_a_problem_names_place_key_what_was_found_and_what_is_allowed(problems, text, problem):

@@ -106,6 +106,11 @@ def test_numbers_that_cannot_be_kept_are_refused():
         ("a: @b", "FILE:1: .*put the text in quotes"),
         ("a: b: c", "FILE:1: .*text with ': ' in it needs quotes"),
         ("a:\n  b: 1\n c: 2\n", "FILE:3: .*begin in the same column"),
+        (
+            'a: 1\nb: "x\nc: 1\n',
+            r"FILE:4: .*a quoted scalar that begins on line 2, found unexpected end",
+        ),
+        ("a: {b: 1\nc:\n", r"FILE:2: .*a flow mapping that begins on line 1, "),
         ("a: *b", r"FILE:1: .*a text that begins with '\*' needs quotes"),
         ("a: 1\n---\nb: 2\n", "FILE:2: .*remove the '---'"),
         ("a: [1, 2\n", "FILE:2: "),

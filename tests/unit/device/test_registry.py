@@ -103,7 +103,8 @@ def test_an_unknown_driver_names_file_line_and_what_there_is(shipped):
             {"port": "x", "gian": 2},
             (
                 "config.yaml:11: devices.main.gian: unknown (did you mean 'gain'?);"
-                " allowed: port, gain, loud, range_v, names, speed, parity"
+                " allowed: port, gain, loud, range_v, names, speed, parity, and labmon's own driver,"
+                " title, group, period_s, timeout_s, enabled, bus, limits"
             ),
         ),
         (
