@@ -117,7 +117,7 @@ class Deriver:
         for source in sources:
             source.depends.add(stream.number)
         for root in roots:
-            root.followers.add(self)
+            root.follow(self)
         numbers = {source.number: None for source in sources}
         parents = [self._derived[n] for n in numbers if n in self._derived]
         derived = Derived(stream, operator, sources, roots, parents, operator.start())
@@ -133,7 +133,7 @@ class Deriver:
         self._link()
         for root in derived.roots:
             if all(root not in other.roots for other in self._derived.values()):
-                root.followers.discard(self)
+                root.unfollow(self)
         self._tell()
 
     def _link(self) -> None:

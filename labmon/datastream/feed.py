@@ -29,16 +29,16 @@ class Feed:
     """Polls that give a float or None for each of some streams; on the event loop only.
 
     Attributes:
-        pack: makes the values of a poll bytes.
         is_whole: all of its streams are attached to it; else attach them again before a poll.
+        is_followed: somebody wants to be told what arrives for one of its streams.
         latest_ns: no stream has a later datapoint.
         times, values, qualities: of the polls that wait; values as float64, NaN for null.
     """
 
     __slots__ = (
-        "_followers",
         "_pack",
         "_streams",
+        "is_followed",
         "is_whole",
         "latest_ns",
         "qualities",
@@ -48,9 +48,8 @@ class Feed:
 
     def __init__(self, streams: Sequence[Stream]) -> None:
         self._streams = streams
-        self._followers = [stream.followers for stream in streams]
         self._pack = struct.Struct(f"{len(streams)}d").pack
-        self.is_whole = False
+        self.is_whole = self.is_followed = False
         self.latest_ns = -1
         self.times: list[int] = []
         self.values: list[bytes] = []
@@ -62,6 +61,11 @@ class Feed:
             stream.attach(self, place)
         self.latest_ns = max(stream.latest_ns for stream in self._streams)
         self.is_whole = True
+        self.see_followers()
+
+    def see_followers(self) -> None:
+        """Find out whether to tell anybody: asking all streams at each poll would take long."""
+        self.is_followed = any(stream.followers for stream in self._streams)
 
     def take(self, time_ns: int, values: Sequence[Any], qualities: bytes) -> bytes:
         """Take a poll that is not before `latest_ns`; returns its values as they are kept."""
@@ -75,10 +79,9 @@ class Feed:
         self.latest_ns = time_ns
         if len(self.times) >= SETTLE_AT:
             self.settle()
-        if any(self._followers):
-            for followers in self._followers:
-                for follower in followers:
-                    follower.arrived()
+        if self.is_followed:
+            for stream in self._streams:
+                stream.tell_followers()
         return packed
 
     def newest(self, place: int) -> tuple[int, float, int]:

@@ -128,11 +128,11 @@ class Follower:
         for stream in self._streams:
             self._next[stream.number] = stream.head.next_ordinal
             self._owed.pop(stream.number, None)
-            stream.followers.add(self)
+            stream.follow(self)
 
     def _unregister(self) -> None:
         for stream in self._streams:
-            stream.followers.discard(self)
+            stream.unfollow(self)
 
     def arrived(self) -> None:
         """Called when a followed stream has got something."""

@@ -259,9 +259,22 @@ class Stream:
             self._earliest_ns = min(self._earliest_ns, time_ns)
         self._head.append(time_ns, value, quality)
         if self.followers:
-            self._tell_followers()
+            self.tell_followers()
 
-    def _tell_followers(self) -> None:
+    def follow(self, follower: Watcher) -> None:
+        """Tell somebody from now on what happens; twice is as good as once."""
+        self.followers.add(follower)
+        if self._feed is not None:
+            self._feed.see_followers()
+
+    def unfollow(self, follower: Watcher) -> None:
+        """Tell somebody no more; one who was not told is no error."""
+        self.followers.discard(follower)
+        if self._feed is not None:
+            self._feed.see_followers()
+
+    def tell_followers(self) -> None:
+        """Say that something has arrived."""
         for follower in self.followers:
             follower.arrived()
 
@@ -277,7 +290,7 @@ class Stream:
         if last[0] >= self._latest_ns:
             self._latest_ns, self._latest_value, self._latest_quality = last
         self._earliest_ns = first_ns if self._earliest_ns < 0 else min(self._earliest_ns, first_ns)
-        self._tell_followers()
+        self.tell_followers()
 
     def rewind(self, state: SealState, head: Columns, time_ns: int) -> None:
         """Go back to what is sealed and a head; everything from a time on is gone."""

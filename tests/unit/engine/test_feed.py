@@ -1,5 +1,7 @@
 """Polls that wait together look like polls that were entered one by one, whatever comes between."""
 
+import asyncio
+
 from labmon.reading import Batch, Quality
 
 PATHS = ("w/a", "w/b", "w/c")
@@ -69,3 +71,19 @@ async def test_a_path_twice_in_one_poll_is_two_datapoints(streams):
     a, *_ = await make(streams)
     await streams.append_batch(Batch("w", 5, ("w/a", "w/a"), (1.0, 2.0), bytes(2)))
     assert await values(streams, a) == [1.0, 2.0]
+
+
+async def test_who_follows_one_stream_of_a_device_is_told_of_its_polls_until_he_leaves(streams):
+    _, b, _ = await make(streams)
+    await streams.append_batch(Batch("w", 5, PATHS, (1.0, 1.0, 1.0), bytes(3)))
+    feed = streams._engine.catalogue.get(b)._feed
+    told = streams.follow([b], 5)
+    for t in (6, 7):
+        waiting = asyncio.ensure_future(anext(told))
+        await asyncio.sleep(0)
+        await streams.append_batch(Batch("w", t, PATHS, (1.0, 2.0 * t, 3.0), bytes(3)))
+        found = await asyncio.wait_for(waiting, 5)
+        assert found.columns[b].python_values() == [2.0 * t]
+    assert feed.is_followed
+    await told.aclose()
+    assert not feed.is_followed
