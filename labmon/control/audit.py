@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 
-from labmon.control.codes import INTERNAL_ERROR, code_of
+from labmon.control.codes import INTERNAL_ERROR, TIMED_OUT, code_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -67,7 +67,7 @@ class Audit:
         if error is None:
             entry["result"] = short(result)
         else:
-            entry["error"] = {"code": code_of(error), "message": _reason(error)}
+            entry["error"] = _failure(error)
         self._record(f"{device}/_commands", entry)
         asyncio.get_running_loop().call_soon(_say, device, entry)
 
@@ -82,6 +82,12 @@ def short(value: object) -> Any:
 
 def _say(device: str, entry: dict[str, Any]) -> None:
     log.info("command %s %s", device, _CONTROLS.sub(_escaped, _json(entry)))
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    if isinstance(error, asyncio.CancelledError):
+        return {"code": TIMED_OUT, "message": "labmon gave it up under way; it may still happen"}
+    return {"code": code_of(error), "message": _reason(error)}
 
 
 def _reason(error: BaseException) -> str:

@@ -85,6 +85,10 @@ class LiveClient:
         """How many it has."""
         return len(self._members) + len(self._replays)
 
+    def has(self, id: SubscriptionId | None) -> bool:
+        """Whether one of them has this id."""
+        return id in self._members or id in self._replays
+
     def send(self, kind: str, fields: dict[str, Any]) -> None:
         """Send one message that must arrive."""
         self.mailbox.put(self.encoder.message(kind, fields))

@@ -126,12 +126,10 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         self._take_token()
 
     def on_close(self) -> None:
-        """The connection is gone."""
+        """The connection is gone; calls go on, as those by POST do, lest the record be untrue."""
         if self.client is not None:
             self.application.live.remove(self.client)
             self.client = None
-            for call in self._calls:
-                call.cancel()
 
     def _forget_headers(self) -> None:
         """The handshake is over: they would stay as long as the client, twenty objects and more."""
@@ -189,7 +187,7 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
             raise BadRequestError(
                 f"unknown {', '.join(sorted(map(str, unknown)))}: use id, streams, after, max_rate"
             )
-        if client.subscriptions >= limits.subscriptions:
+        if client.subscriptions >= limits.subscriptions and not client.has(id):
             raise BadRequestError(f"a connection has at most {limits.subscriptions} subscriptions")
         selection = selection_of(message.get("streams"), limits.streams)
         after = message.get("after")

@@ -22,6 +22,7 @@ class Bench(Driver):
         self.value = 0.0
         self.polls = 0
         self.go = threading.Event()
+        self.begun = threading.Event()
 
     def poll(self):
         self.polls += 1
@@ -60,6 +61,14 @@ class Bench(Driver):
     def hang(self) -> None:
         """Take longer than allowed."""
         self.go.wait(5)
+
+    @command
+    def ramp(self, percent: float) -> float:
+        """Go to a level once the test says so."""
+        self.begun.set()
+        self.go.wait(5)
+        self.value = percent
+        return percent
 
     @command
     def echo(self, text: str) -> str:

@@ -194,6 +194,13 @@ async def test_a_connection_has_so_many_subscriptions(make_node):
     for number in range(4):
         await socket.subscribe(f"lab/{number}", id=number)
     assert "at most 3" in (await socket.next("error"))["error"]["message"]
+    await socket.subscribe("lab/new", id=2)
+    await socket.send({"type": "unsubscribe", "id": 0})
+    await socket.subscribe("lab/4", id=4)
+    await socket.send({"type": "unsubscribe", "id": 9})
+    assert "no subscription 9" in (await socket.next("error"))["error"]["message"]
+    node.publish(("lab/2", 1.0), ("lab/new", 2.0), ("lab/4", 4.0))
+    assert sorted(await socket.values(2)) == [("lab/4", 4.0), ("lab/new", 2.0)]
     socket.close()
 
 

@@ -221,6 +221,30 @@ async def test_commands_go_over_the_websocket_too(app):
         pass
 
 
+async def test_a_command_whose_page_was_closed_is_carried_out_and_recorded(app, eventually):
+    address = app.address.replace("http", "ws", 1) + "/api/v1/ws"
+    socket = await websocket_connect(address, subprotocols=["labmon.v1.json"])
+    requests = [{"jsonrpc": "2.0", "method": "bench.ramp", "params": [level]} for level in (30, 40)]
+    await socket.write_message(json.dumps(requests))
+    bench = app.devices["bench"]._driver
+    await eventually(bench.begun.is_set)
+    socket.close()
+    live = dict(app._stops)["web"].__self__.application.live
+    await eventually(lambda: not live.clients)
+    bench.go.set()
+    await eventually(lambda: bench.value == 40)
+    stream_id = app.datastream.stream_id("bench/_commands")
+
+    def recorded():
+        latest = app.datastream.latest(stream_id)
+        return latest is not None and latest[1]["params"] == [40]
+
+    await eventually(recorded)
+    record = app.datastream.latest(stream_id)[1]
+    assert record["ok"] is True
+    assert record["result"] == 40
+
+
 async def test_a_slow_command_of_one_device_holds_up_no_other_request(call, complaints, eventually):
     slow = asyncio.create_task(call("bench.hang"))
     assert "openrpc" in (await call("rpc.discover"))["result"]
