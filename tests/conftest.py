@@ -82,7 +82,7 @@ class ServerProcess:
         self.address = f"http://127.0.0.1:{self.port}"
         self.process = None
         self.lines = []
-        self._environment = environment or {}
+        self.environment = environment or {}
 
     def start(self, timeout_s=20.0):
         """Start, and wait until it says its address; returns the seconds until it was ready."""
@@ -97,7 +97,7 @@ class ServerProcess:
                 **os.environ,
                 "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'drivers'}",
                 "NO_COLOR": "1",
-                **self._environment,
+                **self.environment,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -63,8 +63,11 @@ export const formatDate = (time) => LONG_DATE.format(new Date(time * 1000)).repl
  */
 export const formatUtc = (time) => `${new Date(time * 1000).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
 
-/** The name of the viewer's time zone: `CET`, `GMT+1`. */
-export function zoneName() {
-  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' }).formatToParts(new Date());
+/**
+ * The name of the viewer's time zone, which in summer is another one: `CET`, `CEST`, `GMT+1`.
+ * @param {number} time Unix seconds
+ */
+export function zoneName(time) {
+  const parts = new Intl.DateTimeFormat('en-GB', { timeZoneName: 'short' }).formatToParts(new Date(time * 1000));
   return parts.find((part) => part.type === 'timeZoneName')?.value ?? '';
 }

@@ -15,6 +15,7 @@ export function ConnectionBanner({ app, isStatus = false }) {
   const problem = useProblem(app);
   useTick(app);
   if (status.phase === 'live' && problem) return html`<${ProblemBanner} app=${app} problem=${problem} />`;
+  if (status.phase === 'live' && status.isOutdated) return html`<${OutdatedBanner} version=${status.version} />`;
   if (status.phase !== 'lost' || status.lostAt === null) return html`<${StoreBanner} isHere=${isStatus} />`;
   const now = app.store.now();
   const wait = status.retryAt === null ? 0 : Math.ceil(status.retryAt - now);
@@ -26,6 +27,16 @@ export function ConnectionBanner({ app, isStatus = false }) {
       <p class="what"><b>Connection to ${status.title} lost at ${formatClock(status.lostAt)}, ${formatAge(now - status.lostAt)} ago.</b>${' '}
         <span class="why">All values are old. ${next}; gaps fill in by themselves.</span></p>
       <div class="acts"><button class="btn small" type="button" onClick=${() => app.connection.retryNow()}>Try now</button></div>
+    </div>`;
+}
+
+/** The server was upgraded while this page was open. @param {{version: string}} props */
+function OutdatedBanner({ version }) {
+  return html`
+    <div class="banner warn" role="alert">
+      <${Icon} name="warn" />
+      <p class="what"><b>The server is now labmon ${version}.</b> <span class="why">This page is of another version.</span></p>
+      <div class="acts"><button class="btn small" type="button" onClick=${() => location.reload()}>Load it anew</button></div>
     </div>`;
 }
 

@@ -23,6 +23,7 @@ const RETRY_S = [0.5, 1, 2, 3, 5];
  * @property {string} title what people call the server
  * @property {string} node
  * @property {string} version
+ * @property {boolean} isOutdated the server came back with another version: it has other pages than this one
  */
 /**
  * @typedef {object} Handlers what a subscription calls; times are Unix seconds
@@ -54,7 +55,7 @@ export class RpcError extends Error {
 export class Connection extends Emitter {
   clock = new ServerClock();
   /** @type {Status} */
-  status = { phase: 'connecting', lostAt: null, retryAt: null, title: 'labmon', node: '', version: '' };
+  status = { phase: 'connecting', lostAt: null, retryAt: null, title: 'labmon', node: '', version: '', isOutdated: false };
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {Map<number, Wish>} */
@@ -63,6 +64,8 @@ export class Connection extends Emitter {
   #calls = new Map();
   #lastId = 0;
   #failures = 0;
+  /** Of the server that this page came from. */
+  #version = '';
   #heard = 0;
   /** @type {number | null} when the unanswered question was asked */
   #asked = null;
@@ -172,7 +175,9 @@ export class Connection extends Emitter {
     this.#asked = null;
     this.clock.reset();
     this.clock.observe(seconds(message.now));
-    this.#announce({ phase: 'live', lostAt: null, retryAt: null, title: message.title, node: message.node, version: message.version });
+    const { title, node, version } = message;
+    this.#version ||= version;
+    this.#announce({ phase: 'live', lostAt: null, retryAt: null, title, node, version, isOutdated: version !== this.#version });
     for (const [id, wish] of this.#wishes) {
       wish.after ??= message.cursor ?? null;
       this.#sendWish(id, wish);

@@ -83,6 +83,7 @@ function paintText(element, value) {
   if (painted.get(element)?.shape === shape) return;
   painted.set(element, { shape, plain, runs: [], exponent: null, spoken: null });
   if (isMissing) element.replaceChildren(...silently(document.createTextNode(MISSING), 'no value'));
+  else if (plain === '') element.replaceChildren(...silently(document.createTextNode(MISSING), 'empty'));
   else element.textContent = plain;
 }
 

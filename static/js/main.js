@@ -3,7 +3,7 @@
 
 import { Connection } from './connection.js';
 import { keepCopiesPlain } from './digits.js';
-import { route, start } from './router.js';
+import { leaveLinks, route, start } from './router.js';
 import { showPage } from './shell.js';
 import { Store } from './store.js';
 
@@ -19,6 +19,9 @@ route('/status', () => import('./status.js'));
 const connection = new Connection(`${location.origin.replace(/^http/, 'ws')}/api/v1/ws`);
 const app = { connection, store: new Store(connection) };
 
+connection.on('status', ({ isOutdated }) => {
+  if (isOutdated) leaveLinks();
+});
 keepCopiesPlain();
 app.store.start();
 connection.start();

@@ -10,6 +10,7 @@ export const NARROW_SPACE = '\u202f';
 
 const GROUP_FROM = 5; // digits before or after the point
 const FIXED_BELOW = 1e9; // beyond, a number written out is only a row of digits
+const LEAST_MANTISSA = 4; // digits after its point where the channel has few: 1 × 10⁹ says too little of a counter
 
 /** @typedef {{digits: number, scientific?: boolean, accuracy?: number | null}} Format what a `Channel` says */
 /**
@@ -32,8 +33,9 @@ const FIXED_BELOW = 1e9; // beyond, a number written out is only a row of digits
  * @returns {NumberFace}
  */
 export function numberFace(value, format) {
-  const isScientific = format.scientific || Math.abs(value) >= FIXED_BELOW;
-  const plain = isScientific ? value.toExponential(format.digits).replace('e+', 'e') : value.toFixed(format.digits);
+  const isLarge = Math.abs(value) >= FIXED_BELOW && !format.scientific;
+  const digits = isLarge ? Math.max(format.digits, LEAST_MANTISSA) : format.digits;
+  const plain = format.scientific || isLarge ? value.toExponential(digits).replace('e+', 'e') : value.toFixed(digits);
   const [mantissa, power] = plain.split('e');
   const exponent = power === undefined ? 0 : Number(power);
   const low = lowestPlace(format.accuracy) - exponent;

@@ -17,6 +17,9 @@
 /** @type {{pattern: string, regex: RegExp, loader: Loader}[]} */
 const routes = [];
 
+/** Whether links load a whole new document. */
+let isPlain = false;
+
 /** @type {Set<(match: Match | null, location: PageLocation) => void>} */
 const listeners = new Set();
 
@@ -77,6 +80,11 @@ export function start(listener) {
   announce();
 }
 
+/** From now on links are left to the browser: the server has other modules than those of this page, and they must not be mixed. */
+export function leaveLinks() {
+  isPlain = true;
+}
+
 function announce() {
   const url = new URL(location.href);
   const found = match(url);
@@ -85,7 +93,7 @@ function announce() {
 
 /** @param {MouseEvent} event */
 function followLink(event) {
-  if (event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
+  if (isPlain || event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   const link = event.target instanceof Element ? event.target.closest('a') : null;
   if (!link?.href || link.target || link.hasAttribute('download')) return;
   const url = new URL(link.href);
@@ -94,12 +102,22 @@ function followLink(event) {
   navigate(url.pathname + url.search + url.hash);
 }
 
+/** Typed by hand it may be no valid escape: then as it stands. @param {string} text */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch (error) {
+    if (error instanceof URIError) return text;
+    throw error;
+  }
+}
+
 /**
  * @param {URL} url
  * @param {Record<string, string>} groups
  * @returns {PageLocation}
  */
 function locationOf(url, groups) {
-  const params = Object.fromEntries(Object.entries(groups).map(([key, value]) => [key, decodeURIComponent(value)]));
+  const params = Object.fromEntries(Object.entries(groups).map(([key, value]) => [key, decoded(value)]));
   return { path: url.pathname, params, query: url.searchParams };
 }

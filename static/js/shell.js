@@ -104,7 +104,7 @@ export function Pulse({ app, status }) {
 export function Clock({ app }) {
   useTick(app);
   const now = app.store.now();
-  return html`<time class="hide-s" title=${`${formatUtc(now)}; shown in ${zoneName()}`}>${formatClock(now)}</time>`;
+  return html`<time class="hide-s" title=${`${formatUtc(now)}; shown in ${zoneName(now)}`}>${formatClock(now)}</time>`;
 }
 
 export function ThemeButton() {

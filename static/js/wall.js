@@ -8,6 +8,7 @@ import { navigate } from './router.js';
 import { Clock, useDevices, useStatus, useTick } from './shell.js';
 import { STATES } from './states.js';
 import { tileFace } from './tile_face.js';
+import { reloadSoon } from './upgrade.js';
 import { html, useEffect, useLayoutEffect, useRef } from './vendor.js';
 import { WallGrid } from './wall_grid.js';
 
@@ -25,6 +26,7 @@ export default function Wall({ app, location }) {
   const overview = overviewAddress(location.query);
   useEffect(() => leaveOnEscape(overview), [overview]);
   useEffect(stayAwake, []);
+  useEffect(() => app.connection.on('status', ({ isOutdated }) => isOutdated && reloadSoon()), [app]);
   return html`
     <main class="wall" id="main">
       <${WallHead} app=${app} cards=${cards} group=${group} />

@@ -1,12 +1,14 @@
 """The server goes away and comes back: nothing old looks live, and nobody has to reload."""
 
+import os
 import signal
 from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
 
-CONFIG = (Path(__file__).parents[2] / "config.yaml").read_text("utf-8")
+ROOT = Path(__file__).parents[2]
+CONFIG = (ROOT / "config.yaml").read_text("utf-8")
 STOPS = """\
 devices:
   hung: {driver: "tests.faults.odd_drivers:Hung", period_s: 0.05, timeout_s: 30}
@@ -120,3 +122,26 @@ async def test_a_restart_with_other_units_is_believed(server_process, open_page)
     await expect(pages[0].locator(".banner.warn")).to_contain_text(
         "Not all readings of one/pressure are recorded", timeout=20_000
     )
+
+
+async def test_an_upgrade_of_the_server_brings_its_pages(server_process, open_page, tmp_path):
+    """A wall has nobody to reload it; everybody else is told, and gets them with the next link."""
+    other = "import labmon\nlabmon.__version__ = '9.9.9'\n"
+    (tmp_path / "sitecustomize.py").write_text(other)
+    server = server_process(ONE_GAUGE.format(label="Chamber", unit="mbar"))
+    server.start()
+    page, wall = [await open_page(server.address + path) for path in ("/", "/?kiosk=1")]
+    for one in (page, wall):
+        await expect(one.locator("main")).to_contain_text("mbar")
+        await one.evaluate("() => { window.sameDocument = true; }")
+        one.labmon_offline = True
+    server.end()
+    server.environment["PYTHONPATH"] = os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "drivers")))
+    server.start()
+    await expect(page.locator(".banner")).to_contain_text("now labmon 9.9.9", timeout=20_000)
+    await page.get_by_role("link", name="Streams").first.click()
+    await expect(page.locator("h1")).to_have_text("Streams")
+    assert await page.evaluate("() => window.sameDocument") is None
+    await expect(page.locator(".banner")).to_have_count(0)
+    await wall.wait_for_function("() => window.sameDocument === undefined", timeout=20_000)
+    await expect(wall.locator(".wt")).to_contain_text("mbar")

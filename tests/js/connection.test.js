@@ -29,8 +29,8 @@ class FakeSocket {
     this.onmessage?.({ data: encode(message).slice().buffer });
   }
 
-  hello(cursor = 'lab.1.0') {
-    this.say({ type: 'hello', title: 'Lab 3', node: 'eef006643cfbe210', epoch: 1, version: '0.1.0', cursor, now: Date.now() / 1000 });
+  hello(cursor = 'lab.1.0', version = '0.1.0') {
+    this.say({ type: 'hello', title: 'Lab 3', node: 'eef006643cfbe210', epoch: 1, version, cursor, now: Date.now() / 1000 });
   }
 }
 
@@ -162,4 +162,17 @@ test('the server that stops says so, and is believed', () => {
   newest().hello();
   newest().say({ type: 'bye' });
   assert.equal(connection.status.phase, 'lost');
+});
+
+test('a server that comes back with another version has other pages than this one', () => {
+  newest().hello();
+  newest().onclose();
+  pass(1000);
+  newest().hello('lab.2.0');
+  assert.equal(connection.status.isOutdated, false, 'the same version, started again');
+  newest().onclose();
+  pass(1000);
+  newest().hello('lab.3.0', '0.2.0');
+  assert.equal(connection.status.isOutdated, true);
+  assert.equal(connection.status.version, '0.2.0');
 });

@@ -36,6 +36,16 @@ test('null is a gap, and rows are found by where they are drawn', () => {
   assert.deepEqual([columns.hasRows(12, 14), columns.hasRows(36, 99), columns.hasRows(-9, 4), raw([], []).hasRows(0, 9)], [true, false, false, false]);
 });
 
+test('the cursor reads no value in a gap, nor before a stream began, nor after it ended', () => {
+  const columns = raw([100, 101, 102, 900, 901], [1, 2, null, 4, 5]);
+  assert.deepEqual([99.5, 100.4, 101.2].map((t) => columns.at(t, 1)), [0, 0, 1]);
+  assert.deepEqual([0, 600, 890, 5000].map((t) => columns.at(t, 1)), [-1, -1, -1, -1]);
+  assert.equal(columns.at(899.5, 1), 3);
+  assert.equal(raw([0, 100], [1, 2]).at(30, 1), 0, 'a line that is drawn has a value');
+  assert.equal(buckets(10, [0, 10], [1, 2]).at(19, 1), 1, 'so has all of a bucket');
+  assert.equal(raw([], []).at(0, 1), -1);
+});
+
 test('raw readings go to the end, old ones are left out', () => {
   const columns = raw([1, 2], [10, 20]);
   assert.equal(appendReading(columns, 2, pieceOf(99), 0), false);

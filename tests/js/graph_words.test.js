@@ -13,7 +13,7 @@ const NOW = Date.UTC(2026, 10, 22, 14, 4, 7) / 1000;
 
 /** @param {string} path @param {string} unit @param {number[]} v @param {object} [more] */
 const drawn = (path, unit, v, more = {}) => ({
-  path, label: path, unit, digits: 2, scientific: false, period_s: 1, pen: { slot: 0, colour: 's1', dash: [] },
+  path, label: path, unit, digits: 2, scientific: false, period_s: 1, stale_s: 3, pen: { slot: 0, colour: 's1', dash: [] },
   columns: columnsOf({ path, unit, granularity: 'raw', bucket_s: 0, t: Float64Array.from(v, (_, i) => i), v: Float64Array.from(v) }), ...more,
 });
 const VIEW = { start_s: 0, end_s: 10, band: true, log: null };
@@ -26,6 +26,13 @@ test('a range names each date once', () => {
   assert.match(rangeText(NOW - 3600, NOW), /^Sunday 22 November 2026, 14:04:07 to 15:04:07 /);
   assert.match(rangeText(NOW - 86400, NOW), /^Saturday 21 November 2026, 15:04:07 to Sunday 22 November 2026, 15:04:07 /);
   assert.equal(fineClock(NOW + 0.25), '15:04:07.250');
+});
+
+test('the zone is that of the range, not that of today', () => {
+  const summer = Date.UTC(2026, 6, 1, 12) / 1000;
+  assert.match(rangeText(summer, summer + 60), / 14:00:00 to 14:01:00 (CEST|GMT\+2)$/);
+  const change = Date.UTC(2026, 9, 25, 1) / 1000; // the hour from 02:00 to 03:00 comes twice
+  assert.match(rangeText(change - 1800, change + 1800), /^Sunday 25 October 2026, 02:30:00 (CEST|GMT\+2) to 02:30:00 (CET|GMT\+1)$/);
 });
 
 test('points and times are as fine as the range', () => {

@@ -35,7 +35,12 @@ test('digits below the accuracy are pale', () => {
 
 test('scientific where the channel says so, or where a row of digits says nothing', () => {
   assert.equal(drawn(2.31e-9, { digits: 2, scientific: true }), `2.31e${MINUS}9`);
-  assert.equal(drawn(3.2e12, { digits: 1 }), '3.2e12');
+  assert.equal(drawn(3.2e12, { digits: 5 }), '3.200|00e12');
+});
+
+test('a large count keeps some digits, also where the channel has none after the point', () => {
+  assert.equal(drawn(123456789, { digits: 0 }), '123|456|789');
+  assert.equal(drawn(1234567890, { digits: 0 }), '1.2346e9');
 });
 
 test('the plain number is what other programs read', () => {

@@ -13,6 +13,7 @@ const at = (address) => match(new URL(address, 'http://lab'));
 
 test('a pattern names the parts of an address', () => {
   assert.deepEqual(at('/devices/laser%20780?tab=1')?.location.params, { name: 'laser 780' });
+  assert.deepEqual(at('/devices/50%25%')?.location.params, { name: '50%25%' }, 'no valid escape');
   assert.equal(at('/devices/x?tab=1')?.location.query.get('tab'), '1');
   assert.deepEqual(at('/devices')?.location.params, {});
 });

@@ -109,6 +109,20 @@ export class Columns {
     if (after === this.length) return after - 1;
     return time_s - this.x(after - 1) <= this.x(after) - time_s ? after - 1 : after;
   }
+
+  /**
+   * The row that says what was at a time: the nearest, if a line is drawn there or it lies within reach. -1 in a gap, and
+   * where a stream has not begun or has ended: what was hours before is no value of that time.
+   *
+   * @param {number} time_s @param {number} reach_s
+   */
+  at(time_s, reach_s) {
+    const row = this.nearest(time_s);
+    if (row < 0 || Math.abs(this.x(row) - time_s) <= Math.max(reach_s, this.bucket_s / 2)) return row;
+    const other = this.x(row) <= time_s ? row + 1 : row - 1;
+    const isLine = other >= 0 && other < this.length && !Number.isNaN(this.mean[row]) && !Number.isNaN(this.mean[other]);
+    return isLine ? row : -1;
+  }
 }
 
 /** @param {Float64Array} column @param {number} capacity */

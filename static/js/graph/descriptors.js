@@ -7,7 +7,7 @@
  */
 
 import { request } from '../api.js';
-import { periodOf } from '../states.js';
+import { periodOf, staleAfter } from '../states.js';
 import { isNumeric } from '../stream_list.js';
 
 /**
@@ -19,8 +19,11 @@ import { isNumeric } from '../stream_list.js';
  * @property {boolean} scientific
  * @property {boolean} isNumeric
  * @property {number} period_s Infinity where nobody knows
+ * @property {number} stale_s the age from which its newest reading is not `now` any more; Infinity for a setpoint, which holds
  */
 
+/** Who does not say how often it comes is not believed for longer. */
+const UNTOLD_STALE_S = 60;
 /** Digits where no channel says: as many as the span of the axis asks for. */
 const ANY_DIGITS = 12;
 
@@ -34,9 +37,10 @@ export function knownDescriptors(store, paths) {
   for (const device of store.devices.values()) {
     for (const channel of device.channels) {
       if (!paths.includes(channel.path)) continue;
+      const period_s = periodOf(channel, device);
       known.set(channel.path, {
         path: channel.path, label: channel.label || channel.name, unit: channel.unit, digits: channel.digits,
-        scientific: channel.scientific, isNumeric: channel.kind === 'numeric', period_s: periodOf(channel, device) || Infinity,
+        scientific: channel.scientific, isNumeric: channel.kind === 'numeric', period_s: period_s || Infinity, stale_s: staleAfter(period_s),
       });
     }
   }
@@ -60,5 +64,6 @@ function descriptorOf(stream) {
     path: stream.path, label: stream.label || stream.channel || stream.path, unit: stream.unit ?? '',
     digits: typeof stream.digits === 'number' ? stream.digits : ANY_DIGITS, scientific: stream.scientific === true,
     isNumeric: isNumeric(stream.value_type), period_s: stream.period_s || Infinity,
+    stale_s: stream.period_s ? staleAfter(stream.period_s) : UNTOLD_STALE_S,
   };
 }

@@ -18,6 +18,7 @@ const FLAT_BELOW = 1e-3;
  * @property {boolean} scientific
  * @property {import('./palette.js').Pen} pen
  * @property {number} period_s Infinity where nobody knows
+ * @property {number} stale_s the age from which its newest reading is not `now` any more
  * @property {Columns} columns
  */
 
@@ -29,6 +30,18 @@ const FLAT_BELOW = 1e-3;
  */
 
 /** @typedef {{start_s: number, end_s: number, band: boolean, log: boolean | null}} View */
+
+/** So much of the range beside a reading still means that reading: about four pixels. */
+const REACH = 1 / 250;
+
+/**
+ * The row that the cursor reads at a time, -1 if the stream has no value there.
+ *
+ * @param {Drawn} stream @param {number} time_s @param {number} span_s of the range
+ */
+export function rowAt({ columns, period_s }, time_s, span_s) {
+  return columns.at(time_s, Math.max(span_s * REACH, Number.isFinite(period_s) ? period_s : 0));
+}
 
 /**
  * One axis per unit; but streams that would all be flat lines on a common one (two lasers at 384 and 473 THz) get one each.

@@ -5,6 +5,8 @@
  * The trap: this runs for every move of the pointer, so it only moves elements that it keeps.
  */
 
+import { rowAt } from './extents.js';
+
 /** @typedef {import('./plot.js').Plot} Plot */
 /** @typedef {import('./extents.js').Drawn} Drawn */
 
@@ -34,9 +36,10 @@ export class Overlay {
     this.#cursor.hidden = !isSeen;
     if (isSeen) place(this.#cursor, Math.round(x), top, undefined, height);
     this.#reconcile(this.#rings, streams, 'gring');
-    for (const { path, columns } of streams) {
+    for (const stream of streams) {
+      const { path, columns } = stream;
       const ring = /** @type {HTMLElement} */ (this.#rings.get(path));
-      const row = isSeen && time_s !== null ? columns.nearest(time_s) : -1;
+      const row = isSeen && time_s !== null ? rowAt(stream, time_s, plot.span_s) : -1;
       put(ring, isSeen ? x : NaN, row < 0 ? NaN : plot.yAt(path, columns.mean[row]), plot);
     }
   }

@@ -123,6 +123,11 @@ export class Plot {
     return { left: left / scale, top: top / scale, width: width / scale, height: height / scale };
   }
 
+  /** From the left end to the right one. */
+  get span_s() {
+    return this.#scene.end_s - this.#scene.start_s;
+  }
+
   /** Where a time is, in pixels of the page relative to the root. @param {number} time_s */
   xAt(time_s) {
     return horizontal({ ...this.#scene, ...this.area, min: 0, max: 1, log: false }, time_s);

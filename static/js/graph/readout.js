@@ -2,6 +2,7 @@
 /** What the lines say at the cursor: beside it, on a phone below the plot. */
 
 import { html, useLayoutEffect, useRef } from '../vendor.js';
+import { rowAt } from './extents.js';
 import { useModel } from './hooks.js';
 import { Swatch } from './swatch.js';
 import { bucketText, cursorText } from './words.js';
@@ -23,13 +24,14 @@ export function Readout({ model, plot, printer }) {
   const bucket_s = Math.max(0, ...streams.map(({ columns }) => columns.bucket_s));
   return html`<div class=${`ro ${plot.isNarrow ? 'docked' : ''}`} ref=${box} aria-live="polite">
     <div class="t"><span>${cursorText(time_s, end_s - start_s)}</span><span class="dim">${bucket_s ? `${bucketText(bucket_s)} mean` : 'reading'}</span></div>
-    ${streams.map((stream) => html`<${Row} key=${stream.path} stream=${stream} time_s=${time_s} printer=${printer(stream)} band=${model.view.band} />`)}
+    ${streams.map((stream) => html`<${Row} key=${stream.path} stream=${stream} time_s=${time_s} span_s=${end_s - start_s} printer=${printer(stream)} band=${model.view.band} />`)}
   </div>`;
 }
 
-/** @param {{stream: import('./extents.js').Drawn, time_s: number, printer: import('./printer.js').Printer, band: boolean}} props */
-function Row({ stream: { label, pen, columns }, time_s, printer, band }) {
-  const row = columns.nearest(time_s);
+/** @param {{stream: import('./extents.js').Drawn, time_s: number, span_s: number, printer: import('./printer.js').Printer, band: boolean}} props */
+function Row({ stream, time_s, span_s, printer, band }) {
+  const { label, pen, columns } = stream;
+  const row = rowAt(stream, time_s, span_s);
   const value = row < 0 ? NaN : columns.mean[row];
   const isThere = !Number.isNaN(value);
   const [low, high] = isThere && band && columns.hasBand ? [printer.value(columns.min[row]), printer.value(columns.max[row])] : ['', ''];

@@ -3,8 +3,9 @@
 
 import { Icon } from '../icons.js';
 import { countText, MISSING } from '../numbers.js';
-import { isSimulated, staleAfter } from '../states.js';
+import { isSimulated } from '../states.js';
 import { html } from '../vendor.js';
+import { rowAt } from './extents.js';
 import { useModel } from './hooks.js';
 import { slopeUnit, statistics } from './statistics.js';
 import { Swatch } from './swatch.js';
@@ -45,13 +46,14 @@ function Row({ model, path, printer, slope_s }) {
 }
 
 /** @param {{model: GraphModel, stream: Drawn, printer: Printer, slope_s: number}} props */
-function Numbers({ model, stream: { path, period_s, columns }, printer, slope_s }) {
+function Numbers({ model, stream, printer, slope_s }) {
+  const { columns } = stream;
   const [start_s, end_s] = model.ends();
   const found = statistics(columns, start_s, end_s);
   const { cursor_s } = model;
   const cells = [
-    valueAt(columns, cursor_s === null ? -1 : columns.nearest(cursor_s), printer),
-    newest(model, path, period_s, printer),
+    valueAt(columns, cursor_s === null ? -1 : rowAt(stream, cursor_s, end_s - start_s), printer),
+    newest(model, stream, printer),
     found ? printer.value(found.mean) : MISSING,
     found && found.readings > 1 ? printer.difference(found.std) : MISSING,
     found ? printer.difference(found.max - found.min) : MISSING,
@@ -67,10 +69,10 @@ function isMadeUp({ app }, path) {
   return reading !== null && isSimulated(reading.quality);
 }
 
-/** The newest reading, unless it is old. @param {GraphModel} model @param {string} path @param {number} period_s @param {Printer} printer */
-function newest({ app }, path, period_s, printer) {
+/** The newest reading, unless it is old. @param {GraphModel} model @param {Drawn} stream @param {Printer} printer */
+function newest({ app }, { path, stale_s }, printer) {
   const { reading } = app.store.stream(path);
-  const isLive = reading && app.connection.status.phase === 'live' && app.store.now() - reading.t <= staleAfter(period_s);
+  const isLive = reading && app.connection.status.phase === 'live' && app.store.now() - reading.t <= stale_s;
   return isLive && typeof reading.value === 'number' ? printer.value(reading.value) : MISSING;
 }
 

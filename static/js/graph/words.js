@@ -11,12 +11,13 @@ export function titleOf(labels) {
   return `${labels[0]}, ${labels[1]} and ${labels.length === 3 ? labels[2] : `${labels.length - 2} more`}`;
 }
 
-/** `Sunday 22 November 2026, 14:04:07 to 15:04:07 CET` @param {number} start_s @param {number} end_s */
+/** `Sunday 22 November 2026, 14:04:07 to 15:04:07 CET`; both zones where the clocks were changed between. @param {number} start_s @param {number} end_s */
 export function rangeText(start_s, end_s) {
   const [start, end] = [formatDate(start_s), formatDate(end_s)];
   const clock = end_s - start_s < 20 ? fineClock : formatClock;
-  if (start === end) return `${start}, ${clock(start_s)} to ${clock(end_s)} ${zoneName()}`;
-  return `${start}, ${clock(start_s)} to ${end}, ${clock(end_s)} ${zoneName()}`;
+  const [zone, endZone] = [zoneName(start_s), zoneName(end_s)];
+  const from = `${start}, ${clock(start_s)}${zone === endZone ? '' : ` ${zone}`}`;
+  return `${from} to ${start === end ? '' : `${end}, `}${clock(end_s)} ${endZone}`;
 }
 
 /** With milliseconds. @param {number} time_s */
