@@ -17,13 +17,18 @@ _ALLOWED: Final = re.compile(r"[\w.\-/ ]+")
 _STARS: Final = re.compile(r"\*+|\?")
 
 
+def normalized(text: str) -> str:
+    """Accents as names have them: they can be written in two ways, and look the same."""
+    return unicodedata.normalize("NFC", text)
+
+
 def check_name(name: str) -> str:
     """The name, NFC-normalised.
 
     Raises:
         ValueError: it cannot name a stream; says why and what is allowed.
     """
-    name = unicodedata.normalize("NFC", name)
+    name = normalized(name)
     if not 1 <= len(name) <= MAX_LENGTH:
         raise ValueError(f"a name has 1 to {MAX_LENGTH} characters, not {len(name)}")
     if not _ALLOWED.fullmatch(name):
@@ -44,7 +49,7 @@ class Selection:
 
     def __init__(self, globs: tuple[str, ...]) -> None:
         """Raises ValueError where a glob has characters that no name has."""
-        self.globs = tuple(dict.fromkeys(globs))
+        self.globs = tuple(dict.fromkeys(map(normalized, globs)))
         for glob in self.globs:
             if not glob or len(glob) > MAX_LENGTH or not _ALLOWED.fullmatch(_STARS.sub("x", glob)):
                 raise ValueError(f"{glob[:60]!r} is no glob of stream names, such as 'wavemeter/*'")

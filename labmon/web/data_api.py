@@ -13,6 +13,7 @@ import numpy as np
 
 from labmon.datastream.granularity import Granularity
 from labmon.errors import BadRequestError, TooLargeError
+from labmon.paths import normalized
 from labmon.timestamps import SECOND_NS, to_iso
 from labmon.web import tables, wire
 from labmon.web.answer_schemas import HISTORY
@@ -148,7 +149,7 @@ class DataHandler(ApiHandler):
         """Whether a coarser level can be asked for; words that only a glob found are left out."""
         if self.services.datastream.describe(stream_id)["value_downsamplers"]:
             return True
-        if path in self.query["stream"] or stream_id in self.query["stream"]:
+        if not {path, stream_id}.isdisjoint(map(normalized, self.query["stream"])):
             raise BadRequestError(f"{path} is never downsampled: ask for granularity=raw")
         return False
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.tags import RESERVED
 from labmon.errors import BadRequestError, NotFoundError, TooLargeError
-from labmon.paths import Selection
+from labmon.paths import Selection, normalized
 from labmon.reading import quality_words
 from labmon.timestamps import SECOND_NS
 from labmon.web.wire import seconds
@@ -49,6 +49,7 @@ def descriptor(datastream: Datastream, stream_id: str, format: Format) -> dict[s
     known = datastream.describe(stream_id)
     shown: dict[str, Any] = {"id": stream_id}
     shown |= {name: known.get(name) for name in _SHOWN}
+    shown["unit"] = str(known.get("unit") or "")  # one that another program made may have none
     latest = datastream.latest(stream_id)
     quality = 0 if latest is None else latest[2]
     shown |= {
@@ -139,7 +140,7 @@ def find(datastream: Datastream, name: str) -> str:
     Raises:
         NotFoundError: there is none.
     """
-    stream_id = datastream.stream_id(name)
+    stream_id = datastream.stream_id(normalized(name))
     if stream_id is not None:
         return stream_id
     if any(datastream.stream_id(path) == name for path in datastream.paths()):

@@ -193,7 +193,8 @@ def _decode_msgpack(data: bytes, limits: Limits) -> Any:
             max_map_len=limits.containers,
         )
     except _MSGPACK_BOMB as error:
-        raise BadRequestError(f"the body is no msgpack that labmon takes: {error}") from None
+        reason = str(error) or "it is nested too deep, or has a byte that means nothing"
+        raise BadRequestError(f"the body is no msgpack that labmon takes: {reason}") from None
     _check_depth(value, limits.json_depth)
     return value
 

@@ -2,6 +2,7 @@ import asyncio
 import json
 import re
 import time
+from urllib.parse import quote
 
 import msgpack
 import pytest
@@ -52,6 +53,25 @@ async def test_one_stream_by_path_and_by_id(node):
     assert by_path == await node.get(f"/api/v1/streams/{by_path['id']}")
     error = await node.refused("/api/v1/streams/oven/nothing", 404)
     assert "oven/nothing" in error["message"]
+
+
+async def test_a_name_may_be_asked_for_as_another_keyboard_writes_it(node):
+    written, kept = "Bu\u0308ro/Tu\u0308r", "Büro/Tür"
+    assert (await node.append({"stream": written, "value": "open"}))[0] == 200
+    asked = quote(written)
+    assert (await node.get(f"/api/v1/streams/{asked}"))["path"] == kept
+    assert [r["path"] for r in (await node.get(f"/api/v1/latest?path={asked}"))["readings"]] == [
+        kept
+    ]
+    answer = await node.get(f"/api/v1/data?stream={asked}&start=-1m")
+    assert answer["streams"][0]["v"] == ["open"]
+    error = await node.refused(f"/api/v1/data?stream={asked}&granularity=minutes", 400)
+    assert "never downsampled" in error["message"]
+
+
+async def test_a_stream_of_another_program_without_a_unit_has_an_empty_one(node):
+    await node.datastream.ensure_stream({"path": "lab/x"}, {}, [], "raw")
+    assert (await node.get("/api/v1/streams/lab/x"))["unit"] == ""
 
 
 async def test_tags_are_changed_and_taken_away(node):

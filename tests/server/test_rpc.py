@@ -169,12 +169,14 @@ async def test_a_batch_is_answered_in_order_and_notifications_are_not(post):
         (b'{"a": "\xff"}', JSON),
         (b"\xc1", {"Content-Type": "application/msgpack"}),
         (b"[" * 5000, JSON),
+        (b"\x91" * 5000, {"Content-Type": "application/msgpack"}),
     ],
 )
 async def test_what_cannot_be_decoded_is_a_parse_error(post, body, headers):
     status, _, reply = await post(body, headers)
     assert status == 400
     assert reply["error"]["code"] == -32700
+    assert not reply["error"]["message"].endswith(": ")
     assert reply["id"] is None
 
 

@@ -65,6 +65,11 @@ def test_globs(glob, path, selected):
     assert (path in Selection((glob,))) is selected
 
 
+def test_globs_are_normalised_as_names_are():
+    assert "Büro/t" in Selection(("Bu\u0308ro/*",))
+    assert Selection(("Bu\u0308ro/*",)) == Selection(("Büro/*",))
+
+
 def test_several_globs_select_what_any_of_them_selects():
     selection = Selection(("a/*", "b/1", "a/*"))
     assert selection.globs == ("a/*", "b/1")
