@@ -34,6 +34,8 @@ from labmon.timestamps import to_iso
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from numpy.typing import NDArray
+
     from labmon.datastream.catalogue import Catalogue
     from labmon.datastream.journal import Journal
     from labmon.datastream.several import Several
@@ -131,9 +133,10 @@ class Appender:
         first_seq = self._first_seq(batch.seq, len(batch))
         stream, path = shape.streams[0], batch.paths[0]
         try:
-            _check(stream, path, None, int(batch.times_ns[0]))
+            _check(stream, path, None, max(0, int(batch.times_ns[0])))
             assert stream is not None
             columns = array_columns(stream, batch.times_ns, batch.values, batch.qualities)
+            _check_ascending(columns.t)
         except (DatastreamException, ValueError) as error:
             return (Rejection(0, path, str(error)),)
         if columns.t[0] < stream.latest_ns:
@@ -316,8 +319,13 @@ def check_order(stream: Stream, columns: Columns) -> None:
         return
     if t[0] < max(0, stream.latest_ns):
         raise InvalidTimestamp(f"{t[0]} is before the stream's latest, {stream.latest_ns}")
-    if t[-1] > LAST_NS:
-        raise InvalidTimestamp(f"{t[-1]} ns lies outside the years 1970 to 2262")
+    _check_ascending(t)
+
+
+def _check_ascending(t: NDArray[np.int64]) -> None:
+    for end_ns in (t[0], t[-1]):
+        if not 0 <= end_ns <= LAST_NS:
+            raise InvalidTimestamp(f"{end_ns} ns lies outside the years 1970 to 2262")
     if (t[1:] < t[:-1]).any():
         at = int(np.flatnonzero(t[1:] < t[:-1])[0]) + 1
         raise InvalidTimestamp(f"timestamp {at}, {t[at]}, is before the one in front of it")

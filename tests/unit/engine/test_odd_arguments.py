@@ -7,6 +7,7 @@ import pytest
 
 from labmon import datastream
 from labmon.datastream import exceptions
+from labmon.reading import ArrayBatch
 
 SECOND = 1_000_000_000
 
@@ -80,6 +81,23 @@ async def test_a_graph_of_quick_datapoints_has_at_most_twice_its_points(
         start = 10**12 + first
         graph = await streams.get_graph(numbers, start, start + count, points)
         assert len(graph.columns["t"]) <= 2 * points
+
+
+@pytest.mark.parametrize(
+    ("times_ns", "reason"),
+    [
+        ([5, 4, 3], "timestamp 1, 4, is before the one in front of it"),
+        ([-5, 1, 2], "-5 ns lies outside the years 1970 to 2262"),
+        ([1, 2, 2**63 - 1], f"{2**63 - 1} ns lies outside the years 1970 to 2262"),
+    ],
+)
+async def test_samples_out_of_order_or_range_are_refused_as_a_whole(
+    streams, numbers, times_ns, reason
+):
+    samples = ArrayBatch("n", ("n",), np.array(times_ns), np.array([1.0, 2.0, 3.0]))
+    (refused,) = await streams.append_batch(samples)
+    assert refused.reason == reason
+    assert await raw(streams, numbers) == ([], [])
 
 
 async def test_a_graph_that_ends_behind_2262_has_each_nanosecond(streams, numbers):
