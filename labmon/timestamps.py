@@ -32,6 +32,8 @@ _UNITS: Final = {
 }
 _RELATIVE: Final = re.compile(r"(?:now)?\s*([+-])\s*(\d+(?:\.\d+)?)\s*([a-z]+)", re.ASCII)
 _NUMBER: Final = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?", re.ASCII)
+_NANOSECONDS: Final = re.compile(r"(\d{1,10})\.(\d{8,9})", re.ASCII)
+"""Unix seconds with more decimals than a float of today has: taken at their word."""
 _ISO: Final = re.compile(
     r"(\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d)?)?)(?:[.,](\d{1,9}))?(Z|[+-]\d\d:?\d\d)?", re.ASCII
 )
@@ -89,6 +91,9 @@ def parse(text: str, now_ns: int) -> int:
         if unit in _UNITS:
             span = round(float(number) * _UNITS[unit])
             return check_range(now_ns + (span if sign == "+" else -span))
+    if match := _NANOSECONDS.fullmatch(text):
+        seconds, fraction = match.groups()
+        return check_range(int(seconds) * SECOND_NS + int(fraction.ljust(9, "0")))
     if _NUMBER.fullmatch(text):
         return from_seconds(float(text))
     if match := _ISO.fullmatch(text):

@@ -17,6 +17,9 @@ NOW = 1_795_000_000 * SECOND_NS
         ("+10s", NOW + 10 * SECOND_NS),
         (" -30d ", NOW - 30 * 86400 * SECOND_NS),
         ("1764244800.5", 1764244800_500_000_000),
+        ("1764244800.123456789", 1764244800_123_456_789),
+        ("1764244800.12345678", 1764244800_123_456_780),
+        ("9223372036.854775807", timestamps.MAX_NS),
         ("0", 0),
         ("2025-11-27T12:00:00Z", 1764244800 * SECOND_NS),
         ("2025-11-27 12:00", 1764244800 * SECOND_NS),
@@ -30,7 +33,20 @@ def test_people_and_programs_write_times_in_many_ways(text, time_ns):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "yesterday", "-6", "6h", "2025-13-01", "1e30", "-1", "nan", "inf", "2300-01-01", "٣"],
+    [
+        "",
+        "yesterday",
+        "-6",
+        "6h",
+        "2025-13-01",
+        "1e30",
+        "-1",
+        "nan",
+        "inf",
+        "2300-01-01",
+        "٣",
+        "9223372036.854775808",
+    ],
 )
 def test_what_is_no_time_is_refused_with_what_is(text):
     with pytest.raises(ValueError, match=r"time|years"):
@@ -40,6 +56,11 @@ def test_what_is_no_time_is_refused_with_what_is(text):
 @given(st.integers(0, timestamps.MAX_NS))
 def test_iso_keeps_every_nanosecond(time_ns):
     assert parse(to_iso(time_ns), NOW) == time_ns
+
+
+@given(st.floats(1e9, 9e9))
+def test_a_float_that_is_written_out_is_the_same_time(seconds):
+    assert parse(repr(seconds), NOW) == from_seconds(seconds)
 
 
 @given(st.integers(0, 4_000_000_000 * 1000))
