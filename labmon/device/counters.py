@@ -21,7 +21,7 @@ class Counters:
         self.polls = 0
         """Polls that gave readings or none, but did not fail."""
         self.errors = 0
-        """Polls, attempts to connect and calls that failed, of whatever cause."""
+        """Polls, attempts to connect and calls that failed, or gave what cannot be used."""
         self.missed = 0
         """Deadlines that passed while an earlier poll or command still ran."""
         self.dropped = 0

@@ -94,11 +94,17 @@ class Driver:
     class_channels: ClassVar[Mapping[str, Channel]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Collect the channels and parameters that stand as class attributes, in their order."""
+        """Collect the channels and parameters that stand as class attributes, in their order.
+
+        Raises:
+            TypeError: one has the name of something that a driver has already.
+        """
         super().__init_subclass__(**kwargs)
         own = vars(cls)
         channels = {name: each for name, each in own.items() if isinstance(each, Channel)}
         parameters = {name: each for name, each in own.items() if isinstance(each, Parameter)}
+        for name in [*channels, *parameters]:
+            _check_name(cls, name)
         cls.class_channels = {**cls.class_channels, **channels}
         if "channels" not in own:
             cls.channels = cls.class_channels
@@ -142,3 +148,13 @@ class Driver:
         """Make a call that hangs return, from *another thread*: by default closes `link`."""
         if self.link is not None:
             self.link.close()
+
+
+def _check_name(driver_class: type[Driver], name: str) -> None:
+    """Refuse a channel that would hide `model`, `link`, `poll` and the like."""
+    for base in driver_class.__mro__[1:]:
+        if name in vars(base) and not isinstance(vars(base)[name], Channel | Parameter):
+            raise TypeError(
+                f"{driver_class.__name__}: a channel cannot be called {name!r} as an attribute,"
+                f" which every {base.__name__} has; put it into self.channels"
+            )

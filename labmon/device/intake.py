@@ -18,6 +18,7 @@ from labmon import reading
 from labmon.device.driver import Value
 from labmon.device.samples import Samples, arrays
 from labmon.reading import Batch, Channel, Quality
+from labmon.schema_words import did_you_mean
 
 if TYPE_CHECKING:
     from labmon.device.driver import Readings
@@ -48,6 +49,8 @@ class Intake:
         self._said: set[tuple[str, str]] = set()
         self.refused = 0
         """How many readings could not be used."""
+        self.refusal = ""
+        """What was wrong with the last of them."""
 
     def batches(self, time_ns: int, readings: Readings, flags: int = 0) -> list[AnyBatch]:
         """The batches of one poll: arrays of the channels that gave samples, one of all others.
@@ -109,7 +112,9 @@ class Intake:
     def _channel(self, name: str) -> Channel:
         channel = self._channels.get(name)
         if channel is None:
-            raise ValueError(f"the driver declares no such channel: {', '.join(self._channels)}")
+            known = ", ".join(self._channels) or "none"
+            near = did_you_mean(str(name), self._channels)
+            raise ValueError(f"there is no such channel{near}; the driver declares {known}")
         return channel
 
     def _checked(self, name: str, value: Any) -> reading.Value:
@@ -130,10 +135,11 @@ class Intake:
 
     def _refuse(self, name: object, error: Exception, readings: int = 1) -> None:
         self.refused += readings
+        self.refusal = f"a reading of {str(name)[:60]!r} is refused: {error}"
         key = (str(name)[:60], type(error).__name__)
         if key not in self._said and len(self._said) < MAX_LAYOUTS:
             self._said.add(key)
-            log.warning("%s: a reading of %r is refused: %s", self._device, key[0], error)
+            log.warning("%s: %s", self._device, self.refusal)
 
 
 def _number(value: Any) -> float | int | None:

@@ -105,7 +105,14 @@ class Parameter(Generic[Kind]):
         return self
 
     def setter(self, write: Write) -> Write:
-        """Decorate the method that sets it; it stays an ordinary method."""
+        """Decorate the method that sets it; it stays an ordinary method.
+
+        Raises:
+            TypeError: it has the name of the parameter, as with a property, and would hide it.
+        """
+        name = getattr(write, "__name__", "")
+        if name and name == getattr(self.read, "__name__", ""):
+            raise TypeError(f"call the method that sets it set_{name}: {name} is the parameter")
         self.write = write
         return write
 

@@ -130,6 +130,8 @@ class Poller:
         limit_s = max(self._timeout_s, self._driver.connect_timeout_s)
         self._report.adopt(await self._run("connect()", self._source.connect, limit_s))
         since_s = self._now_s()
+        if not self._goes_on:  # it was disabled while it connected
+            return
         try:
             if self._source.is_stream:
                 await self._follow()

@@ -62,6 +62,7 @@ class Report:
         self.channels: Mapping[str, Channel] = {}
         self._flags = flags
         self._intake = Intake(name, {}, flags)
+        self._refused = 0
         self._publish = publish
         self._changed = changed
         self._state_path = (f"{name}/_state",)
@@ -81,6 +82,7 @@ class Report:
         if channels != self.channels:
             self.channels = dict(channels)
             self._intake = Intake(self.name, self.channels, self._flags)
+            self._refused = 0
             self._changed()
 
     def started(self) -> None:
@@ -112,6 +114,7 @@ class Report:
         self._health.polled(max(0.0, answer.start_s - due_s), answer.duration_s)
         for batch in answer.batches:
             self._publish(batch)
+        self._count_refused()
         self._publish_health()
 
     def pushed(self, batches: list[AnyBatch]) -> None:
@@ -119,7 +122,14 @@ class Report:
         self.counters.polled(time.monotonic(), 0.0)
         for batch in batches:
             self._publish(batch)
+        self._count_refused()
         self._publish_health()
+
+    def _count_refused(self) -> None:
+        """A driver that gives what cannot be used is not well, however fast it is polled."""
+        if (refused := self._intake.refused) != self._refused:
+            self._refused = refused
+            self.counters.failed(self._intake.refusal, self.clock.now_ns())
 
     def dropped(self, readings: int) -> None:
         """So many readings of a stream were lost, as the server did not keep up."""

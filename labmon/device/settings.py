@@ -7,7 +7,9 @@ constructor too, where two of them do not go together; such an error names the d
 from __future__ import annotations
 
 import inspect
+import traceback
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from labmon.config import DEVICE_KEYS
@@ -70,6 +72,13 @@ def _construct(driver_class: type[Driver], given: dict[str, Any], config: Device
         return driver_class(**given)
     except (ConfigError, BadRequestError, ValueError) as error:
         raise ConfigError(f"{config.mark}: devices.{config.name}: {error}") from error
+    except Exception as error:
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(
+            f"{config.mark}: devices.{config.name}: its driver failed to start: "
+            f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno});"
+            " what needs the instrument belongs into connect()"
+        ) from error
 
 
 def _no_settings(driver: Driver) -> None:

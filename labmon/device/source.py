@@ -7,6 +7,7 @@ while the instrument thinks; then the middle of two times means nothing, and the
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -114,9 +115,12 @@ class Source:
     def _batches(self, polled: Polled, time_ns: int) -> list[AnyBatch]:
         if isinstance(polled, Timed):
             time_ns, polled = check_range(polled.time_ns), polled.readings
-        if readbacks := self._parameters.readings(self._driver, polled, time.monotonic()):
+        if isinstance(polled, Mapping) and (readbacks := self._readbacks(polled)):
             polled = {**polled, **readbacks}
         steps = self._report.clock.steps
         flags = 0 if steps == self._steps else Quality.CLOCK_STEP
         self._steps = steps
         return self._report.intake.batches(time_ns, polled, flags)
+
+    def _readbacks(self, polled: Mapping[str, Any]) -> dict[str, Any]:
+        return self._parameters.readings(self._driver, polled, time.monotonic())

@@ -3,11 +3,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from labmon.device import Channel, Driver, InstrumentError, Quality, Timed, Value
+from labmon.device import Channel, Driver, InstrumentError, Parameter, Quality, Timed, Value
 from labmon.device.worker import Worker
 from labmon.errors import ConfigError
 
@@ -355,3 +355,45 @@ async def test_changes_are_told_with_the_device(bench, gauge):
 
 def _last(batches: list[Batch]) -> Batch:
     return [b for b in batches if b.paths[0].endswith("/x")][-1]
+
+
+async def test_readings_that_cannot_be_used_are_errors_of_the_device_that_anybody_can_see(bench):
+    class Misspelt(Driver):
+        pressure = Channel(unit="mbar")
+
+        def poll(self) -> dict[str, Any]:
+            return {"presure": 1.0}
+
+    device = await bench.started(Misspelt())
+    await bench.until(lambda: device.status()["errors"] > 2)
+    assert device.state == "online"
+    said = "a reading of 'presure' is refused: there is no such channel (did you mean 'pressure'?)"
+    assert device.status()["last_error"].startswith(said)
+    assert device.status()["polls"] >= device.status()["errors"]
+
+
+async def test_a_poll_that_forgot_to_return_is_said_so_with_parameters_too(bench):
+    class Forgetful(Driver):
+        pressure = Channel(unit="mbar")
+
+        @Parameter()
+        def range(self) -> int:
+            return 1
+
+        def poll(self) -> Any:
+            """Measure, and say nothing."""
+
+    device = await bench.started(Forgetful())
+    await bench.until(lambda: "offline" in bench.states())
+    assert device.reason == "TypeError: poll() returned a NoneType, not a mapping"
+
+
+async def test_a_device_that_is_disabled_while_it_connects_is_not_polled(bench, gauge):
+    gauge.connect_fault = gauge.hang
+    device = await bench.started(gauge)
+    await bench.until(lambda: "connect" in gauge.calls)
+    device.disable()
+    gauge.release.set()
+    await bench.until(lambda: device.state == "disabled")
+    assert gauge.polls == 0
+    assert bench.states() == ["connecting", "disabled"]

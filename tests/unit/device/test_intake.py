@@ -67,7 +67,7 @@ def test_a_channel_that_was_not_declared_is_said_once(intake, caplog):
     for _ in range(3):
         assert intake.batch(7, {"x": 1.0}) is None
     assert len(caplog.records) == 1
-    assert "no such channel: p, t, mode" in caplog.text
+    assert "there is no such channel; the driver declares p, t, mode" in caplog.text
     assert intake.refused == 3
 
 

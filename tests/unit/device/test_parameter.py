@@ -213,3 +213,15 @@ def test_a_subclass_inherits_parameters_and_commands():
 
     assert list(More.parameters) == ["current", "mode", "emission", "temperature"]
     assert list(Diode.parameters) == ["current", "mode", "emission"]
+
+
+def test_a_setter_that_would_hide_its_parameter_is_said_so_at_once():
+    with pytest.raises(TypeError, match="call the method that sets it set_current"):
+
+        class Lamp(Driver):
+            @Parameter(unit="mA")
+            def current(self) -> float:
+                return 1.0
+
+            @current.setter
+            def current(self, value: float) -> None: ...

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from labmon.config import DeviceConfig
-from labmon.device import registry
+from labmon.device import Channel, Driver, LinkDriver, registry
 from labmon.errors import ConfigError
 from labmon.yaml_marks import Mark
 
@@ -103,8 +103,8 @@ def test_an_unknown_driver_names_file_line_and_what_there_is(shipped):
             {"port": "x", "gian": 2},
             (
                 "config.yaml:11: devices.main.gian: unknown (did you mean 'gain'?);"
-                " allowed: port, gain, loud, range_v, names, speed, parity, and labmon's own driver,"
-                " title, group, period_s, timeout_s, enabled, bus, limits"
+                " allowed: port, gain, loud, range_v, names, speed, parity, and labmon's own"
+                " driver, title, group, period_s, timeout_s, enabled, bus, limits"
             ),
         ),
         (
@@ -225,3 +225,39 @@ def test_an_own_driver_may_stand_beside_the_configuration(tmp_path, monkeypatch)
         ConfigError, match=r"put my_absent\.py beside the configuration, or install"
     ):
         registry.build(missing)
+
+
+@pytest.mark.parametrize("name", ["model", "link", "poll", "prepare"])
+def test_a_channel_may_not_hide_a_part_of_the_driver(name):
+    said = f"a channel cannot be called '{name}' as an attribute"
+    with pytest.raises(TypeError, match=said):
+        type("Hidden", (LinkDriver,), {name: Channel()})
+
+
+def test_a_channel_may_be_told_anew_by_a_subclass():
+    class Gauge(Driver):
+        pressure = Channel(unit="mbar")
+
+    class Other(Gauge):
+        pressure = Channel(unit="Pa")
+
+    assert Other.channels["pressure"].unit == "Pa"
+
+
+def test_a_constructor_that_fails_names_the_device_and_where(shipped):
+    shipped(
+        "eager",
+        """
+        from labmon.device import Driver
+
+        class Eager(Driver):
+            def __init__(self) -> None:
+                raise RuntimeError("no such library")
+        """,
+    )
+    with pytest.raises(ConfigError) as caught:
+        registry.build(config("eager"))
+    said = str(caught.value)
+    assert said.startswith("config.yaml:3: devices.main: its driver failed to start: ")
+    assert "RuntimeError: no such library" in said
+    assert "eager.py, line 6" in said
