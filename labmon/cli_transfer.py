@@ -274,6 +274,8 @@ async def _target(store: str, *, dry_run: bool) -> AsyncIterator[Datastream]:
             "memory:" if dry_run and is_missing else store, read_only=dry_run and not is_missing
         )
         async with opened:
+            if is_missing and not dry_run:
+                click.secho(f"{path} was not there: a new store is made", fg="yellow", err=True)
             yield opened
     except StoreLocked as error:
         fail(f"{error}\nStop the server, import, and start it again; --dry-run works beside it.")

@@ -102,13 +102,25 @@ def number_of(cell: str) -> Any:
             raise ValueError(f"{text[:40]} is beyond 64 bits: write it as a float, {text[:40]}.0")
         return number
     if _FLOAT.fullmatch(text):
-        return float(text)
+        return finite(text) if text[-1].isdecimal() else float(text)
     if text.startswith("{"):
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
             pass
     raise ValueError(f"{cell[:40]!r} is no number: {NUMBERS}")
+
+
+def finite(digits: str) -> float:
+    """The float of a number in digits.
+
+    Raises:
+        ValueError: it is larger than any float, and would become infinite.
+    """
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits[:40]!r} is larger than any float: write inf if that is meant")
+    return number
 
 
 def quality_text(quality: int) -> str:

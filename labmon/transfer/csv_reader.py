@@ -37,6 +37,31 @@ PORTION: Final = 2 << 20
 """Bytes that are looked at together."""
 _TITLE: Final = re.compile(r"(?P<path>.+?)(?: \((?P<unit>.*)\))?")
 _BOM: Final = b"\xef\xbb\xbf"
+_OTHER_MARKS: Final = (";", "\t", "|")
+"""What other programs put between columns."""
+
+
+def _titles_of(line: str) -> list[str]:
+    """The titles in the line that has them.
+
+    Raises:
+        ValueError: they are none; says what to do.
+    """
+    if "\r" in line.rstrip("\r\n"):
+        raise ValueError(
+            "ends its lines with CR alone: save it with the line ends of Unix or Windows"
+        )
+    titles = [unguarded(title.strip()) for title in next(csv.reader([line]), [])]
+    if not any(titles):
+        raise ValueError(
+            "there are no titles: the first line names the columns, such as time,value"
+        )
+    for mark in _OTHER_MARKS:
+        if len(titles) == 1 and mark in line:
+            raise ValueError(
+                f"has {mark!r} between its columns: save it with commas, and numbers with points"
+            )
+    return titles
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +111,10 @@ class CsvReader:
                 self._read_comment(line)
             except (ValueError, TypeError, BadRequestError) as error:
                 raise UnreadableFileError.at(self._path.name, self._lines, str(error)) from None
-        self._titles = [unguarded(title.strip()) for title in next(csv.reader([line]), [])]
-        if not any(self._titles):
-            text = "there are no titles: the first line names the columns, such as time,value"
-            raise UnreadableFileError.at(self._path.name, self._lines, text)
+        try:
+            self._titles = _titles_of(line)
+        except ValueError as error:
+            raise UnreadableFileError.at(self._path.name, self._lines, str(error)) from None
 
     def _head_line(self, file: IO[bytes]) -> str:
         data = file.readline(MAX_CELL)

@@ -134,9 +134,10 @@ def _numbers(cells: NDArray[np.bytes_]) -> NDArray[Any] | None:
 
 def _floats(cells: NDArray[np.bytes_]) -> NDArray[np.float64] | None:
     try:
-        return cells.astype(np.float64)
+        floats = cells.astype(np.float64)
     except ValueError:
         return None
+    return None if np.isinf(floats).any() else floats  # written so, or too large
 
 
 def _is_int(cells: NDArray[np.bytes_]) -> NDArray[np.bool_]:

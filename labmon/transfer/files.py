@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gzip
 import sys
+import zlib
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -72,7 +73,7 @@ def read(path: Path) -> Iterator[IO[bytes]]:
         try:
             with gzip.GzipFile("", "rb", fileobj=file) as unpacked:
                 yield unpacked  # pyright: ignore[reportReturnType] - as above
-        except (EOFError, gzip.BadGzipFile) as error:
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise UnreadableFileError(f"{path}: {error}: unpack it with gzip to see more") from None
 
 

@@ -16,6 +16,7 @@ from labmon import paths
 from labmon.errors import BadRequestError
 from labmon.transfer import files, json_columns
 from labmon.transfer.ahead import ahead
+from labmon.transfer.cells import finite
 from labmon.transfer.description import Description
 from labmon.transfer.json_columns import quality_in
 from labmon.transfer.problem import Problem, UnreadableFileError
@@ -279,4 +280,4 @@ def _loaded(line: bytes) -> Any:
     try:
         return orjson.loads(line)
     except ValueError:  # half a pair of surrogates, which only Python's own JSON reads
-        return json.loads(line)
+        return json.loads(line, parse_float=finite)

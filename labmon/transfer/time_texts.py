@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 _UNIX: Final = re.compile(r"(\d{1,11})(?:\.(\d*))?", re.ASCII)
 _NUMPY: Final = orjson.OPT_SERIALIZE_NUMPY
 ALLOWED: Final = "use ISO 8601 (2026-11-22T08:00:00.5Z) or Unix seconds (1764244800.5)"
+EARLIEST_S: Final = 100_000_000
+"""Of Unix seconds: 1973, before there was anything that writes them."""
+YEAR_S: Final = 31_557_600
 _MARKS: Final = [4, 7, 10, 13]
 _MARK_BYTES: Final = np.frombuffer(b"--T:", np.uint8)
 _DIGITS: Final = [place for place in range(16) if place not in _MARKS]
@@ -66,9 +69,15 @@ def parse_time(text: str) -> int:
     text = text.strip()
     if match := _UNIX.fullmatch(text):
         fraction = (match[2] or "").ljust(9, "0")
-        if len(fraction.rstrip("0")) <= 9:
-            return timestamps.check_range(int(match[1]) * SECOND_NS + int(fraction[:9]))
-        raise ValueError(f"{text!r} is finer than a nanosecond")
+        if len(fraction.rstrip("0")) > 9:
+            raise ValueError(f"{text!r} is finer than a nanosecond")
+        if int(match[1]) < EARLIEST_S:
+            year = 1970 + int(match[1]) // YEAR_S
+            raise ValueError(
+                f"{text!r} would be Unix seconds of {year}: are they seconds since a start,"
+                f" or days of a spreadsheet? {ALLOWED}"
+            )
+        return timestamps.check_range(int(match[1]) * SECOND_NS + int(fraction[:9]))
     if not text[:4].isdigit():  # `now` and `-6h` are for people, not for files
         raise ValueError(f"{text[:40]!r} is no time: {ALLOWED}")
     try:

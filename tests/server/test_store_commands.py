@@ -78,7 +78,7 @@ def test_everything_works_beside_a_running_server(labmon, server, tmp_path, unti
 
 def test_an_export_that_nobody_reads_to_its_end_ends_without_a_word(labmon, tmp_path):
     source = tmp_path / "many.csv"
-    source.write_text("time,a\n" + "".join(f"{i},{i}.5\n" for i in range(20_000)))
+    source.write_text("time,a\n" + "".join(f"17000{i},{i}.5\n" for i in range(20_000, 40_000)))
     store = ("--store", tmp_path / "x.db")
     labmon("import", source, *store)
     command = [sys.executable, "-m", "labmon", "export", *map(str, store), "--plain"]

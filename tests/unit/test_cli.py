@@ -220,7 +220,7 @@ def test_an_output_that_takes_nothing_is_said_in_a_line(arguments):
 
 def test_an_output_without_our_letters_gets_others_instead():
     done = subprocess.run(
-        [sys.executable, "-m", "labmon", "drivers", "serial_line"],
+        [sys.executable, "-m", "labmon", "drivers", "lakeshore"],
         cwd=ROOT, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=True,
     )  # fmt: skip
     assert b"port: text, required" in done.stdout

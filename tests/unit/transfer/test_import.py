@@ -1,5 +1,7 @@
 """What an import takes, what it refuses and why: all of it or nothing, with line and column."""
 
+import gzip
+
 import pytest
 
 from labmon.reading import Quality
@@ -214,6 +216,51 @@ def test_a_gzip_that_is_cut_off_is_told(store, other, tmp_path):
     with pytest.raises(UnreadableFileError, match=r"a.csv.gz.*unpack"):
         store.load(path)
     assert store.contents() == {}
+
+
+@pytest.mark.parametrize("place", [10, 11, 20])
+def test_a_gzip_of_which_a_byte_is_wrong_is_told(store, written, place):
+    rows = "".join(f"{1700000000 + i},a/b,{i}.5,\n" for i in range(100))
+    packed = bytearray(gzip.compress((HEAD + rows).encode(), mtime=0))
+    packed[place] ^= 0xFF
+    with pytest.raises(UnreadableFileError, match=r"a.csv.gz: .*unpack"):
+        store.load(written("a.csv.gz", bytes(packed)))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("time;a/b\n1700000000;1,5\n", "';' between its columns: save it with commas, and numbers"),
+        ("time\ta/b\n1700000000\t1.5\n", r"'\\t' between its columns"),
+        ("time,a/b\r1700000000,1.5\r", "ends its lines with CR alone"),
+    ],
+)
+def test_what_is_not_quite_csv_says_what_to_do(store, written, text, said):
+    with pytest.raises(UnreadableFileError, match=rf"a.csv:1: .*{said}"):
+        store.load(written("a.csv", text))
+
+
+@pytest.mark.parametrize("text", ["0", "12.5", "46023.5", "99999999"])
+def test_seconds_since_a_start_are_no_times(store, written, text):
+    job = store.load(written("a.csv", f"time,a/b\n{text},1.5\n"))
+    (line,) = job.problems.lines()
+    assert f"a.csv:2: column 'time': '{text}' would be Unix seconds of 197" in line
+    assert "use ISO 8601" in line
+
+
+@pytest.mark.parametrize("others", [["1.5"], ["1.5", '"2.5"'], ["inf", "null"]])
+def test_a_number_that_no_float_holds_is_not_infinite(store, written, others):
+    rows = "".join(f"170000000{i},{cell}\n" for i, cell in enumerate([*others, "1e400"]))
+    (line,) = store.load(written("a.csv", "time,a/b\n" + rows)).problems.lines()
+    assert "'1e400' is larger than any float" in line
+
+
+def test_a_number_of_json_that_no_float_holds_is_not_infinite(store, written):
+    text = '{"time": 1700000000, "path": "a/b", "value": 1e400}\n'
+    (line,) = store.load(written("a.jsonl", '{"time": 1, "path": "x"}\n' + text)).problems.lines()[
+        :1
+    ]
+    assert "a.jsonl:2: is no JSON: '1e400' is larger than any float" in line
 
 
 def test_rollups_are_no_datapoints(store, other):
