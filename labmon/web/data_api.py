@@ -32,7 +32,8 @@ LEVELS: Final = tuple(granularity.name.lower() for granularity in Granularity.va
 DEFAULT_SPAN_NS: Final = 600 * SECOND_NS
 TOTAL_POINTS: Final = 500_000
 """Rows of one answer, over all streams."""
-FLUSH_BYTES: Final = 256 << 10
+FLUSH_BYTES: Final = 64 << 10
+"""Of an answer that are written before others get their turn: some milliseconds."""
 _TEXT_TYPES: Final = {
     "csv": "text/csv; charset=utf-8",
     "records": "application/json",
@@ -217,7 +218,7 @@ class DataHandler(ApiHandler):
         if shape == "csv":
             name = "labmon-" + to_iso(start_ns)[:16].replace(":", "") + ".csv"
             self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-            await self._send(piece.encode() for piece in tables.csv_pieces(curves))
+            await self._send(tables.csv_pieces(curves))
         elif shape == "records":
             await self._send(tables.record_pieces(curves))
         else:
