@@ -111,6 +111,9 @@ async def test_a_restart_with_other_units_is_believed(server_process, open_page)
     for page in pages:
         await expect(page.locator("main")).to_contain_text("mbar")
         page.labmon_offline = True
+    graph = await open_page(f"{server.address}/graph?streams=one/pressure&start=-5m")
+    await expect(graph.locator(".now")).not_to_have_text("–")
+    graph.labmon_offline = True
     server.end()
     server.config.write_text(ONE_GAUGE.format(label="Load lock", unit="Torr"))
     server.start()
@@ -122,6 +125,9 @@ async def test_a_restart_with_other_units_is_believed(server_process, open_page)
     await expect(pages[0].locator(".banner.warn")).to_contain_text(
         "Not all readings of one/pressure are recorded", timeout=20_000
     )
+    await expect(graph.locator("h1")).to_have_text("Load lock")
+    await expect(graph.locator(".axn")).to_contain_text("mbar")
+    await expect(graph.locator(".now")).to_have_text("–")
 
 
 async def test_an_upgrade_of_the_server_brings_its_pages(server_process, open_page, tmp_path):

@@ -3,6 +3,7 @@ process.env.TZ = 'Europe/Berlin';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { axesFor } from '../../static/js/graph/axis.js';
+import { toldApart } from '../../static/js/graph/descriptors.js';
 import { columnsOf } from '../../static/js/graph/columns.js';
 import { extentOf, groupsOf } from '../../static/js/graph/extents.js';
 import { horizontal, verticalOf } from '../../static/js/graph/paths.js';
@@ -45,6 +46,19 @@ test('points and times are as fine as the range', () => {
   assert.equal(fieldText(NOW - 3600, NOW, 3600), '14:04:07');
   assert.equal(fieldText(NOW - 86400, NOW, 3600), '2026-11-21 15:04:07');
   assert.equal(fieldText(NOW - 7 * 86400, NOW, 7 * 86400), '2026-11-15 15:04');
+});
+
+test('two streams that are called the same are called after their devices, too', () => {
+  const [a, b, c] = toldApart([{ name: 'Supply', owner: 'Chiller 1' }, { name: 'Supply', owner: 'Chiller 2' }, { name: 'Flow', owner: 'Chiller 1' }]);
+  assert.deepEqual([a.label, b.label, c.label], ['Chiller 1: Supply', 'Chiller 2: Supply', 'Flow']);
+});
+
+test('over decades small values keep their digits', () => {
+  const [log] = axesFor([{ unit: 'A', low: 1e-7, high: 100, log: true }], 378);
+  const printer = printerOf({ unit: 'A', digits: 2, scientific: false }, log);
+  assert.deepEqual([42.123, 0.0371, 4.16e-7].map(printer.value), ['42.12', '0.03710', '4.160 × 10⁻⁷']);
+  assert.equal(printerOf({ unit: '', digits: 12, scientific: false }, log).value(0.5), '0.5000');
+  assert.equal(printer.value(NaN), '–');
 });
 
 test('values are written as the axis shows them, without an axis as the channel says', () => {

@@ -13,7 +13,9 @@ import { isNumeric } from '../stream_list.js';
 /**
  * @typedef {object} Descriptor
  * @property {string} path
- * @property {string} label
+ * @property {string} name what it is called where its device is named, too
+ * @property {string} owner its device
+ * @property {string} label what it is called among the others
  * @property {string} unit
  * @property {number} digits
  * @property {boolean} scientific
@@ -39,7 +41,7 @@ export function knownDescriptors(store, paths) {
       if (!paths.includes(channel.path)) continue;
       const period_s = periodOf(channel, device);
       known.set(channel.path, {
-        path: channel.path, label: channel.label || channel.name, unit: channel.unit, digits: channel.digits,
+        path: channel.path, ...named(channel.label || channel.name, device.title), unit: channel.unit, digits: channel.digits,
         scientific: channel.scientific, isNumeric: channel.kind === 'numeric', period_s: period_s || Infinity, stale_s: staleAfter(period_s),
       });
     }
@@ -61,9 +63,24 @@ export async function fetchDescriptors(paths, signal) {
 /** @param {any} stream as `GET streams` describes it @returns {Descriptor} */
 function descriptorOf(stream) {
   return {
-    path: stream.path, label: stream.label || stream.channel || stream.path, unit: stream.unit ?? '',
+    path: stream.path, ...named(stream.label || stream.channel || stream.path, stream.device || stream.path.split('/')[0]), unit: stream.unit ?? '',
     digits: typeof stream.digits === 'number' ? stream.digits : ANY_DIGITS, scientific: stream.scientific === true,
     isNumeric: isNumeric(stream.value_type), period_s: stream.period_s || Infinity,
     stale_s: stream.period_s ? staleAfter(stream.period_s) : UNTOLD_STALE_S,
   };
+}
+
+/** @param {string} name @param {string} owner */
+const named = (name, owner) => ({ name, owner, label: name });
+
+/**
+ * The same streams with labels that differ: of two that are called `Supply`, each is called after its device, too.
+ *
+ * @template {{name: string, owner: string}} T
+ * @param {T[]} streams
+ * @returns {Array<T & {label: string}>}
+ */
+export function toldApart(streams) {
+  const isShared = (/** @type {string} */ name) => streams.filter((other) => other.name === name).length > 1;
+  return streams.map((stream) => ({ ...stream, label: isShared(stream.name) ? `${stream.owner}: ${stream.name}` : stream.name }));
 }

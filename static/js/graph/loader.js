@@ -9,7 +9,7 @@
 import { fetchData } from '../api.js';
 import { Emitter } from '../emitter.js';
 import { columnsOf } from './columns.js';
-import { fetchDescriptors, knownDescriptors } from './descriptors.js';
+import { fetchDescriptors, knownDescriptors, toldApart } from './descriptors.js';
 import { appendReading, dropAfter, pieceOf } from './tail.js';
 
 /** @typedef {import('./columns.js').Columns} Columns */
@@ -31,6 +31,8 @@ export class Loader extends Emitter {
   isLoading = false;
   /** When the columns on the screen were asked for, by the server's clock. */
   loadedAt_s = -Infinity;
+  /** Of the history: a device that was given another unit since is not recorded, and its readings are no part of the line. @type {Map<string, string>} */
+  #units = new Map();
   /** @type {Wanted | null} */
   #wanted = null;
   /** @type {AbortController | null} */
@@ -74,6 +76,23 @@ export class Loader extends Emitter {
     if (this.#wanted) this.load(this.#wanted);
   }
 
+  /** The server told of its devices anew: started again, it may have other units and labels for them. */
+  describeAnew() {
+    const before = JSON.stringify([...this.descriptors]);
+    this.#describe(this.#wanted?.streams ?? []);
+    if (JSON.stringify([...this.descriptors]) !== before) this.emit('changed', null);
+  }
+
+  /** What the page knows of these streams, which are on the graph together. @param {string[]} paths */
+  #describe(paths) {
+    for (const [path, known] of knownDescriptors(this.#app.store, paths)) {
+      const unit = this.#units.get(path) ?? known.unit;
+      this.descriptors.set(path, unit === known.unit ? known : { ...known, unit, stale_s: 0 });
+    }
+    const streams = paths.flatMap((path) => this.descriptors.get(path) ?? []);
+    for (const stream of toldApart(streams)) this.descriptors.set(stream.path, stream);
+  }
+
   stop() {
     this.#abort?.abort();
     this.#subscription?.close();
@@ -84,7 +103,7 @@ export class Loader extends Emitter {
   async #fetch(wanted, signal) {
     const { streams, start_s, end_s, points, isLive } = wanted;
     const asked_s = this.#app.store.now();
-    for (const [path, known] of knownDescriptors(this.#app.store, streams)) this.descriptors.set(path, known);
+    this.#describe(streams);
     const unknown = streams.filter((path) => !this.descriptors.has(path));
     const describing = fetchDescriptors(unknown, signal);
     describing.catch(() => {}); // awaited below; without this a failure of both would be told twice
@@ -98,6 +117,8 @@ export class Loader extends Emitter {
     if (unknown.length) reply = await this.#fetchKnown(streams, query, signal);
     if (signal.aborted) return;
     const replied = (reply?.streams ?? []).filter(({ v, mean }) => mean !== undefined || v instanceof Float64Array);
+    this.#units = new Map(replied.map(({ path, unit }) => [path, unit ?? '']));
+    this.#describe(streams);
     this.columns = new Map(replied.map((stream) => [stream.path, columnsOf(stream)]));
     this.loadedAt_s = asked_s;
     this.#follow(reply?.cursor ?? null);
@@ -128,7 +149,7 @@ export class Loader extends Emitter {
     const wanted = this.#wanted;
     for (const [path, time_s, value, quality, ...band] of rows) {
       const columns = this.columns.get(path);
-      if (!columns || !wanted) continue;
+      if (!columns || !wanted || this.descriptors.get(path)?.stale_s === 0) continue;
       const isFar = !wanted.isLive && time_s > wanted.end_s + (wanted.end_s - wanted.start_s) * MARGIN;
       if (isFar) continue; // a fixed range does not grow for ever
       const piece = pieceOf(typeof value === 'number' ? value : null, band);

@@ -60,6 +60,7 @@ export class GraphModel extends Emitter {
       this.loader.on('tail', () => this.requestLiveDraw()),
       this.annotations.on('changed', () => this.#annotated()),
       this.app.connection.on('hello', () => this.#reconnected()),
+      this.app.store.on('devices', () => this.loader.describeAnew()),
       this.app.store.on('tick', () => this.#tick()),
     ];
     if (this.view.streams.length) this.#describe('replace'); // what was left out of a link is in the address, too

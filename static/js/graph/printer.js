@@ -6,8 +6,10 @@
  * (hidden, nothing in range) they are what the channel says.
  */
 
-import { MISSING, numberText } from '../numbers.js';
+import { MISSING, numberText, significantText } from '../numbers.js';
 import { asPrinted, digitsFor, fixed } from './axis.js';
+
+const MOST_DIGITS = 9;
 
 /**
  * @typedef {object} Printer
@@ -23,16 +25,28 @@ import { asPrinted, digitsFor, fixed } from './axis.js';
  * @returns {Printer}
  */
 export function printerOf(stream, axis) {
+  if (axis?.log && !stream.scientific) return ofLog(stream);
   const isPlain = !axis || (stream.scientific && axis.offsetText === '');
   return isPlain ? ofChannel(stream) : ofAxis(stream, axis);
 }
 
 /** @param {{unit: string, digits: number, scientific: boolean}} stream @returns {Printer} */
 function ofChannel({ unit, digits, scientific }) {
-  const format = { digits: Math.min(digits, 9), scientific };
+  const format = { digits: Math.min(digits, MOST_DIGITS), scientific };
   const text = (/** @type {number} */ value) => numberText(value, format);
   const fine = (/** @type {number} */ rate, /** @type {number} */ steps) => numberText(rate, scientific ? format : { digits: format.digits + moreDigits(steps) });
   return { unit, value: text, difference: text, rate: (rate, steps) => signed(rate, fine(rate, steps)) };
+}
+
+/**
+ * Over decades the channel's digits leave nothing of the small values but noughts: those get digits of their own.
+ *
+ * @param {{unit: string, digits: number}} stream @returns {Printer}
+ */
+function ofLog({ unit, digits }) {
+  const isEnough = (/** @type {number} */ value) => digits <= MOST_DIGITS && Math.abs(value) >= 100 * 10 ** -digits;
+  const text = (/** @type {number} */ value) => orMissing(value, isEnough(value) ? numberText(value, { digits }) : significantText(value, 4));
+  return { unit, value: text, difference: text, rate: (rate) => signed(rate, text(rate)) };
 }
 
 /** @param {{digits: number, scientific: boolean}} stream @param {import('./axis.js').Axis} axis @returns {Printer} */
