@@ -9,6 +9,7 @@ from playwright.async_api import expect
 
 ROOT = Path(__file__).parents[2]
 CONFIG = (ROOT / "config.yaml").read_text("utf-8")
+NOTHING = "\u2013"
 STOPS = """\
 devices:
   hung: {driver: "tests.faults.odd_drivers:Hung", period_s: 0.05, timeout_s: 30}
@@ -112,7 +113,7 @@ async def test_a_restart_with_other_units_is_believed(server_process, open_page)
         await expect(page.locator("main")).to_contain_text("mbar")
         page.labmon_offline = True
     graph = await open_page(f"{server.address}/graph?streams=one/pressure&start=-5m")
-    await expect(graph.locator(".now")).not_to_have_text("–")
+    await expect(graph.locator(".now")).not_to_have_text(NOTHING)
     graph.labmon_offline = True
     server.end()
     server.config.write_text(ONE_GAUGE.format(label="Load lock", unit="Torr"))
@@ -127,7 +128,7 @@ async def test_a_restart_with_other_units_is_believed(server_process, open_page)
     )
     await expect(graph.locator("h1")).to_have_text("Load lock")
     await expect(graph.locator(".axn")).to_contain_text("mbar")
-    await expect(graph.locator(".now")).to_have_text("–")
+    await expect(graph.locator(".now")).to_have_text(NOTHING)
 
 
 async def test_an_upgrade_of_the_server_brings_its_pages(server_process, open_page, tmp_path):
