@@ -20,7 +20,7 @@ from labmon.datastream.granularity import Granularity
 from labmon.datastream.seal_state import Latest, LevelState, SealState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from labmon.datastream.rollups import Rollups
 
@@ -100,10 +100,7 @@ def _count_buckets(state: SealState, regular: Columns) -> None:
 def encode_raw(sealings: Iterable[Sealing]) -> dict[bytes, bytes]:
     """Encode the pieces into blocks; returns the time columns that several of them share."""
     sealings = list(sealings)
-    pieces = [piece for sealing in sealings for _, piece in sealing.pieces]
-    # columns with other ends are not the same: most need no address
-    ends = Counter(map(_ends, pieces))
-    addresses = {id(p): codec.time_address(p) for p in pieces if ends[_ends(p)] > 1}
+    addresses = _addresses([piece for sealing in sealings for _, piece in sealing.pieces])
     uses = Counter(addresses.values())
     shared: dict[bytes, bytes] = {}
     for sealing in sealings:
@@ -126,6 +123,25 @@ def encode_raw(sealings: Iterable[Sealing]) -> dict[bytes, bytes]:
             )
             sealing.rows.append(BlockRow(outline, body))
     return shared
+
+
+def _addresses(pieces: Sequence[Columns]) -> dict[int, bytes]:
+    """The addresses of times that may be shared, by the id of the piece.
+
+    Columns with other ends are not the same: most need none. The channels of a device have the same
+    times: to see that takes a small part of what working out the address again would.
+    """
+    counts = Counter(map(_ends, pieces))
+    addresses: dict[int, bytes] = {}
+    firsts: dict[tuple[int, int, int], Columns] = {}
+    for piece in pieces:
+        ends = _ends(piece)
+        if counts[ends] < 2:
+            continue
+        first = firsts.setdefault(ends, piece)
+        is_known = first is not piece and np.array_equal(first.t, piece.t)
+        addresses[id(piece)] = addresses[id(first)] if is_known else codec.time_address(piece)
+    return addresses
 
 
 def _ends(piece: Columns) -> tuple[int, int, int]:
