@@ -1,4 +1,4 @@
-"""The command `labmon`: serve, check, drivers, read; the others stand in `cli_*.py`.
+"""The command `labmon`: serve, check, drivers; the others stand in `cli_*.py`.
 
 What is heavy is imported inside the commands, so that `--help` is quick. The trap: names and texts
 come from the configuration and from instruments; they are printed as text, never as markup.
@@ -10,23 +10,20 @@ import io
 import logging
 import re
 import sys
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from labmon import __version__, cli_simulate, cli_store, cli_transfer
+from labmon import __version__, cli_read, cli_simulate, cli_store, cli_transfer
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.tree import Tree
 
     from labmon.app import App
     from labmon.config import Config, DeviceConfig
     from labmon.device.device import Device
-    from labmon.device.driver import Driver, Polled
-    from labmon.reading import Channel
+    from labmon.device.driver import Driver
 
 CONFIG = Path("config.yaml")
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -55,6 +52,7 @@ def main() -> None:
 cli_store.register(main)
 cli_transfer.register(main)
 cli_simulate.register(main)
+cli_read.register(main)
 
 
 @main.command()
@@ -203,89 +201,6 @@ def _setting(name: str, schema: dict[str, Any], is_required: bool) -> str:
     rest = ", required" if is_required else "" if default is None else f", default {shown(default)}"
     description = schema.get("description", "")
     return f"{name}: {in_words(schema)}{rest}" + (f". {description}" if description else "")
-
-
-@main.command(name="read")
-@click.argument("device")
-@click.option("--config", "path", type=FILE, default=CONFIG, show_default=True)
-def read_device(device: str, path: Path) -> None:
-    """Connect to one device, poll it once and print what it said; not while a server has it."""
-    from labmon.device import registry
-    from labmon.errors import LabmonError
-
-    try:
-        config = _configured(path, device)
-        driver = registry.build(config)
-        is_simulated = _device(config, driver).is_simulated
-        polled = _polled(driver, config.timeout_s)
-    except (LabmonError, OSError) as error:
-        _fail(error)
-    except Exception as error:  # noqa: BLE001  whatever a driver does, its author learns where
-        _fail(_bug(error))
-    _print(_table(driver, polled, is_simulated))
-
-
-def _configured(path: Path, device: str) -> DeviceConfig:
-    from labmon import config
-    from labmon.errors import ConfigError
-    from labmon.schema_words import did_you_mean
-
-    known = {each.name: each for each in config.load(path).devices}
-    if device not in known:
-        near = did_you_mean(device, known)
-        names = ", ".join(known) or "none"
-        raise ConfigError(f"{path}: there is no device {device!r}{near}; there is {names}")
-    return known[device]
-
-
-def _bug(error: Exception) -> str:
-    """What a driver did wrong: the innermost lines of the traceback, which are its own."""
-    import traceback
-
-    where = "".join(traceback.format_tb(error.__traceback__)[-3:])
-    return f"the driver failed:\n{where}{type(error).__name__}: {error}"
-
-
-def _polled(driver: Driver, timeout_s: float) -> Polled:
-    """What one poll gave; a call that hangs is aborted when its time is up."""
-    from labmon.device.driver import Driver
-
-    timer = threading.Timer(3 * timeout_s, driver.abort)
-    timer.daemon = True
-    timer.start()
-    try:
-        driver.connect()
-        if type(driver).stream is not Driver.stream:  # it pushes
-            return next(polled for polled in driver.stream() if polled is not None)
-        return driver.poll()
-    finally:
-        timer.cancel()
-        driver.disconnect()
-
-
-def _table(driver: Driver, polled: Polled, is_simulated: bool) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    from labmon.device.driver import Samples, Timed, Value
-    from labmon.reading import Channel, Quality, quality_words
-
-    table = Table("channel", "value", "unit", "quality", box=None, pad_edge=False)
-    readings = polled.readings if isinstance(polled, Timed) else polled
-    for name, given in readings.items():
-        value, quality = given if isinstance(given, Value) else (given, 0)
-        if isinstance(value, Samples):
-            value = f"{len(value.values)} samples"
-        channel = driver.channels.get(name, Channel())
-        words = " ".join(quality_words(quality | (Quality.SIMULATED if is_simulated else 0)))
-        table.add_row(*map(Text, (name, _written(value, channel), channel.unit, words)))
-    return table
-
-
-def _written(value: object, channel: Channel) -> str:
-    if isinstance(value, float):
-        return f"{value:.{channel.digits}{'e' if channel.scientific else 'f'}}"
-    return "none" if value is None else str(value)
 
 
 def _print(renderable: Any) -> None:
