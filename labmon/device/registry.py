@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from labmon.device.command import commands_of
 from labmon.device.driver import Driver
-from labmon.device.settings import create, signature_of
+from labmon.device.settings import create, place_of, signature_of
 from labmon.device.signature import summary
 from labmon.errors import ConfigError
 from labmon.schema_words import did_you_mean
@@ -184,4 +184,4 @@ def _where(module_name: str) -> str:
 def _why(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
         return f"{error}; install what it needs"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}{place_of(error)}"

@@ -10,8 +10,9 @@ import inspect
 import traceback
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+import labmon
 from labmon.config import DEVICE_KEYS
 from labmon.device.driver import Driver
 from labmon.device.signature import Signature, without_null
@@ -21,6 +22,8 @@ from labmon.yaml_marks import Problem, raise_problems
 
 if TYPE_CHECKING:
     from labmon.config import DeviceConfig
+
+OTHERS: Final = {Path(labmon.__file__).parent, Path(inspect.__file__).parent}
 
 
 @lru_cache(maxsize=1024)
@@ -73,12 +76,24 @@ def _construct(driver_class: type[Driver], given: dict[str, Any], config: Device
     except (ConfigError, BadRequestError, ValueError) as error:
         raise ConfigError(f"{config.mark}: devices.{config.name}: {error}") from error
     except Exception as error:
-        place = traceback.extract_tb(error.__traceback__)[-1]
         raise ConfigError(
             f"{config.mark}: devices.{config.name}: its driver failed to start: "
-            f"{type(error).__name__}: {error} ({Path(place.filename).name}, line {place.lineno});"
+            f"{type(error).__name__}: {error}{place_of(error)};"
             " what needs the instrument belongs into connect()"
         ) from error
+
+
+def place_of(error: Exception) -> str:
+    """Where in the author's own file something went wrong, ` (oven.py, line 7)`; empty if nowhere.
+
+    Frames of labmon and of Python's own library are passed over.
+    """
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if Path(frame.filename).is_file() and not OTHERS & {*Path(frame.filename).parents}
+    ]
+    return f" ({Path(own[-1].filename).name}, line {own[-1].lineno})" if own else ""
 
 
 def _no_settings(driver: Driver) -> None:

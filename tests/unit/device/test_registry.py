@@ -234,6 +234,20 @@ def test_a_channel_may_not_hide_a_part_of_the_driver(name):
         type("Hidden", (LinkDriver,), {name: Channel()})
 
 
+def test_a_driver_that_cannot_be_imported_says_where(shipped):
+    shipped(
+        "hides",
+        """
+        from labmon.device import Channel, Driver
+
+        class Hides(Driver):
+            model = Channel()
+        """,
+    )
+    with pytest.raises(ConfigError, match=r"TypeError: .*'model'.* \(hides\.py, line 4\)"):
+        registry.find("hides")
+
+
 def test_a_channel_may_be_told_anew_by_a_subclass():
     class Gauge(Driver):
         pressure = Channel(unit="mbar")
