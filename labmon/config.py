@@ -58,7 +58,7 @@ class ServerConfig(_Section):
     port: int = Field(default=8765, ge=0, le=65535, description="TCP port; 0 takes a free one.")
     allowed_hosts: list[str] = Field(
         default_factory=list,
-        description="Host names under which browsers may reach the server, beside its own address.",
+        description="Host names under which browsers may reach the server, beside its addresses.",
     )
     trusted_proxies: list[str] = Field(
         default_factory=list,

@@ -17,7 +17,13 @@ from tornado.web import RequestHandler, stream_request_body
 
 from labmon.web import wire
 from labmon.web.problems import ProblemError, describe, is_our_fault
-from labmon.web.security import HEADERS, STATE_CHANGES, content_policy
+from labmon.web.security import (
+    HEADERS,
+    STATE_CHANGES,
+    TRUSTWORTHY_HEADERS,
+    content_policy,
+    is_trustworthy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +58,8 @@ class GuardedHandler(RequestHandler):
 
     def set_default_headers(self) -> None:
         """The headers of every answer."""
-        for name, value in HEADERS.items():
+        trusted = TRUSTWORTHY_HEADERS if is_trustworthy(self.request) else {}
+        for name, value in {**HEADERS, **trusted}.items():
             self.set_header(name, value)
         self.set_header("Server", "labmon")
         host = self.request.host if self.application.gatekeeper.knows(self.request) else ""

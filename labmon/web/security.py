@@ -30,8 +30,9 @@ HEADERS: Final = {
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
 }
+TRUSTWORTHY_HEADERS: Final = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""Where a browser trusts the way: over plain HTTP it ignores them, and complains on its console."""
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]|%(?:[01][0-9a-f]|7f)", re.IGNORECASE)
 _HOST: Final = re.compile(r"(\[[0-9a-f:.]+\]|[\w.\-]+)(?::\d{1,5})?", re.IGNORECASE | re.ASCII)
 
@@ -49,6 +50,7 @@ class Gatekeeper:
         self._hosts = {
             name.lower() for name in (*LOOPBACK_NAMES, *own, *map(_bracketed, config.allowed_hosts))
         }
+        self._takes_addresses = config.host in ANY_ADDRESS
         self._proxies = [_network(text) for text in config.trusted_proxies]
 
     def check(self, request: HTTPServerRequest) -> None:
@@ -93,10 +95,20 @@ class Gatekeeper:
         return parsed is not None and any(parsed in network for network in self._proxies)
 
     def knows(self, request: HTTPServerRequest) -> bool:
-        """Whether a request is addressed to one of the server's own names."""
+        """Whether a request is addressed to one of the server's own names.
+
+        A server that listens on every address is known under all of them, also those of a router
+        before it: nobody can make a browser believe that an address is somebody else's, as can be
+        done with names.
+        """
         hosts = request.headers.get_list("Host")
         match = _HOST.fullmatch(hosts[0]) if len(hosts) == 1 else None
-        return match is not None and match[1].lower() in self._hosts
+        if match is None:
+            return False
+        name = match[1].lower()
+        return name in self._hosts or (
+            self._takes_addresses and _parsed(name.strip("[]")) is not None
+        )
 
     def _check_host(self, request: HTTPServerRequest) -> None:
         if not self.knows(request):
@@ -133,6 +145,11 @@ def is_local(request: HTTPServerRequest) -> bool:
     if any(name in request.headers for name in FORWARDING_HEADERS):
         return False
     return is_loopback(request.remote_ip or "")
+
+
+def is_trustworthy(request: HTTPServerRequest) -> bool:
+    """Whether browsers trust the way to here: TLS, or this machine itself."""
+    return request.protocol == "https" or is_loopback(request.host_name.strip("[]"))
 
 
 def is_loopback(address: str) -> bool:

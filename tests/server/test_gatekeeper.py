@@ -29,6 +29,27 @@ async def test_a_configured_name_is_let_in(make_node):
 
 
 @pytest.mark.parametrize(
+    ("host", "code"),
+    [("192.0.2.7", 200), ("192.0.2.7:8765", 200), ("[2001:db8::7]:80", 200), ("lab.example", 421)],
+)
+async def test_a_server_on_every_address_is_known_under_each(make_node, host, code):
+    node = await make_node(host="0.0.0.0", anonymous="viewer")
+    assert (await node.fetch("/healthz", headers={"Host": host})).code == code
+
+
+async def test_a_server_on_one_address_is_not_known_under_others(node):
+    assert (await node.fetch("/healthz", headers={"Host": "192.0.2.7"})).code == 421
+
+
+@pytest.mark.parametrize(("host", "opener"), [("localhost", "same-origin"), ("lab.example", None)])
+async def test_no_browser_complains_of_a_header_that_needs_tls(make_node, host, opener):
+    node = await make_node(allowed_hosts=["lab.example"])
+    response = await node.fetch("/", headers={"Host": host})
+    assert response.code == 200
+    assert response.headers.get("Cross-Origin-Opener-Policy") == opener
+
+
+@pytest.mark.parametrize(
     "origin",
     ["http://evil.example", "null", "http://127.0.0.1.evil.example", "https://127.0.0.1", "x"],
 )
