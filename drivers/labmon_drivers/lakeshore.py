@@ -26,7 +26,8 @@ The speed and parity of the line follow from the `model`, unless they are said.
 
 ## Quirks
 
-- The status of a reading decides: an input that is off, broken or out of range has no value.
+- The status of a reading decides: an input that is off, broken or out of range has no value. Nor
+  has one that tells absolute zero: so does an input that is disabled or has no curve.
 - A setpoint is in the unit that was chosen for its loop at the instrument (*preferred units*): it
   is asked for, and converted. A loop that regulates on what its sensor reads, in V or Ω, has no
   setpoint here, and takes none.
@@ -67,7 +68,7 @@ from labmon.device import (
     command,
 )
 from labmon.errors import OutOfLimitsError
-from labmon_drivers._lakeshore_loops import heater_range, parse_unit, setpoint
+from labmon_drivers._lakeshore_loops import LOWEST, heater_range, parse_unit, setpoint
 from labmon_drivers._lakeshore_models import MODELS, ModelName
 
 COMMAND_ERROR: Final = 32
@@ -149,6 +150,8 @@ class LakeShore(LinkDriver):
         for each in self._inputs:
             quality = parse_status(self.link.query(f"RDGST? {each}"))
             number = as_number(texts[each])
+            if quality == Quality.OK and number <= LOWEST[self._unit]:
+                quality = Quality.NO_SIGNAL  # the input is disabled, or has no curve
             values[_name(each)] = Value(number if quality == Quality.OK else None, quality)
             if self._has_raw:
                 raw = self.link.query_number(f"SRDG? {each}")

@@ -56,6 +56,15 @@ def test_the_status_decides_and_not_the_number(bench):
     assert readings["heater_1"] == Value(25.0)
 
 
+@pytest.mark.parametrize("unit", ["K", "°C"])
+def test_absolute_zero_is_no_temperature(bench, unit):
+    simulator = Simulated(noise=0.0)
+    simulator.temperatures_k["B"] = 0.0  # and a status of 0: the input is disabled
+    readings = connected(bench, simulator, unit=unit).poll()
+    assert readings["temperature_b"] == Value(None, Quality.NO_SIGNAL)
+    assert readings["temperature_a"].quality == Quality.OK
+
+
 def test_a_loop_is_tuned_and_read_back(bench):
     driver = connected(bench, Simulated())
     assert driver.get_pid(1) == [50.0, 20.0, 0.0]
