@@ -28,7 +28,7 @@ Port = Annotated[
 QUIET_S: Final = 0.05
 """A line on which nothing came for so long is quiet: at 300 baud, a character takes 33 ms."""
 OWED_QUIET_S: Final = 1.0
-"""The same where an answer had begun and stopped: at most, and at most the time for an answer."""
+"""The same where an answer may still come: at most, and at most the time for an answer."""
 MAX_REFUSALS: Final = 3
 
 
@@ -72,9 +72,9 @@ class LinkDriver(Driver):
     def _hear_out(self, link: Link) -> None:
         """Let what is under way go by.
 
-        Where half an answer came, its end may come later, and look like an answer: `7E-03` for
-        `4.7E-03`. Then nothing is asked before the line was quiet for long; but a few times only,
-        as some instruments speak by themselves.
+        Where an answer did not come in time, or only half of it, it may come later, and look like
+        the answer to another question: `7E-03` for `4.7E-03`. Then nothing is asked before the line
+        was quiet for long; but a few times only, as some instruments speak by themselves.
 
         Raises:
             InstrumentTimeoutError: it is not quiet.

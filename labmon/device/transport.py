@@ -102,7 +102,8 @@ class Link:
         settings: how it is set up.
         turn: held from a request to its answer, as other devices may use the same port; a driver
             with exchanges of several steps holds it around them: `with self.link.turn:`.
-        is_owed: the beginning of an answer came in time, but not its end, which may still come.
+        is_owed: an answer, or the end of one, did not come in time, and may still come; of an
+            instrument that answered before.
     """
 
     def __init__(self, stream: ByteStream, port: str, settings: LinkSettings) -> None:
@@ -116,6 +117,7 @@ class Link:
         self.turn: threading.RLock = getattr(stream, "turn", None) or threading.RLock()
         self._last_used_s = -float("inf")
         self.is_owed = False
+        self._has_heard = False
 
     @property
     def is_open(self) -> bool:
@@ -145,7 +147,7 @@ class Link:
         with self.turn:
             while (data := self.read_some(quiet_s)) and not self._is_over(deadline_s):
                 self._buffer.clear()
-        self._is_overflowing = False
+        self._is_overflowing = self._has_heard = False
         return not data
 
     def write(self, data: bytes) -> None:
@@ -287,6 +289,7 @@ class Link:
             with self._in_use("reading"):
                 data = self._stream.read_some(wait_s)
             if data:
+                self._has_heard = True
                 self._buffer += data
                 self._last_used_s = time.monotonic()
             if data or self._is_over(deadline_s):
@@ -324,7 +327,7 @@ class Link:
         return InstrumentError(f"{self.port} sent a line of more than {MAX_LINE_BYTES} bytes")
 
     def _too_late(self, timeout_s: float, heard: bytes | bytearray) -> InstrumentTimeoutError:
-        self.is_owed = bool(heard)
+        self.is_owed = bool(heard) or self._has_heard
         got = f"only {bytes(heard[:MAX_QUOTED])!r}" if heard else "nothing"
         return InstrumentTimeoutError(f"{self.port} sent {got} within {timeout_s:g} s")
 

@@ -406,6 +406,54 @@ def test_after_half_an_answer_nothing_is_asked_before_the_line_is_quiet(bench, k
     assert driver.link.query_number("PR?") == 4.7e-3
 
 
+class Busy:
+    """Answers `A?` and `B?` with their letter; one answer to `B?` comes 0.25 s late, or later."""
+
+    def __init__(self):
+        self.late, self.due_s, self.is_busy = b"", 0.0, True
+
+    def feed(self, data):
+        said, self.late = self.late, b""
+        if data.startswith(b"B") and self.is_busy:
+            self.late, self.due_s, self.is_busy = b"B\r\n", 0.0, False
+            return said
+        return said + data[:1] + b"\r\n"
+
+    def tick(self, now_s):
+        self.due_s = self.due_s or now_s + 0.25
+        if now_s < self.due_s:
+            return b""
+        said, self.late = self.late, b""
+        return said
+
+
+def test_an_answer_that_comes_after_its_time_is_not_taken_for_the_next_one(bench):
+    port = bench.serve("pty", Busy()).port
+    driver = bench.use(LinkDriver(port, **LINK_KEYS | {"reply_timeout_s": 0.15}))
+    driver.connect()
+    assert driver.link.query("A?") == "A"
+    with pytest.raises(InstrumentTimeoutError, match="nothing"):
+        driver.link.query("B?")
+    driver.disconnect()
+    driver.connect()
+    assert driver.link.query("A?") == "A"
+
+
+def test_an_instrument_that_never_answered_is_not_waited_for(bench):
+    """A cable that is unplugged costs no second of a shared line at each attempt."""
+
+    class Mute(Busy):
+        def feed(self, data):
+            return b""
+
+    driver = bench.use(LinkDriver(bench.serve("tcp", Mute()).port, **LINK_KEYS))
+    driver.connect()
+    with pytest.raises(InstrumentTimeoutError):
+        driver.link.query("A?", timeout_s=0.05)
+    driver.disconnect()
+    assert not driver._is_owed
+
+
 def test_an_instrument_that_speaks_by_itself_is_asked_again_all_the_same(bench):
     class Restless(Echo):
         def tick(self, now_s):
