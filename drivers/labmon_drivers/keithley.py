@@ -66,7 +66,13 @@ from labmon.device import (
     Value,
     command,
 )
-from labmon_drivers.protocols.scpi import MAX_ERRORS, parse_error, parse_number, short_form
+from labmon_drivers.protocols.scpi import (
+    MAX_ERRORS,
+    POWER_ON,
+    parse_error,
+    parse_number,
+    short_form,
+)
 
 FunctionName = Literal[
     "voltage_dc",
@@ -88,8 +94,6 @@ FUNCTIONS: Final[dict[str, tuple[str, str, str, int]]] = {
     "frequency": ("FREQ", "Hz", "Frequency", 3),
     "temperature": ("TEMP", "°C", "Temperature", 3),
 }
-POWER_ON: Final = 128
-"""Of the event register that IEEE 488.2 prescribes; `*CLS` and `*ESR?` clear it."""
 HAS_NPLC: Final = {
     "VOLT:DC",
     "CURR:DC",

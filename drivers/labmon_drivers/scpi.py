@@ -42,6 +42,9 @@ Those of the configuration, and two for each of `parameters`: its readback, and 
 ## Quirks
 
 - 9.9E37 is *over range*, -9.9E37 *under range*, 9.91E37 *no signal*.
+- An instrument that was switched off and on between two polls has forgotten what `start` told it,
+  and answers as if nothing had happened. `power_on_query: "*ESR?"` notices it, and `start` is sent
+  anew; over a serial port nothing else does.
 - A query that several channels share is sent once a poll.
 - A definite-length block (`#3200...`) may hold any byte. One of unknown length (`#0`) ends at the
   first line end: over a network or serial line nothing else says where it ends. Answers may have
@@ -95,7 +98,7 @@ from labmon.errors import BadRequestError
 from labmon_drivers._channels import StatusWords
 from labmon_drivers._sample_clock import SampleClock
 from labmon_drivers._scpi_channels import ScpiChannel, ScpiCommand, ScpiParameter
-from labmon_drivers.protocols.scpi import MAX_ERRORS, filled, parse_error
+from labmon_drivers.protocols.scpi import MAX_ERRORS, POWER_ON, filled, parse_error
 from labmon_drivers.protocols.scpi_answer import Answer, Answers
 
 
@@ -112,6 +115,8 @@ class Scpi(LinkDriver):
         idn_query: what asks who it is; empty: nothing.
         error_query: what asks for the next error after each command; empty: nothing.
         status_words: answers that are no numbers, and which quality each means.
+        power_on_query: what says, after each poll, whether it was switched on since it was last
+            asked: `*ESR?`; empty: nothing.
     """
 
     link_settings: ClassVar = LinkSettings(
@@ -129,6 +134,7 @@ class Scpi(LinkDriver):
         idn_query: str = "*IDN?",
         error_query: str = "",
         status_words: StatusWords | None = None,
+        power_on_query: str = "",
         **link: Unpack[LinkKeys],
     ) -> None:
         super().__init__(port, **link)
@@ -137,6 +143,7 @@ class Scpi(LinkDriver):
         self._idn_query = idn_query
         self._error_query = error_query
         self._words = status_words or {}
+        self._power_on_query = power_on_query
         self._due_s: dict[str, float] = {}
         self._clocks = _clocks(channels)
         for each in [*channels.values(), *(parameters or {}).values()]:
@@ -153,6 +160,8 @@ class Scpi(LinkDriver):
         self._clocks = _clocks(self._described)
         if self._error_query:
             self._errors()  # of somebody before us
+        if self._power_on_query:
+            self.link.query(self._power_on_query)  # which forgets that it was
         for line in self._start:
             self.send(line)
 
@@ -164,7 +173,11 @@ class Scpi(LinkDriver):
         return " ".join(field.strip() for field in answer.split(",")[:2])[:80]
 
     def poll(self) -> dict[str, Value | Samples]:
-        """Ask what is due; a query that several channels share is sent once."""
+        """Ask what is due; a query that several channels share is sent once.
+
+        Raises:
+            InstrumentError: it was switched off meanwhile, and has forgotten its settings.
+        """
         now_s = time.monotonic()
         answers: dict[str, Answer] = {}
         values: dict[str, Value | Samples] = {}
@@ -179,6 +192,8 @@ class Scpi(LinkDriver):
             else:
                 values[name] = channel.read(answer, self._words)
             self._due_s[name] = now_s + channel.every_s
+        if self._power_on_query and int(self.link.query_number(self._power_on_query)) & POWER_ON:
+            raise InstrumentError("it was switched off and on, and has forgotten its settings")
         return values
 
     def _samples(self, name: str, channel: ScpiChannel, answer: Answer) -> Samples:

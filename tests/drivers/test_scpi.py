@@ -45,6 +45,22 @@ def supply(bench):
     return driver
 
 
+def test_one_that_was_off_between_two_polls_gets_its_start_lines_again(bench):
+    simulator = SimulatedSupply(noise=0.0)
+    port = bench.serve("tcp", simulator).port
+    driver = bench.use(
+        Scpi(port, VOLTAGE, start=["VOLT 12"], power_on_query="*ESR?", reply_timeout_s=0.5)
+    )
+    simulator.event_status = 128  # as after any power-up
+    driver.connect()
+    assert driver.poll() == {"voltage": Value(12.0)}
+    simulator.settings["VOLT"], simulator.event_status = 0.0, 128
+    with pytest.raises(InstrumentError, match="switched off and on"):
+        driver.poll()
+    driver.connect()
+    assert driver.poll() == {"voltage": Value(12.0)}
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [

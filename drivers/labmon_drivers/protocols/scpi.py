@@ -16,6 +16,8 @@ INFINITY: Final = 9.9e37
 NOT_A_NUMBER: Final = 9.91e37
 TOLERANCE: Final = 1e34
 MAX_ERRORS: Final = 20
+POWER_ON: Final = 128
+"""Of the event register that IEEE 488.2 prescribes; `*CLS` and `*ESR?` clear it."""
 
 _NUMBER: Final = re.compile(rf"({NUMBER})\s*(?![eE][+-]?\d*\s*$)[A-Za-z%]*", re.ASCII)
 _ERROR: Final = re.compile(r"([+-]?\d{1,6})(?:\s*,\s*(.*))?", re.ASCII)
