@@ -59,7 +59,8 @@ from labmon.device import (
 )
 from labmon_drivers._pressures import PressureUnit, converted, pressure_channel
 
-BOARDS: Final = {"10": ("HFIG",), "3A": ("IMG",), "40": ("CNV", "CNV"), "4C": ("CNV", "CNV")}
+BOARDS: Final = {"10": ("HFIG",), "3A": ("IMG",), "40": ("CNV", "CNV"), "4C": ()}
+"""By their codes, the gauges of each; 4C has analog outputs only."""
 NO_BOARD: Final = "FE"
 UNITS: Final = {"00": "Torr", "01": "mbar", "02": "Pa"}
 WORDS: Final = {"OPEN": Quality.NO_SIGNAL, "NOCBL": Quality.NO_SIGNAL, "OFF": Quality.NO_SIGNAL}

@@ -110,6 +110,7 @@ def test_an_answer_of_another_mks_is_refused(monkeypatch):
 
 def test_boards_of_an_xgs600():
     assert agilent_xgs600.parse_boards("103A40FEFEFE") == ["HFIG", "IMG", "CNV", "CNV"]
+    assert agilent_xgs600.parse_boards("4C1040FEFEFE") == ["HFIG", "CNV", "CNV"]
     with pytest.raises(InstrumentError, match="'77'"):
         agilent_xgs600.parse_boards("1077")
 
