@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -95,6 +95,8 @@ class Blocks:
         self._tables: OrderedDict[object, tuple[Any, int]] = OrderedDict()
         self._held = 0
         self._absent: set[BlockKey] = set()
+        self._gone: Counter[int] = Counter()
+        """How many blocks of each stream were removed or replaced."""
         self.damaged: dict[BlockKey, str] = {}
         """Blocks that could not be read, and why: their datapoints are left out."""
 
@@ -125,6 +127,8 @@ class Blocks:
         by_granularity: dict[str, tuple[list[BlockOutline], list[BlockKey]]] = {}
         for outline in outlines:
             by_granularity.setdefault(outline.key.granularity, ([], []))[0].append(outline)
+            self._absent.discard(outline.key)
+            self.damaged.pop(outline.key, None)
         for key in gone:
             by_granularity.setdefault(key.granularity, ([], []))[1].append(key)
             self._forget(key)
@@ -187,6 +191,8 @@ class Blocks:
         fields: frozenset[str] | None,
         made: dict[BlockKey, Any],
     ) -> bool:
+        stream = outlines[0].key.stream
+        gone = self._gone[stream]
         bodies = await self._backend.read_blocks([o.key for o in outlines])
         addresses = {o.times for o in outlines if o.times is not None}
         absent = [at for at in addresses if at not in self._tables]
@@ -200,6 +206,8 @@ class Blocks:
             decoding.run(outlines)
         else:
             await asyncio.get_running_loop().run_in_executor(None, decoding.run, outlines)
+        if self._gone[stream] != gone:
+            return False  # what is derived anew gets the same keys: these may be of before
         for key, reason in decoding.damaged.items():
             log.error("a block is damaged, its datapoints are left out: %s", reason)
             self.damaged[key] = reason
@@ -237,6 +245,7 @@ class Blocks:
             self._held -= self._tables.popitem(last=False)[1][1]
 
     def _forget(self, key: BlockKey) -> None:
+        self._gone[key.stream] += 1
         for cached in [c for c in self._tables if isinstance(c, tuple) and c[0] == key]:
             self._held -= self._tables.pop(cached)[1]
 
