@@ -76,12 +76,18 @@ class AsyncClient:
                 async with contextlib.aclosing(self._receive(follow)) as received:
                     async for event in received:
                         yield event
-            except (OSError, EOFError, http.client.HTTPException):
+            except OSError:
                 if not follow.has_begun:
                     raise
             await asyncio.sleep(follow.pause_s())
 
     async def _receive(self, follow: Follow) -> AsyncGenerator[Event, None]:
+        with self._api.reaching(self._api.timeout_s):
+            async with contextlib.aclosing(self._answers(follow)) as events:
+                async for event in events:
+                    yield event
+
+    async def _answers(self, follow: Follow) -> AsyncGenerator[Event, None]:
         api = self._api
         async with asyncio.timeout(api.timeout_s):
             tls = api.is_tls or None
@@ -90,9 +96,9 @@ class AsyncClient:
             writer.write(api.head(follow.request()))
             async with asyncio.timeout(api.timeout_s):
                 head = io.BytesIO(await reader.readuntil(b"\r\n\r\n"))
-                status = int(head.readline().split()[1])
+                status = _status(head.readline())
                 headers = http.client.parse_headers(head)
-                if status != 200:
+                if not follow.is_accepted(status, headers):
                     follow.refused(status, headers, await reader.read())
                     return
             while data := await _soon(reader.read(1 << 16)):
@@ -102,6 +108,13 @@ class AsyncClient:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
+
+
+def _status(line: bytes) -> int:
+    try:
+        return int(line.split()[1])
+    except (IndexError, ValueError):
+        raise http.client.BadStatusLine(repr(line[:60])) from None
 
 
 async def _soon(data: Awaitable[bytes]) -> bytes:

@@ -6,7 +6,12 @@ server lists the names that it answers to.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import http.client
 import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
@@ -16,7 +21,7 @@ import numpy as np
 from labmon.client.values import Columns, History, Reading, RequestError, RpcError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from email.message import Message
 
 MSGPACK: Final = "application/msgpack"
@@ -42,7 +47,32 @@ class Api:
         self.is_tls = parts.scheme == "https"
         self.port = parts.port or (443 if self.is_tls else 80)
         self.timeout_s = timeout_s
+        self._address = address
         self._root = parts.path.rstrip("/")
+
+    @contextlib.contextmanager
+    def reaching(self, timeout_s: float) -> Iterator[None]:
+        """Name the address in whatever keeps an answer from coming.
+
+        Raises:
+            OSError: of the kind that it was; `ConnectionError` where what came is no HTTP.
+        """
+        try:
+            yield
+        except (OSError, EOFError, http.client.HTTPException) as error:
+            raise self._unreached(error, timeout_s) from error
+
+    def _unreached(self, error: Exception, timeout_s: float) -> OSError:
+        address = self._address
+        if isinstance(error, TimeoutError):
+            text = f"{address} has not answered within {timeout_s:g} s"
+            return TimeoutError(errno.ETIMEDOUT, text)
+        if isinstance(error, ConnectionRefusedError):
+            text = f"{address}: connection refused; does labmon run, and on this port?"
+            return ConnectionRefusedError(errno.ECONNREFUSED, text)
+        if isinstance(error, OSError) and not isinstance(error, http.client.HTTPException):
+            return type(error)(error.errno, f"{address}: {error.strerror or error}")
+        return ConnectionError(f"{address} gave no whole answer: {error}".strip())
 
     def head(self, request: Request) -> bytes:
         """A request without body as bytes; the answer ends with the connection."""
@@ -81,7 +111,10 @@ class Api:
         """The history of streams."""
         names = [streams] if isinstance(streams, str) else streams
         fields = query.get("fields")
-        plain = dict(query) | {"fields": None if fields is None else ",".join(fields)}
+        if fields is not None and not isinstance(fields, str):
+            fields = ",".join(fields)
+        times = {name: _time(query[name]) for name in ("start", "end") if name in query}
+        plain = {**query, **times, "fields": fields}
         return self.get("data", [*(("stream", name) for name in names), *plain.items()])
 
 
@@ -116,18 +149,40 @@ def _column(code: int, data: bytes) -> np.ndarray:
 
 def _timed(reading: Mapping[str, Any]) -> dict[str, Any]:
     """A reading as it travels: a whole number is a time in nanoseconds, a float in seconds."""
+    if not isinstance(reading, Mapping):
+        example = "{'stream': 'room/temperature', 'value': 21.4}"
+        raise TypeError(f"a reading is a dict such as {example}, not {str(reading)[:60]!r}")
     sent = dict(reading)
     if "time_ns" in sent:
         sent["time"] = int(sent.pop("time_ns"))
     elif isinstance(sent.get("time"), int | float | np.number):
         sent["time"] = float(sent["time"])
+    elif "time" in sent:
+        sent["time"] = _time(sent["time"])
     return sent
+
+
+def _time(time: Any) -> Any:
+    """A time as it travels: those of Python and numpy (UTC) as ISO 8601, others as they are.
+
+    Raises:
+        ValueError: a datetime without a zone, which may be meant as local time or as UTC.
+    """
+    if isinstance(time, np.datetime64):
+        return f"{np.datetime_as_string(time.astype('M8[ns]'))}Z"
+    if not isinstance(time, datetime):
+        return time
+    if time.tzinfo is None:
+        raise ValueError(f"{time!r} has no time zone: use datetime.now(UTC), or .astimezone()")
+    return time.astimezone(UTC).isoformat()
 
 
 def _plain(value: Any) -> Any:
     """Numpy's numbers and arrays as Python's."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
+    if isinstance(value, int):
+        raise OverflowError(f"{str(value)[:40]} is beyond 64 bits: send a float, or text")
     raise TypeError(f"{type(value).__name__} cannot be sent: use numbers, text, lists, dicts")
 
 

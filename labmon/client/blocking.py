@@ -70,13 +70,13 @@ class Client:
         points: int = 1000,
         *,
         granularity: str | None = None,
-        fields: Sequence[str] | None = None,
+        fields: str | Sequence[str] | None = None,
     ) -> History:
         """The history of streams as numpy columns, by path.
 
         Args:
             streams: paths, ids or globs.
-            start: Unix seconds, ISO 8601, or relative to now: `-6h`.
+            start: Unix seconds, ISO 8601, relative to now: `-6h`, or a datetime with its zone.
             end: likewise; not included.
             points: labmon picks the finest granularity with at most twice so many.
             granularity: fixes it: `raw`, `seconds`, `minutes`, ...
@@ -92,7 +92,7 @@ class Client:
 
         Args:
             readings: `{"stream": path, "value": v}`, and where known `quality` and `time` (Unix
-                seconds, ISO 8601) or `time_ns`.
+                seconds, ISO 8601, a datetime with its zone) or `time_ns`.
             idempotency_key: makes it safe to send the same readings again.
 
         Returns:
@@ -138,17 +138,18 @@ class Client:
         while True:
             try:
                 yield from self._receive(follow)
-            except (OSError, http.client.HTTPException):
+            except OSError:
                 if not follow.has_begun:
                     raise
             pause.wait(follow.pause_s())
 
     def _receive(self, follow: Follow) -> Generator[Event, None, None]:
         with (
+            self._api.reaching(SILENCE_S),
             contextlib.closing(self._connect(SILENCE_S)) as connection,
             _ask(connection, follow.request()) as response,
         ):
-            if response.status != 200:
+            if not follow.is_accepted(response.status, response.headers):
                 follow.refused(response.status, response.headers, response.read())
                 return
             while data := response.read1(1 << 16):
@@ -156,10 +157,12 @@ class Client:
 
     def _send(self, request: Request) -> Any:
         with (
+            self._api.reaching(self._api.timeout_s),
             contextlib.closing(self._connect(self._api.timeout_s)) as connection,
             _ask(connection, request) as response,
         ):
-            return answer(response.status, response.headers, response.read())
+            body = response.read()
+        return answer(response.status, response.headers, body)
 
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._api.is_tls else http.client.HTTPConnection

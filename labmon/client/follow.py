@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from labmon.client.api import answer
-from labmon.client.values import Event
+from labmon.client.values import Event, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +21,7 @@ SILENCE_S: Final = 40.0
 """The server says something on a live connection every 15 s; after this time it is dead."""
 RETRY_S: Final = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0)
 """Pauses between attempts to come back."""
+EVENTS: Final = "text/event-stream"
 BUSY: Final = frozenset({429, 503})
 UNREACHED: Final = frozenset({502, 504})
 
@@ -42,7 +43,17 @@ class Follow:
         self._buffer = b""
         query = [("stream", glob) for glob in self._globs]
         request = self._api.get("live", [*query, ("last_event_id", self._cursor)])
-        return request._replace(headers=(("Accept", "text/event-stream"),))
+        return request._replace(headers=(("Accept", EVENTS),))
+
+    def is_accepted(self, status: int, headers: Message) -> bool:
+        """Whether events follow.
+
+        Raises:
+            RequestError: it is a good answer, but of something else than labmon.
+        """
+        if status == 200 and headers.get_content_type() != EVENTS:
+            raise RequestError(status, "no_answer", "the answer is not labmon's")
+        return status == 200
 
     def refused(self, status: int, headers: Message, body: bytes) -> None:
         """Raise what the server said; where it is only busy, the next attempt may do.

@@ -9,6 +9,7 @@ import re
 import signal
 import socket
 import threading
+from datetime import UTC, datetime, timedelta, timezone
 from email.message import Message
 from pathlib import Path
 
@@ -169,30 +170,107 @@ def test_what_the_server_refuses_is_raised_with_its_words(client):
 def test_a_server_that_is_not_there_is_an_os_error():
     with contextlib.closing(socket.socket()) as bound:
         bound.bind(("127.0.0.1", 0))
-        client = Client(f"http://127.0.0.1:{bound.getsockname()[1]}")
-        with pytest.raises(ConnectionRefusedError):
+        address = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        client = Client(address)
+        with pytest.raises(ConnectionRefusedError, match=rf"{address}: .* labmon"):
             client.latest()
-        with pytest.raises(ConnectionRefusedError):
+        with pytest.raises(ConnectionRefusedError, match=address):
             next(client.live())
     for address in ("127.0.0.1:8765", "ftp://lab", "http://"):
         with pytest.raises(ValueError, match="is no address such as"):
             Client(address)
 
 
-def test_an_answer_that_is_not_labmons_is_said():
+@contextlib.contextmanager
+def somebody_else(answer: bytes):
+    """The address of a server that gives one answer, whatever it is asked, and closes."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as listening:
 
         def serve():
-            connection, _ = listening.accept()
-            with connection:
-                connection.recv(1 << 16)
-                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<html")
+            while True:
+                try:
+                    connection, _ = listening.accept()
+                except OSError:
+                    return
+                with connection:
+                    connection.recv(1 << 16)
+                    connection.sendall(answer)
 
         thread = threading.Thread(target=serve)
         thread.start()
-        with pytest.raises(RequestError, match="is not labmon's"):
-            Client(f"http://127.0.0.1:{listening.getsockname()[1]}").latest()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        listening.shutdown(socket.SHUT_RDWR)
         thread.join()
+
+
+PAGE_OF_OTHERS = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 5\r\n\r\n<html"
+
+
+async def first_of(address):
+    async with contextlib.aclosing(AsyncClient(address, timeout_s=5).live()) as live:
+        return await anext(live)
+
+
+def test_an_answer_that_is_not_labmons_is_said():
+    with somebody_else(PAGE_OF_OTHERS) as address:
+        with pytest.raises(RequestError, match="is not labmon's"):
+            Client(address).latest()
+        with pytest.raises(RequestError, match="is not labmon's"):
+            next(Client(address).live())
+        with pytest.raises(RequestError, match="is not labmon's"):
+            asyncio.run(first_of(address))
+
+
+@pytest.mark.parametrize("said", [b"SSH-2.0-Other\r\n\r\n", PAGE_OF_OTHERS[:-2], b""])
+def test_no_whole_answer_is_an_os_error_that_names_the_address(said):
+    with somebody_else(said) as address:
+        with pytest.raises(OSError, match=address):
+            Client(address).latest()
+        if said != PAGE_OF_OTHERS[:-2]:
+            with pytest.raises(OSError, match=address):
+                next(Client(address).live())
+            with pytest.raises(OSError, match=address):
+                asyncio.run(first_of(address))
+
+
+def test_a_server_that_does_not_answer_in_time_is_named():
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(TimeoutError, match=rf"{address} .* 0.05 s"):
+            Client(address, timeout_s=0.05).latest()
+        with pytest.raises(TimeoutError, match=rf"{address} .* 0.05 s"):
+            asyncio.run(AsyncClient(address, timeout_s=0.05).call("a.b"))
+
+
+def test_times_may_be_those_of_python_and_numpy(client):
+    now = datetime.now(UTC).replace(microsecond=250_000) - timedelta(seconds=1)
+    times = [
+        now,
+        now.astimezone(timezone(timedelta(hours=5))),
+        np.datetime64(now.replace(tzinfo=None)),
+    ]
+    for i, time in enumerate(times):
+        client.append([{"stream": f"times/t{i}", "value": 1, "time": time}])
+        found = client.data(f"times/t{i}", start=now, end=times[2] + np.timedelta64(1, "s"))
+        assert found[f"times/t{i}"]["t"].tolist() == [round(now.timestamp() * 4) * 250_000_000]
+    naive = now.replace(tzinfo=None)
+    for refused in (
+        lambda: client.append([{"stream": "times/t", "value": 1, "time": naive}]),
+        lambda: client.data("bench/count", start=naive),
+    ):
+        with pytest.raises(ValueError, match="has no time zone"):
+            refused()
+
+
+def test_what_cannot_be_sent_says_why(client):
+    with pytest.raises(TypeError, match="a reading is a dict such as"):
+        client.append({"stream": "odd/x", "value": 1})
+    with pytest.raises(OverflowError, match="beyond 64 bits"):
+        client.append([{"stream": "odd/x", "value": 2**70}])
+    columns = client.data("bench/count", "-1m", granularity="seconds", fields="count")[
+        "bench/count"
+    ]
+    assert set(columns.columns) == {"t", "count"}
 
 
 @pytest.mark.parametrize("status", [502, 504])
