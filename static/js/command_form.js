@@ -5,7 +5,7 @@ import { failureText, valueText } from './command_log.js';
 import { fieldsOf, hintOf, initialText, labelOf, obstacleTo, parseForm } from './forms.js';
 import { Icon } from './icons.js';
 import { useStatus } from './shell.js';
-import { html, useMemo, useState } from './vendor.js';
+import { html, useLayoutEffect, useMemo, useRef, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Device} Device */
@@ -40,12 +40,17 @@ function Parameters({ app, device, command }) {
   const { params, messages } = parseForm(fields, texts);
   const wrong = Object.keys(messages).filter((name) => touched.has(name));
   const [isAsking, setAsking] = useState(false);
+  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
   const obstacle = obstacleTo(command, device.state, status.phase === 'live');
   const change = (/** @type {string} */ name, /** @type {string} */ text) => {
     setTexts({ ...texts, [name]: text });
     setTouched(new Set([...touched, name]));
     setAsking(false);
     if (outcome && outcome.kind !== 'running') setOutcome(null);
+  };
+  const leave = () => {
+    setAsking(false);
+    requestAnimationFrame(() => button.current?.focus()); // it has only then come back
   };
   const run = async (/** @type {Event} */ event) => {
     event.preventDefault();
@@ -58,16 +63,34 @@ function Parameters({ app, device, command }) {
     setAsking(false);
     setOutcome({ kind: 'running' });
     setOutcome(await call(app, `${device.name}.${command.name}`, params));
+    if (isAsking) leave();
   };
   const isRunning = outcome?.kind === 'running';
   return html`<form onSubmit=${run} novalidate autocomplete="off">
     <div class="two">${fields.map((field) => html`<${FieldRow} key=${field.name} field=${field} text=${texts[field.name]} onText=${(/** @type {string} */ text) => change(field.name, text)}
       message=${touched.has(field.name) ? messages[field.name] : undefined} />`)}</div>
     ${isAsking && html`<p class="ask" role="alert"><${Icon} name="warn" /><span>${command.confirm}</span></p>`}
-    <div class="run1"><button type="submit" class="btn primary" disabled=${wrong.length > 0 || Boolean(obstacle) || isRunning} aria-describedby="run-note">${isRunning ? 'Running' : isAsking ? `Yes, run ${command.name}` : `Run ${command.name}`}</button>
-      ${isAsking ? html`<button type="button" class="btn" onClick=${() => setAsking(false)}>No</button>` : html`<span class="mute" id="run-note">${noteOf(obstacle, wrong.length)}</span>`}</div>
+    ${isAsking ? html`<${Answers} name=${command.name} isObstructed=${Boolean(obstacle)} onNo=${leave} />` : html`<div class="run1" key="run">
+      <button ref=${button} type="submit" class="btn primary" disabled=${wrong.length > 0 || Boolean(obstacle) || isRunning} aria-describedby="run-note">${isRunning ? 'Running' : `Run ${command.name}`}</button>
+      <span class="mute" id="run-note">${noteOf(obstacle, wrong.length)}</span></div>`}
     <div role="status">${outcome && html`<${OutcomeLine} outcome=${outcome} />`}</div>
   </form>`;
+}
+
+/**
+ * Yes or no, before a command that asks. `No` stands where `Run` was and has the focus: a double click, or a key that is held
+ * down, must not answer with yes.
+ *
+ * @param {{name: string, isObstructed: boolean, onNo: () => void}} props
+ */
+function Answers({ name, isObstructed, onNo }) {
+  const no = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  useLayoutEffect(() => no.current?.focus(), []);
+  const leave = (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === 'Escape') onNo();
+  };
+  return html`<div class="run1" key="answers" onKeyDown=${leave}><button ref=${no} type="button" class="btn" onClick=${onNo}>No</button>
+    <button type="submit" class="btn primary" disabled=${isObstructed}>Yes, run ${name}</button></div>`;
 }
 
 /** @param {{outcome: Outcome}} props */

@@ -11,6 +11,14 @@ from playwright.async_api import expect
 from tests.conftest import ServerProcess
 
 CONFIG = (Path(__file__).parents[2] / "config.yaml").read_text("utf-8")
+SUPPLY = """\
+  supply:
+    driver: scpi
+    port: sim://scpi
+    channels: {voltage: {query: "MEAS:VOLT?", unit: V}}
+    actions:
+      reset: {send: ["*RST"], confirm: "Back to the factory?"}
+"""
 TILE = 'a.tile[data-path="{}"]'
 PAGES = (
     "/",
@@ -24,7 +32,7 @@ PAGES = (
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with closing(ServerProcess(tmp_path_factory.mktemp("pages"), CONFIG)) as server:
+    with closing(ServerProcess(tmp_path_factory.mktemp("pages"), CONFIG + SUPPLY)) as server:
         server.start()
         now = server.get("/api/v1/latest")["now"]
         full = range(4200)  # of a block
@@ -181,6 +189,31 @@ async def test_a_command_is_sent_and_its_readback_changes(server, open_page):
     await expect(row).to_contain_text("123")
     recent = page.locator('section[aria-labelledby="h-recent"]')
     await expect(recent).to_contain_text("set_exposure")
+
+
+async def test_a_double_click_or_a_held_key_is_no_yes(server, open_page):
+    page = await open_page(f"{server.address}/devices/supply")
+    await page.get_by_label("Command", exact=True).select_option("reset")
+    run, no, yes = (
+        page.get_by_role("button", name=name, exact=True)
+        for name in ("Run reset", "No", "Yes, run reset")
+    )
+    await run.dblclick()
+    await expect(page.get_by_text("Back to the factory?")).to_be_visible()
+    await no.click()
+    await expect(run).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(no).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(run).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(no).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(run).to_be_focused()
+    await expect(page.get_by_text("Done in")).to_have_count(0)
+    await run.click()
+    await yes.click()
+    await expect(page.get_by_text("Done in")).to_be_visible()
 
 
 async def test_a_value_out_of_limits_is_refused_where_it_is_typed(server, open_page):
