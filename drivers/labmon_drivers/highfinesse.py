@@ -37,7 +37,7 @@ devices:
 ```
 
 With `events: true` the time of a reading is that of the interferometer, from the wavemeter's own
-stamp. The maker's library has events for the first eight inputs; use `events: false` for more.
+stamp. The maker's library has events for the first 17 inputs; use `events: false` for more.
 
 ## Channels
 

@@ -498,6 +498,17 @@ def test_a_simulated_wavemeter_pushes_results_and_drops_stale_ones():
     driver.disconnect()
 
 
+@pytest.mark.parametrize(("mode", "number"), [(95, 8), (1130, 9), (1355, 10), (1362, 17)])
+def test_results_of_inputs_behind_the_eighth_are_heard_too(mode, number):
+    driver = HighFinesse("sim://ws8?many")
+    driver.connect()
+    driver._inputs[number] = driver._inputs[1]
+    heard = driver._heard(wlmdata.Event(time.time_ns(), time.monotonic(), mode, 0, 780.24, 0))
+    driver.disconnect()
+    assert heard is not None
+    assert heard.readings == {f"ch{number}": Value(wlmdata.LIGHT_NM_THZ / 780.24)}
+
+
 def test_a_simulated_wavemeter_finds_its_exposure():
     driver = HighFinesse("sim://ws7?exposure")
     driver.connect()

@@ -34,13 +34,21 @@ SPECTRUM_ANALYSER: Final = 5
 OPERATIONS: Final = {0: "stopped", 1: "adjusting", 2: "measuring"}
 MAX_1, MAX_2 = 2, 3
 
-RESULT_EVENTS: Final = {42: 1, 43: 2, 90: 3, 91: 4, 92: 5, 93: 6, 94: 7, 95: 8}
+RESULT_EVENTS: Final = {
+    42: 1,
+    43: 2,
+    **{90 + i: 3 + i for i in range(6)},
+    1130: 9,
+    **{1355 + i: 10 + i for i in range(8)},
+}
 """Mode of the event to input: a wavelength was measured."""
 EXPOSURE_EVENTS: Final = {
     7: 1,
     8: 1,
     **{125 + i: 2 + i for i in range(7)},
     **{132 + i: 2 + i for i in range(7)},
+    1155: 9,
+    1180: 9,
 }
 ENVIRONMENT_EVENTS: Final = {14: "temperature", 1465: "pressure"}
 SELECTED_EVENT: Final = 203
