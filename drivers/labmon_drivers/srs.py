@@ -27,7 +27,8 @@ One for each output that the controller names, in lower case: `In 3A` is `in_3a`
 ## Quirks
 
 - `NaN` is *no signal*: a sensor that is missing or out of range.
-- Only outputs in `outputs` have a unit of their own; the controller does not tell.
+- Each channel has the unit that the controller tells, but for those of `outputs`; where it does not
+  tell, `unit`. Who changes a unit at the front panel changes it here too: the device connects anew.
 
 ## Without hardware
 
@@ -49,11 +50,13 @@ programming". Tested against its simulator; not yet with a controller.
 from __future__ import annotations
 
 import math
+import re
 from typing import ClassVar, Final, Unpack
 
 from labmon.device import (
     Channel,
     InstrumentError,
+    InstrumentTimeoutError,
     LinkDriver,
     LinkKeys,
     LinkSettings,
@@ -67,13 +70,16 @@ from labmon.device.transport import NUMBER
 from labmon_drivers._channels import ChannelSettings
 
 MAX_OUTPUTS: Final = 64
+LETTERS: Final = {0xB0: "°", 0xF8: "°", 0xEA: "Ω"}
+"""As its screen has them, and as others write the degree."""
+UNIT: Final = re.compile(r"[°ΩA-Za-zµ%/]{0,6}")
 
 
 class Srs(LinkDriver):
     """A temperature controller PTC10 or CTC100 by Stanford Research Systems.
 
     Args:
-        unit: of the channels that `outputs` does not name.
+        unit: of the channels that `outputs` does not name, where the controller does not tell it.
         outputs: by the name in the instrument: `unit`, `label`, `digits` and so on.
     """
 
@@ -93,16 +99,25 @@ class Srs(LinkDriver):
         self._unit = unit
         self._described = outputs or {}
         self._names: list[str] = []
+        self._units: list[str] = []
 
     def prepare(self) -> None:
-        """Ask for the names of all channels."""
-        names = [name.strip() for name in self.link.query("getOutputNames?").split(",")]
+        """Ask for the names of all channels, and for their units."""
+        names = [name.strip() for name in self._asked_names().split(",")]
         is_late = any(NUMBER.fullmatch(name) for name in names)  # the values, asked for before
         is_list = all(names) and len(set(names)) == len(names) <= MAX_OUTPUTS
         if is_late or not is_list:
             raise InstrumentError(f"{','.join(names)[:60]!r} are no names of channels")
         self._names = names
-        self.channels = {channel_name(name): self._channel(name) for name in names}
+        try:
+            self._units = self._asked_units()
+        except InstrumentTimeoutError:  # it does not know the question
+            self._units = []
+        units = self._units or [self._unit] * len(names)
+        self.channels = {
+            channel_name(name): self._channel(name, unit)
+            for name, unit in zip(names, units, strict=True)
+        }
 
     def identify(self) -> str:
         """Model and serial number."""
@@ -114,6 +129,8 @@ class Srs(LinkDriver):
         cells = self.link.query("getOutput?").split(",")
         if len(cells) != len(self._names):
             raise InstrumentError(f"{len(cells)} values came, not {len(self._names)}")
+        if self._units and self._asked_units() != self._units:
+            raise InstrumentError("its units were changed")
         pairs = zip(self._names, cells, strict=True)
         return {channel_name(name): self._value(name, cell) for name, cell in pairs}
 
@@ -140,17 +157,40 @@ class Srs(LinkDriver):
         """Switch all outputs off at once."""
         self.link.write_line("kill all")
 
+    def _asked_names(self) -> str:
+        """What a PTC10 calls so; or a CTC100, which does not know the first question."""
+        try:
+            answer = self.link.query("getOutputNames?")
+        except InstrumentTimeoutError:
+            answer = ""
+        if not answer or answer.lower().startswith("error"):
+            answer = self.link.query("getOutput.names?")
+        return answer
+
+    def _asked_units(self) -> list[str]:
+        """The unit of each channel; none at all where the answer is something else."""
+        with self.link.turn:
+            self.link.drop_input()
+            self.link.write_line("getOutput.units?")
+            line = self.link.read_line()
+        text = "".join(LETTERS.get(byte, chr(byte)) for byte in line.strip())
+        units = [unit.strip() for unit in text.split(",")]
+        is_list = len(units) == len(self._names)
+        return units if is_list and all(UNIT.fullmatch(unit) for unit in units) else []
+
     def _value(self, name: str, cell: str) -> Value:
         number = as_number(cell)
         if math.isnan(number):
             return Value(None, Quality.NO_SIGNAL)
         return self._described[name].value(number) if name in self._described else Value(number)
 
-    def _channel(self, name: str) -> Channel:
+    def _channel(self, name: str, unit: str) -> Channel:
         if name in self._described:
             settings = self._described[name]
-            return settings.channel().described(label=settings.label or name)
-        return Channel(unit=self._unit, label=name, digits=3)
+            return settings.channel().described(
+                label=settings.label or name, unit=settings.unit or unit
+            )
+        return Channel(unit=unit, label=name, digits=3)
 
 
 def channel_name(name: str) -> str:

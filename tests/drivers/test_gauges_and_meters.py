@@ -206,6 +206,27 @@ def test_an_srs_tells_its_channels_and_takes_setpoints(bench):
     assert driver.identify() == "Stanford Research Systems PTC10"
 
 
+def test_an_srs_tells_the_unit_of_each_channel(bench):
+    simulator = SimulatedSrs()
+    outputs = {"Shield": ChannelSettings(unit="kelvin")}
+    driver = connected(bench, Srs, simulator, outputs=outputs)
+    units = [channel.unit for channel in driver.channels.values()]
+    assert units == ["W", "°C", "Ω", "kelvin"]
+    simulator.units["In 3A"] = "K"
+    with pytest.raises(InstrumentError, match="units were changed"):
+        driver.poll()
+    driver.connect()
+    assert driver.channels["in_3a"].unit == "K"
+
+
+@pytest.mark.parametrize("has_dots", [False, True])
+def test_an_srs_that_does_not_tell_its_units_has_those_of_the_configuration(bench, has_dots):
+    simulator = SimulatedSrs(tells_units=False, has_dots=has_dots)
+    driver = connected(bench, Srs, simulator, unit="K", reply_timeout_s=0.1)
+    assert driver.channels["in_3a"].unit == "K"
+    assert driver.poll()["in_3a"] == Value(25.013)
+
+
 def test_a_fibre_switch_turns_and_tells_where_it_is(bench):
     simulator = SimulatedSwitch()
     driver = connected(bench, Leoni, simulator)
