@@ -41,13 +41,14 @@ class LinkDriver(Driver):
     """
 
     link_settings: ClassVar[LinkSettings] = LinkSettings()
+    _link: Link | None = None
 
     def __init__(self, port: Port, **link: Unpack[LinkKeys]) -> None:
         self.port = port
         self.settings = self.link_settings.changed(**link)
         self.connect_timeout_s = Driver.connect_timeout_s + self.settings.settle_s
         self.simulated = port.startswith(SCHEME)
-        self._link: Link | None = None
+        self._link = None
         self._is_owed = False
         self._refusals = 0
 
@@ -63,7 +64,14 @@ class LinkDriver(Driver):
         return self._link
 
     def connect(self) -> None:
-        """Open the port, let what is under way go by, then `prepare()`."""
+        """Open the port, let what is under way go by, then `prepare()`.
+
+        Raises:
+            TypeError: the constructor of a subclass forgot that of this class.
+        """
+        if not hasattr(self, "settings"):
+            name = type(self).__name__
+            raise TypeError(f"the __init__ of {name} must call super().__init__(port, **link)")
         self.disconnect()
         self._link = open_link(self.port, self.settings)
         self._hear_out(self._link)

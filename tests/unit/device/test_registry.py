@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import sys
 import textwrap
+import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from labmon.device import Channel, Driver, LinkDriver, registry
 from labmon.errors import ConfigError
 from labmon.yaml_marks import Mark
 
+ROOT = Path(__file__).parents[3]
 GAUGE = '''
     from typing import Annotated, Literal, TypedDict, Unpack
     from labmon.device import Channel, Driver, Limits, command
@@ -187,6 +190,19 @@ def test_all_shipped_drivers_are_listed_also_those_that_cannot_be_imported(shipp
         registry.find("mqtt")
 
 
+def test_a_driver_without_its_extra_says_how_to_install_it(shipped, monkeypatch):
+    monkeypatch.setitem(registry.EXTRAS, "no_such_package_at_all", "mqtt")
+    shipped("mqtt", "import no_such_package_at_all.client")
+    with pytest.raises(ConfigError, match=r"; pip install 'labmon-server\[mqtt\]'"):
+        registry.find("mqtt")
+
+
+def test_every_extra_that_is_named_brings_its_module():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    for module, extra in registry.EXTRAS.items():
+        assert any(each.startswith(module) for each in project["optional-dependencies"][extra])
+
+
 def test_a_driver_with_a_signature_that_cannot_be_checked_is_refused(shipped):
     shipped(
         "bad",
@@ -232,6 +248,19 @@ def test_a_channel_may_not_hide_a_part_of_the_driver(name):
     said = f"a channel cannot be called '{name}' as an attribute"
     with pytest.raises(TypeError, match=said):
         type("Hidden", (LinkDriver,), {name: Channel()})
+
+
+def test_a_constructor_that_forgot_that_of_its_base_is_said_so():
+    class Forgetful(LinkDriver):
+        def __init__(self, port: str) -> None:
+            self.name = port
+
+    driver = Forgetful("sim://gauge")
+    with pytest.raises(
+        TypeError, match=r"Forgetful must call super\(\).__init__\(port, \*\*link\)"
+    ):
+        driver.connect()
+    driver.disconnect()
 
 
 def test_a_driver_that_cannot_be_imported_says_where(shipped):
