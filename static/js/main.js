@@ -6,6 +6,7 @@ import { keepCopiesPlain } from './digits.js';
 import { leaveLinks, route, start } from './router.js';
 import { showPage } from './shell.js';
 import { Store } from './store.js';
+import { keepPaperLight } from './theme.js';
 
 const isWall = () => new URLSearchParams(location.search).get('kiosk') === '1';
 
@@ -23,6 +24,7 @@ connection.on('status', ({ isOutdated }) => {
   if (isOutdated) leaveLinks();
 });
 keepCopiesPlain();
+keepPaperLight();
 app.store.start();
 connection.start();
 start((match, place) => showPage(app, match, place));

@@ -20,6 +20,23 @@ export function toggleTheme() {
   dispatchEvent(new CustomEvent('themechange'));
 }
 
+/** Prints dark ink on light paper, also what stands on a canvas; afterwards all is as it was. */
+export function keepPaperLight() {
+  const { dataset } = document.documentElement;
+  /** @type {string | undefined} */
+  let chosen;
+  addEventListener('beforeprint', () => {
+    chosen = dataset.theme;
+    dataset.theme = 'light';
+    dispatchEvent(new CustomEvent('themechange'));
+  });
+  addEventListener('afterprint', () => {
+    if (chosen === undefined) delete dataset.theme;
+    else dataset.theme = chosen;
+    dispatchEvent(new CustomEvent('themechange'));
+  });
+}
+
 /**
  * Calls the listener when the colours change: canvases must be drawn again.
  * @param {() => void} listener

@@ -178,6 +178,25 @@ async def _until(page, condition):
     pytest.fail("it did not come within ten seconds of frames")
 
 
+async def test_a_graph_is_printed_whole_and_dark_on_light(server, open_page):
+    page = await open_page(f"{server.address}/graph?streams=wavemeter/ch1", color_scheme="dark")
+    await drawn(page)
+    shown = "() => getComputedStyle(document.documentElement).colorScheme"
+    before = await page.evaluate(shown)
+    await page.emulate_media(media="print")
+    await page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    assert await page.evaluate(shown) == "light"
+    await page.set_viewport_size({"width": 700, "height": 900})
+    card, canvas = page.locator(".gcard"), page.locator(".uplot canvas")
+    box, inner = await card.bounding_box(), await canvas.bounding_box()
+    assert inner["height"] > 100
+    assert inner["x"] + inner["width"] <= box["x"] + box["width"]
+    await expect(page.locator(".nav")).to_be_hidden()
+    await expect(page.get_by_role("button", name="PNG")).to_be_hidden()
+    await page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert await page.evaluate(shown) == before
+
+
 async def test_a_command_is_sent_and_its_readback_changes(server, open_page):
     page = await open_page(f"{server.address}/devices/wavemeter")
     await page.get_by_label("Command", exact=True).select_option("set_exposure")
