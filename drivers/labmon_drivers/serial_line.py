@@ -34,7 +34,9 @@ devices:
 
 - A line is used as a whole or not at all: two lines that ran together, or one with a damaged piece,
   give no value.
-- A board that prints by itself is followed: every line is recorded when it comes.
+- A board that prints by itself is followed: every line is recorded when it comes, but for one that
+  was under way when the port was opened. One that prints less often than every 10 s needs a longer
+  `silence_s`: twice the time between two lines, say.
 
 ## Without hardware
 
@@ -206,7 +208,7 @@ class _Printer(SerialLine):
     """A board that prints by itself: every line is recorded when it comes."""
 
     def prepare(self) -> None:
-        """Begin at the start of a line: the first that is heard is seldom whole."""
+        """Begin at the start of a line: of one that is under way the beginning was not heard."""
         super().prepare()
         self._lines.skip_to_end()
 
@@ -217,8 +219,11 @@ class _Printer(SerialLine):
             InstrumentTimeoutError: no good line came for too long.
         """
         heard_s, problem = time.monotonic(), "nothing came"
+        data = self.link.read_some(LISTEN_S)
+        if not data:  # no line was under way when the port was opened: the first one is whole
+            self._lines = LineSplitter(self.settings.received_end)
         while True:
-            for line in self._whole_lines(self.link.read_some(LISTEN_S)):
+            for line in self._whole_lines(data):
                 try:
                     values = self.values(line)
                 except InstrumentError as error:
@@ -228,9 +233,11 @@ class _Printer(SerialLine):
                     yield values
             if time.monotonic() - heard_s > self._silence_s:
                 raise InstrumentTimeoutError(
-                    f"{self.port} sent no good line for {self._silence_s:g} s; {problem}"
+                    f"{self.port} sent no good line for {self._silence_s:g} s (silence_s);"
+                    f" {problem}"
                 )
             yield None
+            data = self.link.read_some(LISTEN_S)
 
 
 def unescaped(text: str) -> bytes:

@@ -130,11 +130,22 @@ def test_a_board_that_prints_is_heard_from_its_first_whole_line(bench, kind):
     assert [heard(stream), heard(stream)] == [{"t": Value(3.0)}, {"t": Value(6.0)}]
 
 
+def test_a_board_that_prints_seldom_loses_no_line_after_it_was_connected(bench, kind, monkeypatch):
+    monkeypatch.setattr("labmon_drivers.serial_line.LISTEN_S", 0.05)
+    printer = Printer()
+    driver = bench.use(board(port=bench.serve(kind, printer).port))
+    driver.connect()
+    stream = driver.stream()
+    assert next(stream) is None  # nothing was under way: what comes now begins a line
+    printer.said = b"t=1\r\n"
+    assert heard(stream) == {"t": Value(1.0)}
+
+
 def test_a_board_that_prints_nothing_good_is_gone(bench, kind):
     printer = Printer()
     driver = bench.use(board(port=bench.serve(kind, printer).port, silence_s=0.3))
     driver.connect()
-    with pytest.raises(InstrumentTimeoutError, match="nothing came"):
+    with pytest.raises(InstrumentTimeoutError, match=r"for 0.3 s \(silence_s\); nothing came"):
         heard(driver.stream())
     printer.said = b"\r\nrubbish!\r\n"
     with pytest.raises(InstrumentTimeoutError, match="rubbish"):
