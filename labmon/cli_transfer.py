@@ -6,6 +6,7 @@ The trap: `--format` may be left out only where the ending of the file says it.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from contextlib import asynccontextmanager, nullcontext
 from dataclasses import replace
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
     from labmon.datastream.api import Datastream
     from labmon.transfer.description import Description
     from labmon.transfer.exporting import Export, Progress
-    from labmon.transfer.importing import Counts, Rules
+    from labmon.transfer.importing import Counts, Importer, Rules
     from labmon.transfer.rows import Wanted
+    from labmon.transfer.stash import Stash
 
 FORMATS = click.Choice(["csv", "jsonl", "parquet"])
 GRANULARITIES = click.Choice(
@@ -141,6 +143,8 @@ async def _export(
     from labmon.transfer.exporting import Progress, export
     from labmon.transfer.snapshot import Snapshot
 
+    blocks = logging.getLogger("labmon.datastream.blocks")
+    blocks.addHandler(logging.NullHandler())  # damaged ones are told at the end, once
     with progress("read") as moved:
         done = Progress(lambda now: moved(now.done, now.pieces))
         async with Snapshot(store) as snapshot:
@@ -247,9 +251,19 @@ async def _import(
                     f"{job.problems.count:,} bad rows: nothing is imported (--skip-bad omits them)"
                 )
             if stash is not None:
-                with progress("imported") as moved:
-                    await job.append(stash, moved)
+                await _appended(job, stash)
     _tell(job.counts, dry_run=dry_run)
+
+
+async def _appended(job: Importer, stash: Stash) -> None:
+    """Append what was checked; on Ctrl-C say what that leaves."""
+    try:
+        with progress("imported") as moved:
+            await job.append(stash, moved)
+    except asyncio.CancelledError:
+        text = "interrupted: what was imported until now stays; go on with --only-newer"
+        click.secho(text, fg="red", err=True)
+        raise
 
 
 def _folder_of(store: str) -> Path | None:

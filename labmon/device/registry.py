@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 SHIPPED: Final = "labmon_drivers"
 TRIAL: Final = "\n## Without hardware\n"
+EXTRAS: Final = {"caproto": "epics", "paho": "mqtt", "pymodbus": "modbus", "pyvisa": "visa"}
+"""Which extra of the distribution brings a module that a driver may need."""
 OWN_WORDS: Final = "or your own as package.module:Class"
 
 
@@ -183,5 +185,7 @@ def _where(module_name: str) -> str:
 
 def _why(error: Exception) -> str:
     if isinstance(error, ModuleNotFoundError):
-        return f"{error}; install what it needs"
+        extra = EXTRAS.get((error.name or "").partition(".")[0])
+        wanted = f"pip install 'labmon-server[{extra}]'" if extra else "install what it needs"
+        return f"{error}; {wanted}"
     return f"{type(error).__name__}: {error}{place_of(error)}"

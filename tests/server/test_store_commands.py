@@ -1,17 +1,21 @@
 """`labmon export`, `import`, `inspect`, `backup` and `verify` beside a real server, and without."""
 
+import asyncio
 import contextlib
 import csv
 import io
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from labmon.cli import main
 from tests.bodies import bodies
 
 ROOT = Path(__file__).parents[2]
@@ -114,6 +118,19 @@ def test_an_import_waits_for_the_server_to_be_stopped(labmon, server, tmp_path):
     assert (stream["latest_value"], stream["count"]) == (1.5, 1)
 
 
+def test_an_import_that_is_interrupted_says_what_that_leaves(tmp_path, monkeypatch):
+    async def interrupt(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("labmon.transfer.importing.Importer.append", interrupt)
+    path = tmp_path / "x.csv"
+    path.write_text("time,c/d\n1700000000,1.5\n")
+    done = CliRunner().invoke(main, ["import", str(path), "--store", str(tmp_path / "x.db")])
+    assert done.exit_code == 1
+    assert "what was imported until now stays; go on with --only-newer" in done.stderr
+
+
 def test_a_store_moves_to_another_file_and_back(labmon, tmp_path):
     source = tmp_path / "source.csv"
     source.write_text("time,a/b\n" + "".join(f"{1700000000 + i},{i}.5\n" for i in range(100)))
@@ -166,7 +183,8 @@ def test_verify_ends_with_1_on_damage(labmon, tmp_path):
     assert "2023-11-1" in said
     assert "1 finding" in said
     export = labmon("export", "--store", "x.db", "--output", "y.csv")
-    assert "left out, it is damaged" in export.stderr
+    assert export.stderr.splitlines()[0].startswith("left out, it is damaged")
+    assert len(export.stderr.splitlines()) == 2
 
 
 def test_help_has_units_and_examples(labmon):
