@@ -45,10 +45,20 @@ export function apiUrl(path, query = {}) {
 export async function request(path, query = {}, init = {}) {
   const headers = { Accept: 'application/msgpack', ...init.headers };
   const response = await fetch(apiUrl(path, query), { ...init, headers });
-  const isPacked = response.headers.get('Content-Type')?.includes('msgpack');
-  const body = isPacked ? decode(await response.arrayBuffer()) : await response.json();
+  const body = await bodyOf(response);
   if (!response.ok) throw new ApiError(response.status, body.error?.code ?? '', body.error?.message ?? response.statusText);
   return body;
+}
+
+/** A proxy before the server answers in its own way, when that is away. @param {Response} response @returns {Promise<any>} */
+async function bodyOf(response) {
+  if (response.headers.get('Content-Type')?.includes('msgpack')) return decode(await response.arrayBuffer());
+  try {
+    return await response.json();
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    throw new ApiError(response.status, '', `the answer was not labmon’s, but ${response.status} ${response.statusText}`.trim());
+  }
 }
 
 /**

@@ -52,7 +52,7 @@ function ProblemBanner({ app, problem }) {
 
 /** @param {App} app */
 function useProblem({ store }) {
-  const [problem, setProblem] = useState(/** @type {Error | null} */ (null));
+  const [problem, setProblem] = useState(store.problem);
   useEffect(() => store.on('problem', setProblem), [store]);
   return problem;
 }

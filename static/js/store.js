@@ -14,6 +14,7 @@ import { SPAN_S, Trace } from './trace.js';
 /** @typedef {{t: number, value: any, quality: number}} Reading */
 
 const TICK_MS = 500;
+const RETRY_MS = 5000;
 const RATE_WINDOW_S = 5;
 const SEED_POINTS = 150;
 const SMOOTHING = 1 / 12;
@@ -77,6 +78,10 @@ export class Store extends Emitter {
   #began = 0;
   /** @type {Promise<void> | null} */
   #refreshing = null;
+  /** @type {{devices: Error | null, history: Error | null}} */
+  #problems = { devices: null, history: null };
+  /** @type {any} */
+  #retry = null;
   #connection;
   #http;
   #frame;
@@ -151,7 +156,8 @@ export class Store extends Emitter {
   }
 
   async #refresh() {
-    await this.#guarded(async () => {
+    clearTimeout(this.#retry);
+    await this.#guarded('devices', async () => {
       const [devices, latest] = await Promise.all([this.#http.fetchDevices(), this.#http.fetchLatest('**')]);
       this.devices = new Map(devices.map((device) => [device.name, device]));
       this.#connection.clock.observe(latest.now);
@@ -163,7 +169,7 @@ export class Store extends Emitter {
   }
 
   async #refetch() {
-    await this.#guarded(async () => {
+    await this.#guarded('history', async () => {
       const data = await this.#http.fetchData({ stream: '**', start: `-${SPAN_S}s`, end: 'now', points: SEED_POINTS });
       for (const columns of data.streams) {
         if (columns.mean || columns.v instanceof Float64Array) this.#touch(columns.path).trace.seed(columns);
@@ -172,15 +178,29 @@ export class Store extends Emitter {
     });
   }
 
-  /** @param {() => Promise<void>} fetching */
-  async #guarded(fetching) {
+  /** What could not be fetched, if anything. */
+  get problem() {
+    return this.#problems.devices ?? this.#problems.history;
+  }
+
+  /** @param {'devices' | 'history'} what @param {() => Promise<void>} fetching */
+  async #guarded(what, fetching) {
     try {
       await fetching();
-      this.emit('problem', null);
+      this.#problems[what] = null;
     } catch (error) {
-      // without a connection the banner says so already, and the next hello fetches again
-      this.emit('problem', error instanceof Error ? error : new Error(String(error)));
+      this.#problems[what] = error instanceof Error ? error : new Error(String(error));
+      this.#refreshLater();
     }
+    this.emit('problem', this.problem);
+  }
+
+  /** Nobody presses a button before a wall. Without a connection the banner says so, and the next hello fetches. */
+  #refreshLater() {
+    clearTimeout(this.#retry);
+    this.#retry = setTimeout(() => {
+      if (this.#connection.status.phase === 'live') this.refresh();
+    }, RETRY_MS);
   }
 
   /** @param {ReadingRow[]} rows */

@@ -36,3 +36,9 @@ test('what the server says was wrong reaches the page', async () => {
   answer({ error: { code: 'too_large', message: 'at most 500000 points' } }, 413);
   await assert.rejects(request('data'), { name: 'ApiError', status: 413, code: 'too_large', message: 'at most 500000 points' });
 });
+
+test('what a proxy answers in place of the server is told as that', async () => {
+  const page = new Response('<html>', { status: 502, statusText: 'Bad Gateway', headers: { 'Content-Type': 'text/html' } });
+  mock.method(globalThis, 'fetch', async () => page);
+  await assert.rejects(request('devices'), { name: 'ApiError', status: 502, message: 'the answer was not labmon’s, but 502 Bad Gateway' });
+});

@@ -10,6 +10,7 @@ const NOW = 1_795_356_247;
 /** A connection that the test speaks for. @extends {Emitter<any>} */
 class FakeConnection extends Emitter {
   clock = new ServerClock(() => NOW);
+  status = { phase: 'live' };
   /** @type {any} */
   handlers = null;
 
@@ -35,7 +36,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 beforeEach(async () => {
   mock.timers.reset();
-  mock.timers.enable({ apis: ['setInterval'] });
+  mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   connection = new FakeConnection();
   frames = [];
   http = {
@@ -118,7 +119,27 @@ test('a server that does not answer is a problem to show, not a crash', async ()
   store.on('problem', (problem) => problems.push(problem));
   http.fetchDevices.mock.mockImplementation(async () => { throw new TypeError('no network'); });
   await store.refresh();
-  assert.equal(problems[0]?.message, 'no network');
+  assert.deepEqual(problems.map((problem) => problem?.message), ['no network', 'no network'], 'also once the history is there');
+  assert.equal(store.problem?.message, 'no network');
+});
+
+test('what could not be fetched is fetched again, while there is a connection', async () => {
+  const failing = async () => { throw new TypeError('502'); };
+  http.fetchDevices.mock.mockImplementation(failing);
+  await store.refresh();
+  http.fetchDevices.mock.mockImplementation(async () => [device({ title: 'B' })]);
+  connection.status.phase = 'lost';
+  mock.timers.tick(5000);
+  await settled();
+  assert.equal(store.devices.get('a')?.title, 'A', 'the next hello fetches');
+  connection.status.phase = 'live';
+  http.fetchDevices.mock.mockImplementation(failing);
+  await store.refresh();
+  http.fetchDevices.mock.mockImplementation(async () => [device({ title: 'B' })]);
+  mock.timers.tick(5000);
+  await settled();
+  assert.equal(store.devices.get('a')?.title, 'B');
+  assert.equal(store.problem, null);
 });
 
 test('an array counts as many readings as it has', () => {
