@@ -46,17 +46,23 @@ def written(path: Path | None, *, force: bool = False) -> Iterator[IO[bytes]]:
 
     Raises:
         BadRequestError: it exists, and `force` is not given.
+        OSError: it cannot be written; names it.
     """
     if path is None:
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with replaced(path, force=force) as part, part.open("xb") as file:
-        if path.suffix == ".gz":
-            with gzip.GzipFile("", "wb", _LEVEL, file, 0) as packed:
-                yield packed  # pyright: ignore[reportReturnType] - an IO[bytes] in all but name
-        else:
-            yield file
+    try:
+        with replaced(path, force=force) as part, part.open("xb") as file:
+            if path.suffix == ".gz":
+                with gzip.GzipFile("", "wb", _LEVEL, file, 0) as packed:
+                    yield packed  # pyright: ignore[reportReturnType] - an IO[bytes] but in name
+            else:
+                yield file
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 @contextmanager

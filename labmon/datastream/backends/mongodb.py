@@ -305,4 +305,5 @@ class MongodbBackend(Backend):
             try:
                 yield
             except (PyMongoError, BSONError, OverflowError) as error:
-                raise failures.kind_of(error)(f"{self._place}: {error}") from error
+                text = f"{self._place}: {failures.said(error)}"
+                raise failures.kind_of(error)(text) from error

@@ -6,6 +6,7 @@ those right while readings wait; so only what lies in the document itself counts
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
 from bson.errors import BSONError
@@ -21,6 +22,13 @@ _FULL: Final = frozenset({12501, 14031})
 _REFUSED: Final = frozenset({2, 9, 14, 22, 121, 10334, 17280})
 """BadValue, FailedToParse, TypeMismatch, InvalidBSON, DocumentValidationFailure,
 BSONObjectTooLarge, KeyTooLong."""
+
+_NOISE: Final = re.compile(r" \(configured timeouts: [^)]*\)|, Timeout: .*", re.DOTALL)
+
+
+def said(error: Exception) -> str:
+    """What an exception of pymongo's says, without its timeouts and what it knows of servers."""
+    return _NOISE.sub("", str(error))
 
 
 def kind_of(error: Exception) -> type[StoreError]:

@@ -123,7 +123,8 @@ def check_file(path: Path, *, must_exist: bool = False) -> None:
     """
     if not path.exists() or path.stat().st_size == 0:
         if must_exist:
-            raise StoreUnavailable(f"{path} does not exist")
+            what = "is empty" if path.exists() else "does not exist"
+            raise StoreUnavailable(f"{path} {what}")
         return
     with _guard:
         status = path.stat()

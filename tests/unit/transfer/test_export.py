@@ -11,6 +11,7 @@ from labmon.datastream import Granularity
 from labmon.errors import BadRequestError, NotFoundError
 from labmon.paths import Selection
 from labmon.reading import Quality
+from labmon.transfer import files
 
 SECOND_NS = 10**9
 T0 = 1_733_000_000 * SECOND_NS
@@ -141,3 +142,15 @@ def test_a_formula_in_a_text_or_a_title_is_disarmed(store):
     table = rows(store.export("t.csv"))
     assert table[0][2] == "'-2/x"
     assert table[1][2] == "'=HYPERLINK(1)"
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.csv.gz"])
+def test_a_file_that_cannot_be_written_is_named(tmp_path, name):
+    def write() -> None:
+        with files.written(tmp_path / name) as file:
+            file.write(b"x")
+            raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match=rf"No space left on device: '{tmp_path}/{name}'"):
+        write()
+    assert list(tmp_path.iterdir()) == []
