@@ -118,6 +118,7 @@ class Link:
         self._last_used_s = -float("inf")
         self.is_owed = False
         self._has_heard = False
+        self._asked = b""
 
     @property
     def is_open(self) -> bool:
@@ -159,6 +160,7 @@ class Link:
         """
         self._pause(self._last_used_s + self.settings.gap_s - time.monotonic())
         self.is_owed = False
+        self._asked = data
         deadline_s = time.monotonic() + self.settings.write_timeout_s
         with self._in_use("sending"):
             while data:
@@ -329,7 +331,8 @@ class Link:
     def _too_late(self, timeout_s: float, heard: bytes | bytearray) -> InstrumentTimeoutError:
         self.is_owed = bool(heard) or self._has_heard
         got = f"only {bytes(heard[:MAX_QUOTED])!r}" if heard else "nothing"
-        return InstrumentTimeoutError(f"{self.port} sent {got} within {timeout_s:g} s")
+        asked = f" after {self._asked[:MAX_QUOTED]!r}" if self._asked else ""
+        return InstrumentTimeoutError(f"{self.port} sent {got} within {timeout_s:g} s{asked}")
 
     @contextmanager
     def _in_use(self, doing: str) -> Iterator[None]:
