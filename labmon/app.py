@@ -57,25 +57,32 @@ class App:
         self.config = config
         self.address = ""
         self.clock = Clock()
-        recording = config.recording
         _make_folder(config.data_dir)
-        self.datastream = datastream.open(
-            config.store,
-            clock=self.clock.now_ns,
-            commit_interval_s=recording.commit_interval_s,
-            commit_readings=recording.commit_readings,
-            durability=recording.durability,
-            spool_bytes=recording.spool_bytes,
-            retention=[
-                datastream.Retention(one.keep, one.streams, one.tags) for one in recording.retention
-            ],
-        )
+        self.datastream = self._datastream()
         self.devices: dict[str, Device] = {}
         self._spool: Spool | None = None
         self._restoring: asyncio.Task[None] | None = None
         self._stops: list[tuple[str, Callable[[], Awaitable[object]]]] = []
         self._declared: dict[str, dict[str, Channel]] = {}
         self._declaring: set[asyncio.Task[None]] = set()
+
+    def _datastream(self) -> datastream.Datastream:
+        recording = self.config.recording
+        try:
+            return datastream.open(
+                self.config.store,
+                clock=self.clock.now_ns,
+                commit_interval_s=recording.commit_interval_s,
+                commit_readings=recording.commit_readings,
+                durability=recording.durability,
+                spool_bytes=recording.spool_bytes,
+                retention=[
+                    datastream.Retention(one.keep, one.streams, one.tags)
+                    for one in recording.retention
+                ],
+            )
+        except ValueError as error:  # an address that only MongoDB's own library understands
+            raise ConfigError(f"{self.config.path}: store: {error}") from None
 
     async def start(self) -> None:
         """Open the store, serve the pages, then connect to the instruments.

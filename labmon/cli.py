@@ -84,7 +84,7 @@ def _say_ready(app: App) -> None:
     devices = ", ".join(app.devices) or "no devices"
     try:
         click.echo(f"labmon {__version__} is at {app.address}")
-        click.echo(f"recording {devices} in {app.config.store}; stop with Ctrl-C")
+        click.echo(f"recording {devices} in {app.config.store_shown}; stop with Ctrl-C")
     except OSError as error:  # a full disk, or nobody who reads: no reason not to record
         log.warning("labmon is at %s; standard output takes nothing: %s", app.address, error)
 
@@ -104,7 +104,7 @@ def check(path: Path | None, option: Path | None) -> None:
         loaded, problems = config.read(path or option or CONFIG)
     except ConfigError as error:
         _fail(error)
-    errors = [str(problem) for problem in problems]
+    errors = [str(problem) for problem in problems] + _wrong_address(loaded)
     devices: list[Device] = []
     for each in loaded.devices:
         try:
@@ -114,6 +114,19 @@ def check(path: Path | None, option: Path | None) -> None:
     if errors:
         _fail("\n".join(sorted(errors, key=_line_number)))
     _print(_tree(loaded, devices))
+
+
+def _wrong_address(config: Config) -> list[str]:
+    """What is wrong with a store's address that only MongoDB's own library understands."""
+    if not config.store.startswith("mongodb://"):  # the others were read, or need the network
+        return []
+    from labmon.datastream.backends import open_backend
+
+    try:
+        open_backend(config.store)
+    except ValueError as error:
+        return [f"{config.path}: store: {error}"]
+    return []
 
 
 def _line_number(problem: str) -> int:
@@ -134,7 +147,7 @@ def _tree(config: Config, devices: list[Device]) -> Tree:
     from rich.tree import Tree
 
     count = f"{len(devices)} device" + ("" if len(devices) == 1 else "s")
-    tree = Tree(Text(f"{config.path}: {count}, recorded in {config.store}"))
+    tree = Tree(Text(f"{config.path}: {count}, recorded in {config.store_shown}"))
     for each, device in zip(config.devices, devices, strict=True):
         branch = tree.add(Text(_line(each, device)))
         for line in _contents(device):

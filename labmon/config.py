@@ -208,6 +208,11 @@ class Config(_Section):
     recording: RecordingConfig = Field(default_factory=RecordingConfig)
     devices: list[DeviceConfig] = Field(default_factory=list)
 
+    @property
+    def store_shown(self) -> str:
+        """The store as it is told to people: without a user's name and password."""
+        return re.sub(r"^(mongodb(\+srv)?://).*@", r"\1", self.store)
+
 
 DEVICE_KEYS: Final = tuple(
     key for key in DeviceConfig.model_fields if key not in {"name", "settings", "marks", "mark"}
@@ -286,7 +291,7 @@ class _Reader:
         if given and isinstance(data.setdefault("server", {}), dict):
             data["server"] = data["server"] | given
             self._marks |= {("server", key): Mark(f"--{key}", 0) for key in given}
-        self._check_store(data.get("store", ""))
+        self._check_store(data.get("store", "memory:"))
         access_config.check(data.get("server"), self._problem)
         config = self._section(Config, data | {"path": self._path}, ())
         if config is None:
@@ -362,7 +367,7 @@ class _Reader:
         return None
 
     def _check_store(self, store: Any) -> None:
-        if isinstance(store, str) and store and not STORE.fullmatch(store):
+        if isinstance(store, str) and not STORE.fullmatch(store):
             self._problem(("store",), f"store: found {shown(store)}, allowed: {STORE_WORDS}")
 
     def _problem(self, path: Path, text: str) -> None:

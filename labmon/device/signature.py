@@ -128,7 +128,7 @@ class Argument:
 
     def _refusal(self, value: Any, place: tuple[int | str, ...] = (), kind: str = "") -> Problem:
         text = f"{self.name}: found {shown(value)}, allowed: {in_words(self.schema)}"
-        if place and self.schema.get("type") in {"array", "object"}:
+        if place and without_null(self.schema).get("type") in {"array", "object"}:
             text += f" (look at {'.'.join(map(str, place))})"
         return Problem(self.name, text, is_limit=kind in LIMIT_ERRORS)
 

@@ -99,6 +99,31 @@ def test_check_looks_at_a_driver_also_where_labmons_own_keys_are_wrong(run, conf
     assert [line.split(": ")[1] for line in lines] == ["devices.a.period_s", "devices.a.pth"]
 
 
+def test_check_looks_into_settings_that_may_be_left_out(run, config):
+    lasers = "{ch1: {frequency_thz: fast}}"
+    path = config(f"devices: {{a: {{driver: simulated_wavemeter, lasers: {lasers}}}}}")
+    result = run("check", path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{path}:1: devices.a.lasers: found {{")
+    assert "(look at ch1.frequency_thz)" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["check"], ["serve", "--port", "0", "--config"]])
+def test_an_address_that_mongodb_does_not_understand_is_told_without_its_password(
+    run, config, command
+):
+    path = config("store: mongodb://user:pa@ss@host/db")
+    result = run(*command, path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"{path}: store: no MongoDB address, such as mongodb://")
+    assert "pa@ss" not in result.stderr
+
+
+def test_the_password_of_a_store_is_not_printed(run, config):
+    output = run("check", config("store: mongodb://user:pass@host/db")).output
+    assert output == f"{config('')}: 0 devices, recorded in mongodb://host/db\n"
+
+
 def test_check_takes_its_file_in_either_way(run, config):
     path = config("devices: {a: {driver: hots}}")
     assert run("check", "--config", path).stderr == run("check", path).stderr != ""
@@ -232,7 +257,7 @@ def test_a_server_starts_where_nobody_can_be_told_its_address(caplog, monkeypatc
 
     monkeypatch.setattr(cli.click, "echo", refuse)
     server = SimpleNamespace(
-        devices={}, address="http://x", config=SimpleNamespace(store="memory:")
+        devices={}, address="http://x", config=SimpleNamespace(store_shown="memory:")
     )
     cli._say_ready(server)
     assert "http://x" in caplog.text

@@ -149,6 +149,7 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(problems):
         ("devices: {a: {driver: x, title: 5}}", "found 5, allowed: text; put it in quotes"),
         ("devices: {a: {driver: x, title: }}", "found nothing, allowed: text"),
         ("devices: {a: {driver: x, period_s: true}}", "found true, allowed: a number from 0.001"),
+        ("store: ''", 'FILE:1: store: found "", allowed: sqlite:///FILE'),
         ("just text", "FILE:1: found a list or text, not keys"),
         (
             "server: {host: '127.0.0.1:80'}",

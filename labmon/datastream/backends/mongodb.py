@@ -80,9 +80,8 @@ class MongodbBackend(Backend):
         try:
             self._name: str = parse_uri(url)["database"] or DEFAULT_DATABASE
         except (InvalidURI, ConfigurationError, ValueError) as error:
-            raise ValueError(
-                f"{url!r} is no MongoDB address, such as mongodb://localhost/labmon: {error}"
-            ) from None
+            text = f"no MongoDB address, such as mongodb://localhost/labmon: {error}"
+            raise ValueError(text) from None  # without the address, in which a password may stand
         self._url = url
         self._place = f"the MongoDB database {self._name!r}"
         self._client: Any = None
