@@ -66,5 +66,6 @@ def counts(outline: BlockOutline, state: SealState) -> bool:
 
 def midnights(stream: Stream, start_ns: int, end_ns: int) -> range:
     """Where to cut a range of which there are no datapoints any more, into a day each."""
+    start_ns = max(start_ns, stream.earliest_ns)
     until_ns = min(end_ns, floor_ns(stream, Granularity.Raw))
     return range(start_ns - start_ns % DAY_NS + DAY_NS, until_ns, DAY_NS)

@@ -375,6 +375,17 @@ async def test_a_stream_begins_with_its_head_where_all_that_was_sealed_is_remove
     await lab.check()
 
 
+async def test_a_range_from_1970_on_is_cut_where_there_is_something(lab):
+    """A cut for each day since then would hold up everybody for seconds."""
+    await lab.open(Retention({"raw": "5d", "hours": "10d", "days": "20d"}))
+    await lab.record(60)
+    await lab.enforce()
+    for end_ns in (lab.floors[Granularity.Raw], 2**62):
+        cuts = await lab.streams._engine.raw.cuts(lab.stream, 0, end_ns)
+        assert cuts[0] >= BEGIN_NS + 39 * DAY_NS
+        assert len(cuts) < 30
+
+
 async def test_words_are_kept_as_long_as_the_coarsest_level(lab):
     await lab.open(Retention({"raw": "2d", "days": "20d"}), Retention({"raw": "forever"}, "c"))
     words = await lab.streams.ensure_stream({"path": "w"}, {}, [], "raw", value_type="nominal")
