@@ -150,7 +150,8 @@ export class Tile {
 
   /** @param {TileFace} face @param {boolean} isLost */
   #paintAge(face, isLost) {
-    const shape = `${face.badge ? face.state : ''}|${face.isSimulated}|${isLost}|${face.age === ''}`;
+    const isAged = !face.badge && !DEVICE_STATES.has(face.state);
+    const shape = `${isAged ? '' : face.state}|${face.isSimulated}|${isLost}|${face.age === ''}`;
     if (shape !== this.#ageShape) {
       this.#ageShape = shape;
       this.#age.replaceChildren(...this.#ageContent(face, isLost));

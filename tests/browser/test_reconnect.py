@@ -25,6 +25,21 @@ devices:
     channels:
       pressure: {{key: chamber, label: {label}, unit: {unit}, scientific: true}}
 """
+DYING = """\
+from pathlib import Path
+from labmon.device import Channel, Driver, InstrumentError
+
+class Dying(Driver):
+    value = Channel(unit="V")
+
+    def __init__(self, end: str):
+        self.end = Path(end)
+
+    def poll(self):
+        if self.end.exists():
+            raise InstrumentError("it is gone")
+        return {"value": 1.0}
+"""
 
 
 def tile(page, path):
@@ -81,6 +96,25 @@ async def test_an_instrument_that_hangs_turns_stale_beside_one_that_lives(
     await expect(tile(page, "hung/value")).to_have_class("tile is-stale", timeout=10_000)
     await expect(tile(page, "hung/value").locator(".age")).to_contain_text("Stale")
     await expect(tile(page, "steady/count")).to_have_class("tile")
+
+
+async def test_a_device_that_goes_offline_keeps_no_age(server_process, open_page, tmp_path):
+    (tmp_path / "dying.py").write_text(DYING)
+    path = os.pathsep.join(map(str, (tmp_path, ROOT, ROOT / "drivers")))
+    server = server_process(
+        f'devices: {{one: {{driver: "dying:Dying", period_s: 0.05, end: "{tmp_path}/end"}}}}',
+        environment={"PYTHONPATH": path},
+    )
+    server.start()
+    page = await open_page(server.address)
+    age = tile(page, "one/value").locator(".age")
+    await expect(age).to_contain_text("ago")
+    (tmp_path / "end").touch()
+    await expect(page.locator(".card header")).to_contain_text("Offline")
+    await expect(tile(page, "one/value").locator(".num")).to_contain_text("no value")
+    await expect(age).to_have_text("")
+    (tmp_path / "end").unlink()
+    await expect(age).to_contain_text("ago", timeout=20_000)
 
 
 async def test_the_graph_fills_what_it_missed(server_process, open_page):
