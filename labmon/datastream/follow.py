@@ -218,7 +218,8 @@ class Follower:
         for stream in self._streams:
             position = self._position(stream)
             if stream.config.derived_from is None:
-                span = await missed_late(self._engine, stream, position, self._cursor.floor_ns)
+                left_ns = max(self._cursor.floor_ns + 1, floor_ns(stream, Granularity.Raw))
+                span = await missed_late(self._engine, stream, position, left_ns)
                 if span is not None:
                     self._revised.append(Revised(stream.id, *span))
                 continue

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 async def missed_late(
-    engine: Engine, stream: Stream, position: Position, floor_ns: int
+    engine: Engine, stream: Stream, position: Position, from_ns: int
 ) -> tuple[int, int] | None:
-    """The span of the late datapoints of a stream that came to what was told, or None."""
+    """The span of the late datapoints from a time on that came to what was told, or None."""
     if position.ordinal <= 0 or position.ordinal >= stream.next_ordinal:
         return None
     t = await engine.raw.late_since(stream, position.ordinal)
-    t = t[(t <= position.time_ns) & (t > floor_ns)]
+    t = t[(t <= position.time_ns) & (t >= from_ns)]
     return (int(t.min()), int(t.max()) + 1) if len(t) else None
 
 

@@ -459,6 +459,25 @@ async def test_who_was_away_for_too_long_is_told_what_is_missing(lab):
     ]
 
 
+async def test_what_came_late_and_is_removed_again_is_no_part_of_what_is_revised(lab):
+    await lab.open()
+    await lab.record(30)
+    async for one in lab.streams.follow([lab.id], 0):
+        if one.until_ns > lab.t[-1]:
+            break
+    late_ns = [BEGIN_NS + day * DAY_NS + 1 for day in (3, 25, 27)]
+    for time_ns in late_ns:
+        await lab.streams.append(lab.id, 1.0, time_ns, check_timestamp=False)
+    await lab.open(TEN_DAYS)
+    await lab.enforce()
+    assert late_ns[0] < lab.floors[Granularity.Raw] < late_ns[1]
+    told = await anext(lab.streams.follow([lab.id], one.cursor))
+    (span,) = told.revised
+    assert (span.start_ns, span.end_ns) == (late_ns[1], late_ns[2] + 1)
+    now = await lab.streams.get_arrays(lab.id, "raw", span.start_ns, span.end_ns)
+    assert now.granularity is Granularity.Raw
+
+
 # Crashes
 
 
