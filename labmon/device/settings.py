@@ -22,6 +22,7 @@ from labmon.yaml_marks import Problem, raise_problems
 
 if TYPE_CHECKING:
     from labmon.config import DeviceConfig
+    from labmon.yaml_marks import Mark
 
 OTHERS: Final = {Path(labmon.__file__).parent, Path(inspect.__file__).parent}
 
@@ -53,12 +54,20 @@ def create(driver_class: type[Driver], config: DeviceConfig) -> Driver:
     for problem in problems:
         argument = signature.arguments.get(problem.name)
         text = problem.message if argument else _unknown(problem.name, list(signature.arguments))
-        if argument and problem.name in config.settings:
+        if argument and problem.name in config.settings and not problem.place:
             text += hint(without_null(argument.schema), config.settings[problem.name])
-        mark = config.marks.get(problem.name, config.mark)
+        mark = _mark(config, (problem.name, *problem.place))
         found.append(Problem(mark, f"devices.{config.name}.{text}"))
     raise_problems(found)
     return _construct(driver_class, given, config)
+
+
+def _mark(config: DeviceConfig, place: tuple[int | str, ...]) -> Mark:
+    """Where a key stands, or the nearest that contains it."""
+    for length in range(len(place), 0, -1):
+        if mark := config.marks.get(".".join(map(str, place[:length]))):
+            return mark
+    return config.mark
 
 
 def _unknown(key: str, settings: list[str]) -> str:

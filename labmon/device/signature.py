@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
 from pydantic_core import to_jsonable_python
 
+from labmon.device import inside
 from labmon.device.limits import OUT_OF_LIMITS, Limits
 from labmon.schema_words import allowed, did_you_mean, shown
 
@@ -43,11 +44,18 @@ LEFT_OUT: Final = object()
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a value was refused, and what is allowed; `is_limit`: its type was right."""
+    """Why a value was refused, and what is allowed.
+
+    Attributes:
+        name: of the argument.
+        is_limit: its type was right.
+        place: of what is wrong inside the value.
+    """
 
     name: str
     message: str
     is_limit: bool = False
+    place: tuple[int | str, ...] = ()
 
 
 class Argument:
@@ -128,9 +136,12 @@ class Argument:
 
     def _refusal(self, value: Any, place: tuple[int | str, ...] = (), kind: str = "") -> Problem:
         text = f"{self.name}: found {shown(value)}, allowed: {in_words(self.schema)}"
-        if place and without_null(self.schema).get("type") in {"array", "object"}:
+        is_inside = place and without_null(self.schema).get("type") in {"array", "object"}
+        if is_inside and (said := inside.refusal(self.schema, value, place, kind)):
+            text = f"{'.'.join(map(str, (self.name, *place[:-1])))}.{said}"
+        elif is_inside:
             text += f" (look at {'.'.join(map(str, place))})"
-        return Problem(self.name, text, is_limit=kind in LIMIT_ERRORS)
+        return Problem(self.name, text, is_limit=kind in LIMIT_ERRORS, place=place)
 
 
 class Signature:

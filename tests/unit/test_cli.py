@@ -99,13 +99,34 @@ def test_check_looks_at_a_driver_also_where_labmons_own_keys_are_wrong(run, conf
     assert [line.split(": ")[1] for line in lines] == ["devices.a.period_s", "devices.a.pth"]
 
 
-def test_check_looks_into_settings_that_may_be_left_out(run, config):
-    lasers = "{ch1: {frequency_thz: fast}}"
-    path = config(f"devices: {{a: {{driver: simulated_wavemeter, lasers: {lasers}}}}}")
+@pytest.mark.parametrize(
+    ("settings", "line", "said"),
+    [
+        (
+            "    driver: simulated_wavemeter\n    lasers:\n     ch1:\n      frequency_thz: fast\n",
+            6,
+            'lasers.ch1.frequency_thz: found "fast", allowed: a number above 0 below 10000',
+        ),
+        (
+            "    driver: serial_line\n    port: x\n    channels:\n      a:\n        unti: V\n",
+            7,
+            "channels.a.unti: unknown (did you mean 'unit'?); allowed: unit, label,",
+        ),
+        (
+            (
+                "    driver: serial_line\n    port: x\n    channels: {}\n"
+                "    columns:\n    - a\n    - 5\n"
+            ),
+            8,
+            "columns.1: found 5, allowed: text",
+        ),
+    ],
+)
+def test_check_names_what_is_wrong_inside_a_setting(run, config, settings, line, said):
+    path = config(f"devices:\n  a:\n{settings}")
     result = run("check", path)
     assert result.exit_code == 1
-    assert result.stderr.startswith(f"{path}:1: devices.a.lasers: found {{")
-    assert "(look at ch1.frequency_thz)" in result.stderr
+    assert result.stderr.startswith(f"{path}:{line}: devices.a.{said}")
 
 
 @pytest.mark.parametrize("command", [["check"], ["serve", "--port", "0", "--config"]])

@@ -177,7 +177,7 @@ def test_enums_lists_and_keyword_only_parameters_work():
     assert paint.validate({"colour": "blue", "gains": [], "twice": 2})["twice"] == 2
     with pytest.raises(BadRequestError, match="takes 2 parameters, not 3"):
         paint.validate(["red", [], 2])
-    with pytest.raises(BadRequestError, match=r"gains: .* each element a number \(look at 1\)"):
+    with pytest.raises(BadRequestError, match=r'gains\.1: found "2", allowed: a number'):
         paint.validate(["red", [1, "2"]])
     with pytest.raises(BadRequestError, match="twice: found true, allowed: 1 or 2"):
         paint.validate({"colour": "red", "gains": [], "twice": True})
