@@ -48,6 +48,7 @@ is what Channel Access does not allow from here.
 - The time of a reading is the record's own. That of the first one after connecting, and of one
   whose clock is not set or lies more than a minute off, is when it arrived.
 - Records that are not found at first are searched on; the device is online as soon as one is found.
+  It connects anew for one that is found later and whose unit only the record knows.
 
 ## Without hardware
 
@@ -124,6 +125,11 @@ class RecordChannel(ChannelSettings):
     element: Annotated[int, Field(ge=0)] = Field(default=0, description="Of an array.")
     writable: bool = Field(default=False, description="Whether it can be set.")
     confirm: str = Field(default="", description="A question that the browser asks before.")
+
+    @property
+    def has_unit(self) -> bool:
+        """Whether its unit is known without the record: from the configuration, or it has none."""
+        return "unit" in self.model_fields_set or self.type != "number"
 
     def described(self, facts: Facts) -> Channel:
         """The channel; the configuration is right where the record says something else."""
@@ -209,7 +215,7 @@ class Epics(Driver):
         self._by_record: dict[str, list[str]] = {}
         for name, channel in channels.items():
             self._by_record.setdefault(prefix + channel.record, []).append(name)
-        self.channels = {name: self._channel(each, Facts()) for name, each in channels.items()}
+        self.channels = self._channels()
         self.parameters = {
             name: self._parameter(name, each) for name, each in channels.items() if each.writable
         }
@@ -240,14 +246,18 @@ class Epics(Driver):
         records = Records(list(self._by_record), self._addresses, self._timeout_s)
         self._records = records
         self._facts = {name: records.facts(name) for name in records.connected}
-        self.channels = {
-            name: self._channel(each, self._facts.get(self._prefix + each.record, Facts()))
-            for name, each in self._described.items()
-        }
+        self.channels = self._channels()
         records.listen()
 
-    def _channel(self, channel: RecordChannel, facts: Facts) -> Channel:
-        return channel.described(facts).described(every_s=self._repeat_s)
+    def _channels(self) -> dict[str, Channel]:
+        """Those whose unit is known: a history that began without one cannot go on with one."""
+        found: dict[str, Channel] = {}
+        for name, each in self._described.items():
+            facts = self._facts.get(self._prefix + each.record)
+            if facts is not None or each.has_unit:
+                channel = each.described(facts or Facts())
+                found[name] = channel.described(every_s=self._repeat_s)
+        return found
 
     def disconnect(self) -> None:
         """Leave the records."""
@@ -286,6 +296,8 @@ class Epics(Driver):
         names = self._by_record[update.record]
         if update.data is not None and update.record not in self._facts:  # found only now
             self._facts[update.record] = self.records.facts(update.record)
+            if not self.channels.keys() >= set(names):
+                raise OfflineError(f"{update.record} was found; connecting anew, to record it")
         words = self._facts.get(update.record, Facts()).words
         is_first = not any(name in self._last for name in names)  # it may be as old as the hills
         if is_first:

@@ -28,7 +28,8 @@ One for each output that the controller names, in lower case: `In 3A` is `in_3a`
 
 - `NaN` is *no signal*: a sensor that is missing or out of range.
 - Each channel has the unit that the controller tells, but for those of `outputs`; where it does not
-  tell, `unit`. Who changes a unit at the front panel changes it here too: the device connects anew.
+  tell, `unit`. Where one is changed at the front panel the channel is shown in the new one, and not
+  recorded until it is changed back, as a history keeps its unit; the log says so.
 
 ## Without hardware
 

@@ -217,6 +217,39 @@ def test_a_record_that_is_missing_does_not_hide_the_others(running, follow):
         driver.connect()
 
 
+def test_a_channel_whose_unit_only_the_record_knows_is_declared_once_it_is_known(running):
+    """A stream that was made without a unit would not be gone on with in `degC`."""
+    driver = Epics(CHANNELS, prefix="lab:", addresses=[running.address])
+    assert "temperature" not in driver.channels
+    assert driver.channels["target"].unit == "°C"  # the configuration says it
+    driver.connect()
+    driver.disconnect()
+    assert driver.channels["temperature"].unit == "degC"
+    assert set(driver.channels) == set(CHANNELS)
+
+
+@pytest.mark.long
+def test_a_record_with_a_unit_that_comes_later_is_declared_with_it(running):
+    late = Server("late:")
+    channels = {
+        "counts": RecordChannel(record="lab:COUNTS"),
+        "temperature": RecordChannel(record="late:TEMP"),
+    }
+    driver = Epics(channels, addresses=[running.address, late.address], reply_timeout_s=0.5)
+    try:
+        following = Following(driver)
+        following.until(counts=Value(7.0))
+        assert set(driver.channels) == {"counts"}
+        late.start()
+        with pytest.raises(OfflineError, match="late:TEMP was found"):
+            following.until(temperature=Value(21.5))
+        driver.connect()
+        assert driver.channels["temperature"].unit == "degC"
+    finally:
+        driver.disconnect()
+        late.stop()
+
+
 @pytest.mark.long
 def test_a_record_that_comes_later_is_found(running):
     late = Server("late:")

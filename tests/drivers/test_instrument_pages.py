@@ -11,6 +11,7 @@ import pytest
 
 from labmon.config import load
 from labmon.device import Driver, LinkDriver, Timed
+from labmon.device.channels import all_channels
 from labmon.device.command import commands_of
 from labmon.device.registry import available, build, find
 from labmon.device.settings import signature_of
@@ -65,7 +66,11 @@ def test_every_setting_and_command_is_named(name):
 
 def test_every_driver_runs_without_hardware(bench, name):
     driver = bench.use(MAKER["configured"](MAKER["sections"](name)["Without hardware"]))
+    declared = all_channels("device", driver)
     driver.connect()
+    for channel, now in all_channels("device", driver).items():
+        before = declared.get(channel, now)  # a stream that began so could not go on otherwise
+        assert (now.unit, now.kind) == (before.unit, before.kind), channel
     if type(driver).stream is Driver.stream:
         polled = driver.poll()
     else:
