@@ -60,7 +60,7 @@ class Api:
         try:
             yield
         except (OSError, EOFError, http.client.HTTPException) as error:
-            raise self._unreached(error, timeout_s) from error
+            raise self._unreached(error, timeout_s) from None
 
     def _unreached(self, error: Exception, timeout_s: float) -> OSError:
         address = self._address
