@@ -176,7 +176,7 @@ class ApiHandler(GuardedHandler):
             self.request.query_arguments, self.services.clock.now_ns()
         )
         if operation.role == "operator" and self.caller.role == "viewer":
-            raise ProblemError(403, f"a {self.caller.role} may not do this: log in as operator")
+            raise ProblemError(403, "only somebody at the server's own machine may do this")
         changes = self.request.method in STATE_CHANGES
         if changes:
             self._check_content_type()

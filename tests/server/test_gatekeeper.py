@@ -141,7 +141,8 @@ async def test_somebody_behind_a_proxy_is_no_operator(make_node):
     headers = {"X-Forwarded-For": "192.0.2.7"}
     assert (await node.fetch("/api/v1/latest", headers=headers)).code == 200
     body = [{"stream": "a/b", "value": 1}]
-    await node.refused("/api/v1/append", 403, "POST", body, headers=headers)
+    refusal = await node.refused("/api/v1/append", 403, "POST", body, headers=headers)
+    assert refusal["message"] == "only somebody at the server's own machine may do this"
     assert node.datastream.stream_id("a/b") is None
     reply = await node.fetch(
         "/rpc",
