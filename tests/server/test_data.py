@@ -91,6 +91,19 @@ async def test_whole_numbers_beyond_the_floats_are_exact_beside_nulls_and_floats
         ]
 
 
+async def test_who_goes_on_from_the_last_row_of_a_table_misses_and_repeats_nothing(node):
+    stream_id = await node.datastream.ensure_stream({"path": "lab/fast"}, {}, [], "raw")
+    times = START + 123_456_789 + np.arange(40, dtype=np.int64) * 100_003
+    await node.datastream.append_array(stream_id, times, np.arange(40.0))
+    start, found = START // SECOND, []
+    while start is not None:
+        table = (await node.fetch(query(stream="lab/fast", format="csv", start=start))).body
+        rows = list(csv.reader(io.StringIO(table.decode())))[1:]
+        found += rows[:10]
+        start = rows[10][1] if len(rows) > 10 else None
+    assert [float(row[2]) for row in found] == list(range(40))
+
+
 async def test_rollups_are_equal_to_numpy_and_have_gaps(filled):
     answer = await filled.get(query(stream="lab/a", granularity="seconds10"))
     curve = answer["streams"][0]
