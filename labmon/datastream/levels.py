@@ -10,8 +10,9 @@ right at any moment, late datapoints included.
 from __future__ import annotations
 
 from collections import OrderedDict
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from labmon.datastream.stream import Stream
 
 
+NEVER_NS: Final = 1 << 64
+"""Behind all times that there are, and behind the ends of their buckets."""
+
+
 @dataclass(frozen=True, slots=True)
 class Span:
     """Computed rollups of all sealed datapoints with `from_ns <= t < until_ns`."""
@@ -37,6 +42,20 @@ class Span:
     from_ns: int
     until_ns: int
     rows: Rollups
+
+
+@dataclass(eq=False, slots=True)
+class Watch:
+    """What has become of a stream while its rollups are computed.
+
+    Attributes:
+        version: the stream's, if all that has changed is known.
+        changed_ns: before this time, nothing has changed.
+    """
+
+    number: int
+    version: int
+    changed_ns: int = NEVER_NS
 
 
 class Levels:
@@ -53,6 +72,7 @@ class Levels:
         self._raw = raw
         self._limit = cache_bytes
         self._spans: OrderedDict[tuple[int, str], Span] = OrderedDict()
+        self._watches: list[Watch] = []
         self._held = 0
         self._tails = Tails()
 
@@ -89,10 +109,10 @@ class Levels:
         start_ns = -(-start_ns // step_ns) * step_ns
         end_ns = -(-end_ns // step_ns) * step_ns
         while True:
-            version = stream.version
             start_ns = max(start_ns, floor_ns(stream, granularity))
-            sealed = await self.sealed(stream, granularity, start_ns, end_ns, fields)
-            if stream.version != version:
+            with self._watching(stream) as watch:
+                sealed = await self.sealed(stream, granularity, start_ns, end_ns, fields)
+            if stream.version != watch.version or watch.changed_ns < end_ns:
                 continue
             if stream.latest_ns < start_ns or not stream.head.length:
                 return sealed, empty(stream)
@@ -131,29 +151,42 @@ class Levels:
     async def _computed(
         self, stream: Stream, granularity: Granularity, start_ns: int, end_ns: int
     ) -> Rollups:
-        place = (stream.number, granularity.key)
-        version = stream.version
-        span = self._spans.get(place)
+        span = self._spans.get((stream.number, granularity.key))
+        if span is not None and span.from_ns <= start_ns and end_ns <= span.until_ns:
+            self._spans.move_to_end((stream.number, granularity.key))
+            return span.rows.between(start_ns, end_ns)
+        with self._watching(stream) as watch:
+            grown = await self._grown(span, stream, granularity, start_ns, end_ns)
+        if stream.version == watch.version:
+            # what is right is kept, or a stream that is always sealed again is never answered for
+            until_ns = min(grown.until_ns, granularity.round_timestamp(watch.changed_ns))
+            if until_ns > grown.from_ns:
+                kept = Span(grown.from_ns, until_ns, grown.rows.between(0, until_ns))
+                self._keep((stream.number, granularity.key), kept)
+        return grown.rows.between(start_ns, end_ns)
+
+    async def _grown(
+        self,
+        span: Span | None,
+        stream: Stream,
+        granularity: Granularity,
+        start_ns: int,
+        end_ns: int,
+    ) -> Span:
+        """A span with what it lacks of a range; a new one where they do not touch."""
         if span is None or span.until_ns < start_ns or end_ns < span.from_ns:
             rows = await self._compute(stream, granularity, start_ns, end_ns)
-            grown = Span(start_ns, end_ns, rows)
-        elif span.from_ns <= start_ns and end_ns <= span.until_ns:
-            self._spans.move_to_end(place)
-            return span.rows.between(start_ns, end_ns)
-        else:
-            parts = [span.rows]
-            if start_ns < span.from_ns:
-                parts.insert(0, await self._compute(stream, granularity, start_ns, span.from_ns))
-            if end_ns > span.until_ns:
-                parts.append(await self._compute(stream, granularity, span.until_ns, end_ns))
-            grown = Span(
-                min(start_ns, span.from_ns),
-                max(end_ns, span.until_ns),
-                type(span.rows).concatenate(parts),
-            )
-        if stream.version == version:
-            self._keep(place, grown)
-        return grown.rows.between(start_ns, end_ns)
+            return Span(start_ns, end_ns, rows)
+        parts = [span.rows]
+        if start_ns < span.from_ns:
+            parts.insert(0, await self._compute(stream, granularity, start_ns, span.from_ns))
+        if end_ns > span.until_ns:
+            parts.append(await self._compute(stream, granularity, span.until_ns, end_ns))
+        return Span(
+            min(start_ns, span.from_ns),
+            max(end_ns, span.until_ns),
+            type(span.rows).concatenate(parts),
+        )
 
     async def _compute(
         self, stream: Stream, granularity: Granularity, start_ns: int, end_ns: int
@@ -190,7 +223,11 @@ class Levels:
             self._held -= span.rows.nbytes + 200
 
     def sealed_since(self, stream: Stream, time_ns: int) -> None:
-        """Forget what was computed for times from `time_ns` on: datapoints were sealed there."""
+        """Forget what was computed for times from `time_ns` on: datapoints were sealed there.
+
+        Called with each change of the stream's version that this makes, as `stored` is.
+        """
+        self._tell(stream, time_ns)
         for granularity in Granularity.values[1:]:
             place = (stream.number, granularity.key)
             span = self._spans.get(place)
@@ -204,6 +241,7 @@ class Levels:
 
     def stored(self, stream: Stream, granularity: Granularity, until_ns: int) -> None:
         """Forget what was computed for times before `until_ns`: blocks have it now."""
+        self._tell(stream, NEVER_NS)
         place = (stream.number, granularity.key)
         span = self._spans.get(place)
         if span is None or until_ns <= span.from_ns:
@@ -214,6 +252,21 @@ class Levels:
             rows = span.rows.between(until_ns, span.until_ns)
             # a copy: a slice would keep all of the columns in memory
             self._keep(place, Span(until_ns, span.until_ns, rows.rows(np.arange(len(rows)))))
+
+    @contextmanager
+    def _watching(self, stream: Stream) -> Iterator[Watch]:
+        watch = Watch(stream.number, stream.version)
+        self._watches.append(watch)
+        try:
+            yield watch
+        finally:
+            self._watches.remove(watch)
+
+    def _tell(self, stream: Stream, changed_ns: int) -> None:
+        for watch in self._watches:
+            if watch.number == stream.number:
+                watch.version += 1
+                watch.changed_ns = min(watch.changed_ns, changed_ns)
 
     def forget_stream(self, number: int) -> None:
         """Forget everything about a stream."""
