@@ -107,7 +107,7 @@ class Levels:
         """
         step_ns = granularity.duration_ns
         start_ns = -(-start_ns // step_ns) * step_ns
-        end_ns = -(-end_ns // step_ns) * step_ns
+        end_ns = min(-(-end_ns // step_ns) * step_ns, NEVER_NS)
         while True:
             start_ns = max(start_ns, floor_ns(stream, granularity))
             with self._watching(stream) as watch:

@@ -1,5 +1,6 @@
 """What a stranger may hand to the library: each is either understood, or refused in words."""
 
+import asyncio
 import math
 
 import numpy as np
@@ -106,6 +107,12 @@ async def test_a_graph_that_ends_behind_2262_has_each_nanosecond(streams, number
     for start_ns in (times[1], times[2], times[3]):
         graph = await streams.get_graph(numbers, start_ns, 2**63 + 10**9, 100)
         assert graph.columns["t"].tolist() == [one for one in times if one >= start_ns]
+
+
+async def test_a_graph_may_end_at_any_time_however_far(streams, numbers):
+    await streams.append_array(numbers, np.arange(200) * SECOND, np.ones(200))
+    graph = await asyncio.wait_for(streams.get_graph(numbers, -(10**30), 10**30, 3), 5)
+    assert graph.columns["count"].sum() == 200
 
 
 async def test_the_last_buckets_before_2262_end_are_told(streams, numbers):
