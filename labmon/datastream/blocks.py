@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from labmon.datastream.backends.base import Backend, BlockKey, BlockOutline
+    from labmon.datastream.columns import Columns
     from labmon.datastream.seal_state import SealState
     from labmon.datastream.stream import Stream
 
@@ -49,6 +50,10 @@ class BlockList:
     def __len__(self) -> int:
         """How many blocks there are."""
         return len(self.outlines)
+
+    def __contains__(self, key: BlockKey) -> bool:
+        """Whether a block is among them."""
+        return any(outline.key == key for outline in self.outlines)
 
     def overlapping(self, start_ns: int, end_ns: int) -> list[BlockOutline]:
         """The blocks that reach into `start_ns <= t < end_ns`, where `to_ns` is inside."""
@@ -144,8 +149,9 @@ class Blocks:
             if place in self._lists:
                 self._lists[place] = self._lists[place].behind(floor_ns)
 
-    def remember(self, key: BlockKey, table: Any) -> None:
+    def remember(self, key: BlockKey, table: Columns) -> None:
         """Keep the table of a block that was just written, so that nobody has to decode it."""
+        table = table.own()  # it was cut from all that was sealed with it
         self._keep((key, None), table, table.nbytes + 200)
 
     def clear(self) -> None:
@@ -195,12 +201,16 @@ class Blocks:
         gone = self._gone[stream]
         bodies = await self._backend.read_blocks([o.key for o in outlines])
         addresses = {o.times for o in outlines if o.times is not None}
-        absent = [at for at in addresses if at not in self._tables]
-        stored = await self._backend.read_times(absent) if absent else {}
+        # taken before anything awaits: others load as well, and the cache is bounded
         known = {at: self._cached(at) for at in addresses if at in self._tables}
-        if self._are_gone([o.key for o in outlines if o.key not in bodies]):
+        absent = [at for at in addresses if at not in known]
+        stored = await self._backend.read_times(absent) if absent else {}
+        without_times = {o.key for o in outlines if o.times in set(absent).difference(stored)}
+        missing = {o.key: "it is missing" for o in outlines if o.key not in bodies}
+        missing |= dict.fromkeys(without_times - missing.keys(), "its time column is missing")
+        if self._are_gone(missing):
             return False
-        outlines = [o for o in outlines if o.key in bodies]
+        outlines = [o for o in outlines if o.key not in missing]
         decoding = _Decoding(bodies, stored, known, fields)
         if len(outlines) <= INLINE:
             decoding.run(outlines)
@@ -209,8 +219,7 @@ class Blocks:
         if self._gone[stream] != gone:
             return False  # what is derived anew gets the same keys: these may be of before
         for key, reason in decoding.damaged.items():
-            log.error("a block is damaged, its datapoints are left out: %s", reason)
-            self.damaged[key] = reason
+            self._damage(key, reason)
         for address, times in decoding.times.items():
             if address in stored:
                 self._keep(address, times, sum(column.nbytes for column in times.values()))
@@ -219,16 +228,23 @@ class Blocks:
             self._keep((key, fields), table, table.nbytes + 200)
         return True
 
-    def _are_gone(self, absent: list[BlockKey]) -> bool:
-        """Whether to look again: a block may have been replaced. Absent twice, it is damaged."""
-        for key in absent:
-            if key in self._absent:
-                log.error("a block is damaged, its datapoints are left out: %s is missing", key)
-                self.damaged[key] = f"block {'/'.join(map(str, key))}: it is missing"
+    def _are_gone(self, missing: dict[BlockKey, str]) -> bool:
+        """Whether to look again: blocks may have been replaced or removed meanwhile.
+
+        One that was looked for before and is in a list that was loaded since is damaged.
+        """
+        for key, why in missing.items():
+            listed = self._lists.get((key.stream, key.granularity))
+            if key in self._absent and listed is not None and key in listed:
+                self._damage(key, f"block {'/'.join(map(str, key))}: {why}")
             else:
                 self._absent.add(key)
                 self._lists.pop((key.stream, key.granularity), None)
-        return any(key not in self.damaged for key in absent)
+        return any(key not in self.damaged for key in missing)
+
+    def _damage(self, key: BlockKey, reason: str) -> None:
+        log.error("a block is damaged, its datapoints are left out: %s", reason)
+        self.damaged[key] = reason
 
     def _cached(self, key: object) -> Any:
         found = self._tables.get(key)
@@ -272,19 +288,17 @@ class _Decoding:
             key = outline.key
             which = f"block {key.stream}/{key.granularity}/{key.ordinal}/{key.generation}"
             try:
-                times = self._times_of(outline.times, which)
+                times = self._times_of(outline.times)
                 self.tables[key] = codec.decode_block(
                     self._bodies[key], times, fields=self._fields, which=which
                 )
             except DamagedBlock as error:
                 self.damaged[key] = str(error)
 
-    def _times_of(self, address: bytes | None, which: str) -> codec.Times | None:
+    def _times_of(self, address: bytes | None) -> codec.Times | None:
         if address is None:
             return None
         if address not in self.times:
-            if address not in self._stored:
-                raise DamagedBlock(which, "its time column is missing")
             self.times[address] = codec.decode_times(self._stored[address], address=address)
         return self.times[address]
 

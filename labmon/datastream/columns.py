@@ -103,6 +103,15 @@ class Columns:
             None if self.quality is None else fixed(self.quality),
         )
 
+    def own(self) -> Columns:
+        """The same in memory of its own: a slice keeps all of what it was cut from."""
+        return Columns(
+            self.t.copy(),
+            self.v.copy(),
+            None if self.valid is None else self.valid.copy(),
+            None if self.quality is None else self.quality.copy(),
+        )
+
     def take(self, which: NDArray[np.intp] | NDArray[np.bool_]) -> Columns:
         """The datapoints of an index array or a mask."""
         return Columns(

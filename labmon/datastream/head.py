@@ -99,7 +99,10 @@ class Head:
 
     def drop(self, count: int) -> None:
         """Forget the `count` datapoints that arrived first: they are sealed."""
-        rest = self.arrivals()[count:]
+        arrivals = self.arrivals()
+        rest = arrivals[count:]
+        if 2 * len(rest) < len(arrivals):
+            rest = rest.own()
         self._parts = [rest] if len(rest) else []
         self.first_ordinal += count
         self._folded -= count
