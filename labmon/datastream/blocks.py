@@ -175,21 +175,15 @@ class Blocks:
             fields: of rollups, which columns are needed.
         """
         wanted = None if fields is None else frozenset(fields)
-        missing = [o for o in outlines if (o.key, wanted) not in self._tables]
-        missing = [o for o in missing if o.key not in self.damaged]
-        made: dict[BlockKey, Any] = {}
+        # taken before anything awaits: what is loaded may push them out of the cache
+        cached = {o.key: self._cached((o.key, wanted)) for o in outlines}
+        made = {key: table for key, table in cached.items() if table is not None}
+        missing = [o for o in outlines if o.key not in made and o.key not in self.damaged]
         if missing and not await self._load(missing, wanted, made):
             return None
-        found: list[Any] = []
-        for outline in outlines:
-            table = made.get(outline.key)
-            if table is None:
-                table = self._cached((outline.key, wanted))
-            if table is not None:
-                found.append(table)
-            elif outline.key not in self.damaged:
-                return None
-        return found
+        if any(o.key not in made and o.key not in self.damaged for o in outlines):
+            return None
+        return [made[o.key] for o in outlines if o.key in made]
 
     async def _load(
         self,
