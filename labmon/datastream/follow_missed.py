@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from labmon.datastream.cursor import ALL
 from labmon.reading import Quality
 
 if TYPE_CHECKING:
@@ -26,11 +27,15 @@ if TYPE_CHECKING:
 async def missed_late(
     engine: Engine, stream: Stream, position: Position, from_ns: int
 ) -> tuple[int, int] | None:
-    """The span of the late datapoints from a time on that came to what was told, or None."""
+    """The span of the late datapoints from a time on that came to what was told, or None.
+
+    Those at the very time that was told last are told behind it, where their number is known.
+    """
     if position.ordinal <= 0 or position.ordinal >= stream.next_ordinal:
         return None
     t = await engine.raw.late_since(stream, position.ordinal)
-    t = t[(t <= position.time_ns) & (t >= from_ns)]
+    end_ns = position.time_ns + (position.count == ALL)
+    t = t[(t < end_ns) & (t >= from_ns)]
     return (int(t.min()), int(t.max()) + 1) if len(t) else None
 
 

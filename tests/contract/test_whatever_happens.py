@@ -177,7 +177,7 @@ class Lab:
         told = self.streams.follow(list(map(self.id, PATHS)), self.cursor)
         with contextlib.suppress(TimeoutError):
             while not self.is_mirrored():
-                self.mirrored(await asyncio.wait_for(anext(told), 5))
+                self.mirrored(await asyncio.wait_for(anext(told), 20))
         await told.aclose()
         assert self.is_mirrored()
 
@@ -186,7 +186,7 @@ class Lab:
         if self.is_mirrored():
             return
         told = self.streams.follow(list(map(self.id, PATHS)), self.cursor)
-        self.mirrored(await asyncio.wait_for(anext(told), 5))
+        self.mirrored(await asyncio.wait_for(anext(told), 20))
         await told.aclose()
 
     def mirrored(self, told):

@@ -53,6 +53,22 @@ async def test_history_comes_in_the_order_of_time_and_then_what_arrives(streams,
     assert streams._engine.catalogue.get(one).followers == set()
 
 
+async def test_a_late_datapoint_at_the_time_that_was_told_last_comes_once(streams):
+    stream = await make(streams)
+    for time_ns in (10, 20):
+        await streams.append(stream, float(time_ns), time_ns)
+    told = streams.follow([stream], 0)
+    cursor = (await anext(told)).cursor
+    await told.aclose()
+    await streams.append(stream, 30.0, 30)
+    await streams.append(stream, 20.5, 20, check_timestamp=False)
+    told = streams.follow([stream], cursor)
+    again = await anext(told)
+    await told.aclose()
+    assert again.columns[stream].python_values() == [20.5, 30.0]
+    assert again.revised == ()
+
+
 async def test_only_what_comes_after_a_time_is_told(streams, clock):
     stream = await make(streams)
     for i in range(10):
