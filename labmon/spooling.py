@@ -166,6 +166,10 @@ class Spooling:
         while floor is not None and self._weight > floor and await self._save():
             if self._weight <= floor:
                 self._away_s = time.monotonic()
+            self._forget_durable()  # or what comes while this is at it would never end
+            await self._release()
+            if not floor:
+                floor = self._floor()
 
     def _floor(self) -> int | None:
         """Down to which weight memory is saved now; None: it is not."""

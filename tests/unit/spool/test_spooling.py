@@ -161,6 +161,33 @@ async def test_a_store_that_is_only_slow_is_caught_up_with_from_disk(server, mon
     await server.stop()
 
 
+async def test_what_is_durable_meanwhile_is_kept_no_longer(server, monkeypatch):
+    """Readings come as fast as the disk takes them, and the store takes them, too."""
+    monkeypatch.setattr(spooling, "RECORD_READINGS", 60)
+    loop, write, written = asyncio.get_running_loop(), server.spool.write, []
+
+    async def more():
+        server.backend.is_away = False
+        first = server.hub.last_seq
+        await server.publish(first, first + 40, paced=False)
+        await server.store.commit()
+
+    def write_slowly(head, record):
+        written.append(head)
+        if len(written) < 50:
+            asyncio.run_coroutine_threadsafe(more(), loop).result(10)
+        return write(head, record)
+
+    monkeypatch.setattr(server.spool, "write", write_slowly)
+    server.backend.is_away = True
+    await server.publish(3, 150)
+    await until(lambda: written)
+    await settled(server)
+    assert len(written) < 10
+    await until(lambda: server.recorder.spooling.has_all)
+    await server.stop()
+
+
 @pytest.mark.parametrize("count", [5, 100, 3000])
 @pytest.mark.parametrize("end", ["kill", "stop"])
 async def test_who_ends_while_the_store_is_away_finds_all_of_it_at_the_next_start(
