@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 LIMIT_READINGS: Final = 20_000
 PORTION: Final = 200
+"""Pushes that are taken in one turn of the loop."""
+PORTION_READINGS: Final = 2_000
+"""The same of readings, where a push has many: some ten milliseconds."""
 
 
 class Outbox:
@@ -62,14 +65,20 @@ class Outbox:
     def flush(self) -> None:
         """On the event loop: give away what waits, in portions, so that others get their turn."""
         with self._lock:
-            count = min(len(self._waiting), PORTION) if self._is_open else 0
-            pushes = [self._waiting.popleft() for _ in range(count)]
-            self._held -= sum(map(_weight, pushes))
+            pushes = self._portion() if self._is_open else []
             self._is_called = bool(self._waiting) and self._is_open
             if self._is_called:
                 self._loop.call_soon(self.flush)
         for batches in pushes:
             self._take(batches)
+
+    def _portion(self) -> list[list[AnyBatch]]:
+        pushes: list[list[AnyBatch]] = []
+        left = self._held - PORTION_READINGS
+        while self._waiting and len(pushes) < PORTION and (self._held > left or not pushes):
+            pushes.append(self._waiting.popleft())
+            self._held -= _weight(pushes[-1])
+        return pushes
 
     def close(self) -> None:
         """On the event loop: the session is over."""

@@ -53,6 +53,10 @@ def test_a_reading_and_a_command_are_timed(monkeypatch, capsys):
     assert "| a command, POST /rpc | 1 / 5 |" in told
 
 
+def test_a_week_is_lived_through(monkeypatch, capsys):
+    assert "| resident size, MB |" in run(monkeypatch, capsys, "week", "--days", "0.02")
+
+
 def test_a_start_is_timed(monkeypatch, capsys):
     sizes = ("--hours", "0.02", "--days", "0.02")
     assert "| a year, after a crash |" in run(monkeypatch, capsys, "start", *sizes)

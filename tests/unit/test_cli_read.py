@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from labmon import cli_read
 from labmon.cli import main
 
-DRIVERS = '''
+DRIVERS = """
     import threading
     from labmon.device import Channel, Driver, Parameter, Samples, Value
 
@@ -68,7 +68,7 @@ DRIVERS = '''
     class Clashes(Base):
         def __init__(self):
             self.channels = {"_state": Channel()}
-'''
+"""
 
 
 @pytest.fixture
