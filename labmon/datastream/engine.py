@@ -144,9 +144,10 @@ class Engine:
                 self.sealer.start()
                 if self.recovery.has_gaps:
                     await rewrite(self)
-                self.sealer.look_at([stream.number for stream in self.catalogue])
             await self.deriver.start()
             if not self.is_read_only:
+                # not before: what is derived has to see what leaves the heads
+                self.sealer.look_at([stream.number for stream in self.catalogue])
                 self._upkeep = asyncio.create_task(run_upkeep(self), name="datastream-upkeep")
                 self._care = asyncio.create_task(run_care(self.backend), name="datastream-care")
             self.is_open = True

@@ -7,6 +7,7 @@ them count, so never change one without the other.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from labmon.datastream.columns import Columns
     from labmon.datastream.feed import Feed
     from labmon.datastream.tags import Tags
+
+log = logging.getLogger(__name__)
 
 NUMERIC_DOWNSAMPLERS: Final = ("mean", "sum", "min", "max", "sum_squares", "std_dev", "count")
 NOMINAL_DOWNSAMPLERS: Final = ("most_often", "least_often", "frequencies", "count")
@@ -302,9 +305,15 @@ class Stream:
             follower.rewound(self, time_ns)
 
     def forget_sealed(self, count: int) -> None:
-        """Drop the datapoints that arrived first from the head; followers keep what they need."""
+        """Drop the datapoints that arrived first from the head; followers keep what they need.
+
+        They are in blocks: whatever goes wrong with a follower, they must not stay here as well.
+        """
         for follower in self.followers:
-            follower.keep(self, count)
+            try:
+                follower.keep(self, count)
+            except Exception:
+                log.exception("a follower of stream %s, a bug of labmon", self.path or self.id)
         self.head.drop(count)
 
     def forget_removed(self, state: SealState) -> None:
