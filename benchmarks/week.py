@@ -146,6 +146,7 @@ def row_of(samples, name, place):
 
 def main():
     chosen = arguments(__doc__, days=(7, 0.05))
+    chosen.rounds = 1  # it takes minutes, and has nobody to be compared with
     lag = LoopLag()
     with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
         samples, visits = run(chosen.days, folder, lag)

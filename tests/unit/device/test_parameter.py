@@ -220,7 +220,7 @@ def test_a_setter_that_would_hide_its_parameter_is_said_so_at_once():
 
         class Lamp(Driver):
             @Parameter(unit="mA")
-            def current(self) -> float:
+            def current(self) -> float:  # pyright: ignore[reportRedeclaration]
                 return 1.0
 
             @current.setter

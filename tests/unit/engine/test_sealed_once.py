@@ -24,7 +24,7 @@ class SlowStart(MemoryBackend):
         if self.is_slow and change.blocks:
             self.sealed.set()
 
-    async def read_cursors(self, prefix):
+    async def read_cursors(self, prefix=""):
         if self.is_slow and not prefix.startswith("engine/"):
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.sealed.wait(), 0.2)
