@@ -20,7 +20,7 @@ DRIVERS = {
         Mqtt("host", tasmota="plug", relays=1, tele_period_s=30, channels={"a": TopicChannel()}),
         {"a": 30, "power": 30},
     ),
-    "epics": (Epics({"a": RecordChannel(record="A")}, repeat_s=20), {"a": 20}),
+    "epics": (Epics({"a": RecordChannel(record="A", unit="V")}, repeat_s=20), {"a": 20}),
     "highfinesse": (HighFinesse(readbacks_s=5), {"ch1": 0.1, "exposure/ch1": 5, "temperature": 5}),
     "simulated_wavemeter": (
         SimulatedWavemeter(),
