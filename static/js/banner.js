@@ -2,10 +2,10 @@
 /** The banner that says what is wrong with the connection, or else with the store. It stands between filters and cards. */
 
 import { formatAge, formatClock } from './ages.js';
+import { useProblem, useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
-import { useStatus, useTick } from './shell.js';
 import { StoreBanner } from './store_banner.js';
-import { html, useEffect, useState } from './vendor.js';
+import { html } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 
@@ -48,11 +48,4 @@ function ProblemBanner({ app, problem }) {
       <p class="what"><b>Some of the data could not be fetched.</b> <span class="why">${problem.message}</span></p>
       <div class="acts"><button class="btn small" type="button" onClick=${() => app.store.refresh()}>Try again</button></div>
     </div>`;
-}
-
-/** @param {App} app */
-function useProblem({ store }) {
-  const [problem, setProblem] = useState(store.problem);
-  useEffect(() => store.on('problem', setProblem), [store]);
-  return problem;
 }

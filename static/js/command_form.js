@@ -3,8 +3,8 @@
 
 import { failureText, valueText } from './command_log.js';
 import { fieldsOf, hintOf, initialText, labelOf, obstacleTo, parseForm } from './forms.js';
+import { useStatus } from './hooks.js';
 import { Icon } from './icons.js';
-import { useStatus } from './shell.js';
 import { html, useLayoutEffect, useMemo, useRef, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */

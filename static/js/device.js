@@ -10,9 +10,9 @@ import { CommandForm } from './command_form.js';
 import { RecentCommands } from './command_recent.js';
 import { DeviceBadge, StateBadge } from './device_card.js';
 import { graphAddress, MAX_STREAMS } from './graph/view.js';
+import { useStatus } from './hooks.js';
 import { Icon } from './icons.js';
 import { countText, significantText } from './numbers.js';
-import { useStatus } from './shell.js';
 import { html, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */

@@ -3,9 +3,9 @@
 
 import { formatAge } from './ages.js';
 import { drawings } from './frames.js';
+import { useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
 import { rateText } from './numbers.js';
-import { useStatus, useTick } from './shell.js';
 import { deviceState, STATES } from './states.js';
 import { Tile } from './tile.js';
 import { html, useLayoutEffect, useRef } from './vendor.js';

@@ -5,7 +5,7 @@
  */
 
 import { request, withSeconds } from './api.js';
-import { useEffect, useState } from './vendor.js';
+import { useLayoutEffect, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Device} Device */
@@ -21,7 +21,7 @@ const EVERY_MS = 5000;
  */
 export function useFreshDevices({ store, connection }, name) {
   const [, setTurn] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => { // as in hooks.js
     const show = () => setTurn((turn) => turn + 1);
     const refresh = async () => {
       if (document.hidden || connection.status.phase !== 'live') return;

@@ -6,8 +6,8 @@ import { stylesheet } from './assets.js';
 import { ConnectionBanner } from './banner.js';
 import { plainHz, useFreshDevices } from './device_fresh.js';
 import { DeviceBadge, StateBadge } from './device_card.js';
+import { useStatus } from './hooks.js';
 import { countText, significantText } from './numbers.js';
-import { useStatus } from './shell.js';
 import { html } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */

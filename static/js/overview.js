@@ -4,10 +4,10 @@
 import { ConnectionBanner } from './banner.js';
 import { placeCards } from './card_layout.js';
 import { DeviceCard } from './device_card.js';
+import { useDevices, useTick } from './hooks.js';
 import { Icon } from './icons.js';
 import { cardsOf, countStates, groupsOf, isShown } from './overview_filter.js';
 import { describe } from './router.js';
-import { useDevices, useTick } from './shell.js';
 import { STATES } from './states.js';
 import { tileFace } from './tile_face.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from './vendor.js';

@@ -3,6 +3,7 @@
 
 import { formatClock, formatUtc, zoneName } from './ages.js';
 import { stylesheet } from './assets.js';
+import { useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
 import { countText } from './numbers.js';
 import { theme, toggleTheme } from './theme.js';
@@ -129,36 +130,3 @@ function NotLoaded() {
 
 /** @param {string} href @param {string} path */
 const isCurrent = (href, path) => (href === '/' ? path === '/' : path === href || path.startsWith(`${href}/`));
-
-/**
- * The connection's status, for a component.
- * @param {App} app
- */
-export function useStatus({ connection }) {
-  const [status, setStatus] = useState(connection.status);
-  useEffect(() => {
-    setStatus(connection.status);
-    return connection.on('status', setStatus);
-  }, [connection]);
-  return status;
-}
-
-/**
- * Renders a component again twice a second: for ages and clocks.
- * @param {App} app
- */
-export function useTick({ store }) {
-  const [, setNow] = useState(0);
-  useEffect(() => store.on('tick', setNow), [store]);
-}
-
-/**
- * The devices, for a component; it is rendered again when one changes.
- * @param {App} app
- * @returns {import('./shapes.js').Device[]}
- */
-export function useDevices({ store }) {
-  const [, setTurn] = useState(0);
-  useEffect(() => store.on('devices', () => setTurn((value) => value + 1)), [store]);
-  return [...store.devices.values()];
-}

@@ -4,9 +4,9 @@
 import { formatAge, formatMoment } from './ages.js';
 import { ConnectionBanner } from './banner.js';
 import { DeviceBadge } from './device_card.js';
+import { useDevices, useStatus } from './hooks.js';
 import { Icon } from './icons.js';
 import { bytesFace, countText, significantText } from './numbers.js';
-import { useDevices, useStatus } from './shell.js';
 import { Telemetry } from './telemetry.js';
 import { html, useEffect, useState } from './vendor.js';
 

@@ -2,10 +2,11 @@
 /** The wall screen, `/?kiosk=1`: every value as large as the longest one allows. It takes the same filters as the overview. */
 
 import { formatClock } from './ages.js';
+import { useDevices, useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
 import { cardsOf, countStates } from './overview_filter.js';
 import { navigate } from './router.js';
-import { Clock, useDevices, useStatus, useTick } from './shell.js';
+import { Clock } from './shell.js';
 import { STATES } from './states.js';
 import { tileFace } from './tile_face.js';
 import { reloadSoon } from './upgrade.js';
@@ -26,7 +27,10 @@ export default function Wall({ app, location }) {
   const overview = overviewAddress(location.query);
   useEffect(() => leaveOnEscape(overview), [overview]);
   useEffect(stayAwake, []);
-  useEffect(() => app.connection.on('status', ({ isOutdated }) => isOutdated && reloadSoon()), [app]);
+  const { isOutdated } = useStatus(app);
+  useEffect(() => {
+    if (isOutdated) reloadSoon();
+  }, [isOutdated]);
   return html`
     <main class="wall" id="main">
       <${WallHead} app=${app} cards=${cards} group=${group} />

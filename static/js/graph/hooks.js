@@ -1,7 +1,7 @@
 // @ts-check
 /** Rendering a component again when the model of the graph says so. */
 
-import { useEffect, useState } from '../vendor.js';
+import { useLayoutEffect, useState } from '../vendor.js';
 
 /** @typedef {import('./model.js').GraphModel} GraphModel */
 /** @typedef {'view' | 'data' | 'draw' | 'cursor' | 'notes'} Kind */
@@ -12,7 +12,7 @@ import { useEffect, useState } from '../vendor.js';
  */
 export function useModel(model, kinds, least_ms = 0) {
   const [, setTurn] = useState(0);
-  useEffect(() => {
+  useLayoutEffect(() => { // a plain effect comes after the picture, and what changed in between would not be shown
     /** @type {any} */
     let timer = 0;
     let last_ms = -Infinity;
