@@ -78,6 +78,10 @@ export class Store extends Emitter {
   #began = 0;
   /** @type {Promise<void> | null} */
   #refreshing = null;
+  /** Something changed while all was fetched, so that the answers may be from before it. */
+  #isOutdated = false;
+  /** What the connection told since the devices were asked for: it is newer than the answer. @type {Map<string, import('./shapes.js').DeviceStatus>} */
+  #told = new Map();
   /** @type {{devices: Error | null, history: Error | null}} */
   #problems = { devices: null, history: null };
   /** @type {any} */
@@ -147,8 +151,9 @@ export class Store extends Emitter {
     for (const [path, t, value, quality, ...band] of rows) this.#touch(path).take(t, value, quality, band);
   }
 
-  /** Fetches devices, newest readings and traces anew; who asks while that runs gets the same. */
+  /** Fetches devices, newest readings and traces anew; when asked while that runs, once more behind it. */
   refresh() {
+    this.#isOutdated = this.#refreshing !== null;
     this.#refreshing ??= this.#refresh().finally(() => {
       this.#refreshing = null;
     });
@@ -156,16 +161,24 @@ export class Store extends Emitter {
   }
 
   async #refresh() {
-    clearTimeout(this.#retry);
+    do {
+      this.#isOutdated = false;
+      clearTimeout(this.#retry);
+      await this.#refetchDevices();
+      if (!this.#isOutdated) await this.#refetch();
+    } while (this.#isOutdated);
+  }
+
+  async #refetchDevices() {
+    this.#told.clear();
     await this.#guarded('devices', async () => {
       const [devices, latest] = await Promise.all([this.#http.fetchDevices(), this.#http.fetchLatest('**')]);
-      this.devices = new Map(devices.map((device) => [device.name, device]));
+      this.devices = new Map(devices.map((device) => [device.name, { ...device, ...this.#told.get(device.name) }]));
       this.#connection.clock.observe(latest.now);
       this.#takeLatest(latest.rows);
       this.isLoaded = true;
       this.emit('devices', this.devices);
     });
-    await this.#refetch();
   }
 
   async #refetch() {
@@ -213,6 +226,7 @@ export class Store extends Emitter {
 
   /** @param {import('./shapes.js').DeviceStatus} status */
   #takeStatus(status) {
+    this.#told.set(status.name, status);
     const device = this.devices.get(status.name);
     if (!device) {
       this.refresh(); // a device that was not there before

@@ -97,6 +97,43 @@ test('a device’s new state is taken over, an unknown device is fetched', async
   assert.equal(http.fetchDevices.mock.callCount(), before + 1);
 });
 
+/** Answers that wait until the test lets them go. @param {() => any} answer */
+function heldBack(answer) {
+  /** @type {(() => void)[]} */
+  const waiting = [];
+  const ask = mock.fn(() => {
+    const answered = answer(); // what was true when it was asked
+    return new Promise((resolve) => { waiting.push(() => resolve(answered)); });
+  });
+  return { ask, letGo: async () => { waiting.splice(0).forEach((go) => go()); await settled(); } };
+}
+
+test('a state that was told while the devices were fetched is newer than what was fetched', async () => {
+  const { ask, letGo } = heldBack(() => [device({ state: 'connecting' })]);
+  http.fetchDevices = ask;
+  const refreshed = store.refresh();
+  connection.emit('device', { ...device(), state: 'offline', since: NOW + 1 });
+  await letGo();
+  await refreshed;
+  assert.equal(store.devices.get('a')?.state, 'offline');
+});
+
+test('the first devices are fetched again when the connection came meanwhile: what changed before it was told to nobody', async () => {
+  let state = 'connecting';
+  const { ask, letGo } = heldBack(() => [device({ state })]);
+  http.fetchDevices = ask;
+  connection = new FakeConnection();
+  store = new Store(connection, http, (callback) => frames.push(callback));
+  store.start();
+  state = 'online';
+  connection.emit('hello', {});
+  await letGo();
+  assert.equal(store.devices.get('a')?.state, 'connecting', 'what is there is shown at once');
+  await letGo();
+  assert.equal(store.devices.get('a')?.state, 'online');
+  assert.equal(ask.mock.callCount(), 2);
+});
+
 test('what was shown but never became durable is taken back', () => {
   connection.handlers.readings([['a/b', NOW + 5, 2, 0]]);
   http.fetchLatest.mock.mockImplementation(async () => ({ now: NOW, rows: [] }));
