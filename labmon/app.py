@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from labmon import collector, datastream
 from labmon.control.annotations import Annotations
 from labmon.control.audit import Audit
+from labmon.control.lease import Leases
 from labmon.control.rpc import Rpc
 from labmon.datastream.spool import Spool
 from labmon.device.device import Device
@@ -57,6 +58,7 @@ class App:
         self.config = config
         self.address = ""
         self.clock = Clock()
+        self.leases = Leases(self.clock.now_ns, changed=self._lease_changed)
         _make_folder(config.data_dir)
         self.datastream = self._datastream()
         self.devices: dict[str, Device] = {}
@@ -113,7 +115,7 @@ class App:
         self.annotations = Annotations(self._record_at, self.datastream, self.clock.now_ns)
         await self.annotations.restore()
         self._restoring = asyncio.create_task(self._restore_late(), name="annotations")
-        self.rpc = Rpc(self.devices, Audit(self._record), annotations=self.annotations)
+        self.rpc = Rpc(self.devices, Audit(self._record), self.leases, self.annotations)
         self._stops.append(("devices", self._stop_devices))
         await self._listen()
         for device in self.devices.values():
@@ -208,11 +210,18 @@ class App:
 
     def _changed(self, device: Device) -> None:
         """Tell the viewers; declare channels that only the connected instrument knew."""
-        self.hub.announce(Event("device", device.status()))
+        self._tell(device)
         if self._declared.get(device.name) != dict(device.channels):
             task = asyncio.create_task(self._declare(device), name=f"declare {device.name}")
             self._declaring.add(task)
             task.add_done_callback(self._declaring.discard)
+
+    def _lease_changed(self, name: str) -> None:
+        self._tell(self.devices[name])
+
+    def _tell(self, device: Device) -> None:
+        data = device.status() | {"lease": self.leases.shown(device.name)}
+        self.hub.announce(Event("device", data))
 
     async def _declare(self, device: Device) -> None:
         channels = dict(device.channels)

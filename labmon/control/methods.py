@@ -51,8 +51,11 @@ class _LeaseMethods:
 
     @command
     def steal(self, device: str, seconds: Seconds = DEFAULT_S) -> dict[str, Any]:
-        """Take the lease of a device, whoever has it; the audit says so."""
-        return self._leases.steal(device, self._caller, seconds).description()
+        """Take the lease of a device, whoever has it; the audit says from whom."""
+        before = self._leases.holder(device)
+        lease = self._leases.steal(device, self._caller, seconds)
+        taken_from = before.owner if before is not None and before.owner != lease.owner else None
+        return lease.description() | {"taken_from": taken_from}
 
 
 class _DeviceMethods:

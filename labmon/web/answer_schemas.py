@@ -114,6 +114,7 @@ DEVICE_STATUS: Final = members(
     reconnects=COUNT,
     last_error={"type": ["string", "null"]},
     last_error_time=MAYBE_TIME,
+    lease={"oneOf": [{"type": "null"}, members(owner=TEXT, until=TIME)]},
 )
 DEVICE: Final[Schema] = {
     "allOf": [

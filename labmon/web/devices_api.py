@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from labmon.errors import NotFoundError
 from labmon.web.answer_schemas import DEVICE, DEVICE_STATUS, DEVICES
@@ -19,27 +19,7 @@ ACTIONS: Final = ("reconnect", "enable", "disable")
 """What `POST devices/NAME/ACTION` knows; methods of `Device` of the same names."""
 
 
-class DevicesHandler(ApiHandler):
-    """All devices."""
-
-    operations: ClassVar[Mapping[str, Operation]] = {
-        "GET": Operation(
-            "The devices: state, health, channels, commands with their JSON Schemas.",
-            answer=DEVICES,
-        )
-    }
-
-    async def get(self) -> None:
-        """In the order of the configuration."""
-        self.reply(
-            {
-                "devices": [device.description() for device in self.services.devices.values()],
-                "now": edge_time(self.services.clock.now_ns(), self.answer_format),
-            }
-        )
-
-
-class _OneDeviceHandler(ApiHandler):
+class _DeviceHandler(ApiHandler):
     def device(self, name: str) -> Device:
         """The device of a name.
 
@@ -52,18 +32,45 @@ class _OneDeviceHandler(ApiHandler):
             raise NotFoundError(f"there is no device {name[:80]!r}: there are {there_are}")
         return devices[name]
 
+    def leased(self, device: dict[str, Any]) -> dict[str, Any]:
+        """What a device says of itself, and who holds it."""
+        return device | {"lease": self.services.rpc.leases.shown(device["name"])}
 
-class DeviceHandler(_OneDeviceHandler):
+
+class DevicesHandler(_DeviceHandler):
+    """All devices."""
+
+    operations: ClassVar[Mapping[str, Operation]] = {
+        "GET": Operation(
+            "The devices: state, health, who holds the lease, channels, commands with their"
+            " JSON Schemas.",
+            answer=DEVICES,
+        )
+    }
+
+    async def get(self) -> None:
+        """In the order of the configuration."""
+        self.reply(
+            {
+                "devices": [
+                    self.leased(device.description()) for device in self.services.devices.values()
+                ],
+                "now": edge_time(self.services.clock.now_ns(), self.answer_format),
+            }
+        )
+
+
+class DeviceHandler(_DeviceHandler):
     """One device."""
 
     operations: ClassVar[Mapping[str, Operation]] = {"GET": Operation("One device.", answer=DEVICE)}
 
     async def get(self, name: str) -> None:
         """Its description."""
-        self.reply(self.device(name).description())
+        self.reply(self.leased(self.device(name).description()))
 
 
-class DeviceActionHandler(_OneDeviceHandler):
+class DeviceActionHandler(_DeviceHandler):
     """Something done with a device as a whole."""
 
     operations: ClassVar[Mapping[str, Operation]] = {
@@ -81,4 +88,4 @@ class DeviceActionHandler(_OneDeviceHandler):
         await self.read_body()
         acts = {"reconnect": device.reconnect, "enable": device.enable, "disable": device.disable}
         self.services.rpc.act(name, action, acts[action], self.caller)
-        self.reply(device.status())
+        self.reply(self.leased(device.status()))

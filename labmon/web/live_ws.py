@@ -145,6 +145,7 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
             "version": __version__,
             "cursor": str(cursor),
             "now": self._encoder.time(cursor.time_ns),
+            "caller": {"who": self.caller.who, "role": self.caller.role},
         }
         if self.client is not None:
             self.client.send("hello", fields)

@@ -254,6 +254,35 @@ async def test_a_slow_command_of_one_device_holds_up_no_other_request(call, comp
     await eventually(lambda: any("stuck" in message for message in complaints()))
 
 
+async def test_who_holds_a_lease_is_told_live_until_it_ends(app, post):
+    """The page of a device shows it: taken, stolen, run out."""
+    address = app.address.replace("http", "ws", 1) + "/api/v1/ws"
+    socket = await websocket_connect(address, subprotocols=["labmon.v1.json"])
+    hello = json.loads(await socket.read_message() or "{}")
+    assert hello["caller"] == {"who": "local", "role": "operator"}
+
+    async def told():
+        async with asyncio.timeout(10):
+            while (message := json.loads(await socket.read_message() or "{}"))["type"] != "device":
+                pass
+        return message["device"]["name"], message["device"]["lease"]
+
+    leases = app.rpc.leases
+    until = leases.acquire("bench", Caller("ann", "operator"), 30).description()["until"]
+    assert abs(until - app.clock.now_ns() / 1e9 - 30) < 10
+    assert await told() == ("bench", {"owner": "ann", "until": until})
+    _, _, reply = await post(None, path="/api/v1/devices", method="GET")
+    shown = {device["name"]: device["lease"] for device in reply["devices"]}
+    assert shown == {"bench": {"owner": "ann", "until": until}, "other": None}
+    leases.steal("bench", Caller("bob", "operator"), 0.02)
+    name, stolen = await told()
+    assert (name, stolen["owner"]) == ("bench", "bob")
+    assert await told() == ("bench", None)
+    _, _, reply = await post(None, path="/api/v1/devices/bench", method="GET")
+    assert reply["lease"] is None
+    socket.close()
+
+
 async def test_a_device_that_somebody_leases_is_not_disabled_by_another(app, post):
     ann = Caller("ann", "operator")
     lease = {"jsonrpc": "2.0", "id": 1, "method": "lease.acquire", "params": ["bench"]}

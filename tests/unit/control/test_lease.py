@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+
+from labmon.control.caller import Caller
+from labmon.control.lease import Leases
+
+ANN = Caller("ann", "operator")
+BOB = Caller("bob", "operator")
 
 
 async def test_who_holds_the_lease_commands_and_others_are_told_who_and_until_when(call, valve):
@@ -55,11 +63,50 @@ async def test_acquiring_ones_own_lease_again_is_no_error(call):
 
 async def test_a_lease_can_be_stolen_and_the_audit_says_so(call, records):
     await call("lease.acquire", ["valve"], who="ann")
-    assert (await call("lease.steal", ["valve"], who="bob"))["result"]["owner"] == "bob"
+    stolen = (await call("lease.steal", ["valve"], who="bob"))["result"]
+    assert (stolen["owner"], stolen["taken_from"]) == ("bob", "ann")
     assert (await call("valve.open", [5], who="ann"))["error"]["code"] == -32005
     path, entry = records[1]
     assert path == "valve/_commands"
     assert (entry["command"], entry["who"], entry["ok"]) == ("lease.steal", "bob", True)
+    assert entry["result"]["taken_from"] == "ann"
+
+
+async def test_who_steals_from_nobody_or_from_himself_takes_it_from_nobody(call, clocks):
+    assert (await call("lease.steal", ["valve", 5], who="bob"))["result"]["taken_from"] is None
+    assert (await call("lease.steal", ["valve", 5], who="bob"))["result"]["taken_from"] is None
+    clocks.advance(5)
+    assert (await call("lease.steal", ["valve", 5], who="ann"))["result"]["taken_from"] is None
+
+
+async def test_every_change_of_a_lease_is_told_with_who_holds_it_then(clocks):
+    told = []
+    leases = Leases(
+        lambda: clocks.wall_ns,
+        lambda: clocks.monotonic_ns,
+        lambda device: told.append((device, leases.shown(device))),
+    )
+    until = clocks.wall_ns / 1e9 + 30
+    leases.acquire("valve", ANN, 30)
+    leases.renew("valve", ANN, 60)
+    leases.steal("valve", BOB, 30)
+    leases.release("valve", BOB)
+    assert told == [
+        ("valve", {"owner": "ann", "until": until}),
+        ("valve", {"owner": "ann", "until": until + 30}),
+        ("valve", {"owner": "bob", "until": until}),
+        ("valve", None),
+    ]
+
+
+async def test_the_end_of_a_lease_is_told_when_it_comes_and_no_end_of_an_earlier_one():
+    ends = asyncio.Queue()
+    leases = Leases(changed=lambda device: ends.put_nowait(leases.shown(device)))
+    leases.acquire("valve", ANN, 0.01)
+    leases.renew("valve", ANN, 0.03)
+    told = [await asyncio.wait_for(ends.get(), 5) for _ in range(3)]
+    assert [lease and lease["owner"] for lease in told] == ["ann", "ann", None]
+    assert leases.holder("valve") is None
 
 
 @pytest.mark.parametrize(
