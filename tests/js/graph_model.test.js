@@ -137,6 +137,12 @@ test('after the connection was away, what it could not hold is fetched', async (
   model.stop();
 });
 
+test('before anything has answered nobody says that a stream is not there', () => {
+  const model = new GraphModel(app, parseView('streams=old/value', NOW));
+  assert.equal(model.loader.isMissing('old/value'), false, 'a busy browser shows a page long before it fetches');
+  assert.equal(model.loader.isLoading, true);
+});
+
 test('a stream that is not there is said, not asked for', async () => {
   const model = new GraphModel(app, parseView('?streams=gone/ch', NOW));
   globalThis.fetch = async (url) => {

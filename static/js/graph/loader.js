@@ -28,7 +28,8 @@ export class Loader extends Emitter {
   descriptors = new Map();
   /** @type {Error | null} */
   problem = null;
-  isLoading = false;
+  /** Also before the first question: a busy browser shows the page long before it asks. */
+  isLoading = true;
   /** When the columns on the screen were asked for, by the server's clock. */
   loadedAt_s = -Infinity;
   /** Of the history: a device that was given another unit since is not recorded, and its readings are no part of the line. @type {Map<string, string>} */
