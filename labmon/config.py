@@ -86,6 +86,10 @@ class ServerConfig(_Section):
         ge=1,
         description="Open connections from one address other than this machine's own.",
     )
+    io_uring: bool = Field(
+        default=True,
+        description="Send to crowds of viewers with one system call, where Linux has io_uring.",
+    )
     idle_timeout_s: float = Field(
         default=30.0, gt=0, le=3600, description="An idle connection is closed after this time."
     )

@@ -1,20 +1,28 @@
 """Who gets the very same bytes, and the loop that sends them: the hot path of live delivery.
 
-The loop knows sockets and lengths, and nothing else. The trap: a client must be out of the direct
-way before anybody else writes to its stream, or frames would be cut in two; so a mailbox says each
-time when its way changes, and the loop is over before anything is done about those that fell short.
+The loop knows sockets and lengths, and nothing else; a crowd is told by a ring, if there is one, in
+one system call. The trap: a client must be out of the direct way before anybody else writes to its
+stream, or frames would be cut in two, and before its socket is closed; so a mailbox says each time
+when its way changes, and all have been told before anything is done about those that fell short.
 """
 
 from __future__ import annotations
 
+import errno
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from labmon.web.encoders import SubscriptionId
     from labmon.web.mailbox import Mailbox
+    from labmon.web.ring import Int32Array, Ring
+
+CROWD: Final = 32
+"""With fewer, a `send` for each is as cheap as the ring."""
 
 
 @dataclass(eq=False, slots=True)
@@ -40,15 +48,22 @@ class Member:
 
 
 class Audience:
-    """The members of a topic that have the same subscription id; on the event loop only."""
+    """The members of a topic that have the same subscription id; on the event loop only.
 
-    def __init__(self) -> None:
+    Args:
+        ring: what a crowd is told by, if it may be used.
+    """
+
+    def __init__(self, ring: Callable[[], Ring | None]) -> None:
+        self._ring = ring
         self.sent_frames = 0
         """Frames that went straight to a socket; the mailboxes count the others."""
         self._direct: dict[Callable[[bytes], int], Member] = {}
         """By the `send` of their sockets, in the order of their coming, as they lie in memory."""
         self._asked: dict[Member, None] = {}
         """Those whose mailbox must be asked: something waits for them, or the way is TLS."""
+        self._descriptors: Int32Array | None = None
+        """Of the sockets of `_direct`, in its order; None when that has changed."""
 
     def __len__(self) -> int:
         """How many members."""
@@ -70,6 +85,7 @@ class Audience:
         member.mailbox.members.remove(member)
         self._direct.pop(member.mailbox.send, None)
         self._asked.pop(member, None)
+        self._descriptors = None
 
     def sort_in(self, member: Member) -> None:
         """Send directly where nothing waits in the member's mailbox, else ask it."""
@@ -80,9 +96,20 @@ class Audience:
         else:
             self._direct.pop(mailbox.send, None)
             self._asked[member] = None
+        self._descriptors = None
 
     def tell(self, frame: bytes) -> list[Member]:
         """Send a frame to everybody; returns those that have no room for it."""
+        ring = self._ring() if len(self._direct) >= CROWD else None
+        short = self._tell_each(frame) if ring is None else self._tell_crowd(ring, frame)
+        self.sent_frames += len(self._direct)
+        full = [member for member in list(self._asked) if not member.mailbox.offer(frame)]
+        for member, sent in short:
+            member.mailbox.fell_short(frame, sent)
+        return full
+
+    def _tell_each(self, frame: bytes) -> list[tuple[Member, int | None]]:
+        """Send to one after the other; returns whose kernel took less, and how much."""
         size = len(frame)
         short: dict[Callable[[bytes], int], int | None] = {}
         for send in self._direct:
@@ -94,8 +121,21 @@ class Audience:
                 sent = None
             if sent != size:
                 short[send] = sent
-        self.sent_frames += len(self._direct)
-        full = [member for member in list(self._asked) if not member.mailbox.offer(frame)]
-        for send, sent in short.items():
-            self._direct[send].mailbox.fell_short(frame, sent)
-        return full
+        return [(self._direct[send], sent) for send, sent in short.items()]
+
+    def _tell_crowd(self, ring: Ring, frame: bytes) -> list[tuple[Member, int | None]]:
+        """Send to all at once; returns the same."""
+        if self._descriptors is None:
+            numbers = (member.mailbox.descriptor for member in self._direct.values())
+            self._descriptors = np.fromiter(numbers, np.int32, len(self._direct))
+        found = ring.send(self._descriptors, frame)
+        places = np.flatnonzero(found != len(frame)).tolist()
+        members = list(self._direct.values()) if places else []
+        return [(members[place], _taken(int(found[place]))) for place in places]
+
+
+def _taken(found: int) -> int | None:
+    """How many bytes the kernel took; None: the connection is gone."""
+    if found == -errno.EAGAIN:
+        return 0
+    return found if found >= 0 else None

@@ -21,6 +21,7 @@ from labmon.web.cursor import Cursor
 from labmon.web.mailbox import Mailbox
 from labmon.web.problems import ProblemError, describe
 from labmon.web.replay import Replay
+from labmon.web.ring import LazyRing
 from labmon.web.security import is_loopback
 from labmon.web.thinning import ThinnedTopic
 from labmon.web.topics import Topic
@@ -185,6 +186,7 @@ class Live:
         """How many were cut because they took nothing."""
         self._skipped = 0
         self._sent = 0
+        self._ring = LazyRing(is_wanted=services.config.server.io_uring)
         self._topics: dict[TopicKey, Topic] = {}
         self._events = services.hub.subscribe(Selection(()))
         self._tasks: list[asyncio.Task[None]] = []
@@ -264,9 +266,9 @@ class Live:
         if topic is None:
             failed = partial(self._topic_failed, key)
             if max_rate is None:
-                topic = Topic(hub, selection, encoder, clock, interval_s, failed)
+                topic = Topic(hub, selection, encoder, clock, interval_s, self._ring, failed)
             else:
-                topic = ThinnedTopic(hub, selection, encoder, clock, max_rate, failed)
+                topic = ThinnedTopic(hub, selection, encoder, clock, max_rate, self._ring, failed)
             self._topics[key] = topic
         return topic
 
@@ -297,6 +299,7 @@ class Live:
         for client in list(self.clients):
             client.mailbox.close()
             self.remove(client)
+        self._ring.close()
 
     async def _tell_events(self) -> None:
         while True:

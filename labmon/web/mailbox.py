@@ -48,6 +48,7 @@ class Mailbox:
         "_waiters",
         "_write",
         "blocked_since",
+        "descriptor",
         "is_direct",
         "members",
         "send",
@@ -74,6 +75,8 @@ class Mailbox:
         self.is_direct = self._is_plain
         """Whether a frame may go to `send` instead of `offer`; what happened is then told here."""
         self.send = stream.socket.send if stream.socket is not None else _closed
+        self.descriptor = stream.socket.fileno() if stream.socket is not None else -1
+        """The number of the socket, for as long as it is this client's."""
         self._limit_bytes = limit_bytes
         self._on_room = on_room
         self._blocked = blocked
@@ -83,6 +86,7 @@ class Mailbox:
         self._waiters: list[Future[None]] = []
         self._write = stream.write
         stream.write = self._write_and_see  # Tornado's own writes come by as well
+        stream.close_fd = self._leave_and_close
 
     @property
     def queued_bytes(self) -> int:
@@ -166,7 +170,8 @@ class Mailbox:
         self._blocked.discard(self)
         self._wake(StreamClosedError())
         self._on_room = _nothing  # else client, mailbox and stream wait for the cyclic collector
-        vars(self.stream).pop("write", None)
+        for name in ("write", "close_fd"):
+            vars(self.stream).pop(name, None)
 
     def _queue(self, frame: bytes) -> None:
         if self._frames is None:
@@ -197,6 +202,15 @@ class Mailbox:
                 future.add_done_callback(self._written if is_last else self._moved)
         except StreamClosedError:
             self.closed()
+
+    def _leave_and_close(self) -> None:
+        """Tornado closes the socket, whoever wants it: nobody may use a number that is another's.
+
+        It tells only in the next turn of the loop, and a connection may be accepted before.
+        """
+        self.descriptor = -1
+        self.end()
+        type(self.stream).close_fd(self.stream)
 
     def _write_and_see(self, data: bytes | memoryview) -> Future[None]:
         """Write for somebody else; what the kernel does not take at once goes before any frame."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from labmon.paths import Selection
     from labmon.timestamps import Clock
     from labmon.web.encoders import Encoder, Row
+    from labmon.web.ring import Ring
 
 STEP_S: Final = 0.1
 """Readings are taken from the hub so often at least: its mailbox is bounded."""
@@ -37,12 +38,14 @@ class ThinnedTopic(Topic):
         encoder: Encoder,
         clock: Clock,
         max_rate: float,
+        ring: Callable[[], Ring | None],
         failed: Callable[[], None],
     ) -> None:
         self._period_s = 1 / max_rate
         self._due_at = 0.0
         self._waiting = Summaries()
-        super().__init__(hub, selection, encoder, clock, min(self._period_s, STEP_S), failed)
+        step_s = min(self._period_s, STEP_S)
+        super().__init__(hub, selection, encoder, clock, step_s, ring, failed)
 
     def flush(self) -> None:
         """Take what waits, and send it if it is time; else look again soon."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from labmon.timestamps import Clock
     from labmon.web.encoders import Encoder, Row, SubscriptionId
     from labmon.web.mailbox import Mailbox
+    from labmon.web.ring import Ring
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +42,7 @@ class Topic:
     Args:
         hub, selection, encoder, clock: where readings come from, which, in which format, and when.
         interval_s: at most one message in this time.
+        ring: what crowds are told by, if there is one.
         failed: told of a bug, after which nothing is sent any more.
     """
 
@@ -51,6 +53,7 @@ class Topic:
         encoder: Encoder,
         clock: Clock,
         interval_s: float,
+        ring: Callable[[], Ring | None],
         failed: Callable[[], None],
     ) -> None:
         self.selection = selection
@@ -61,6 +64,7 @@ class Topic:
         self._hub = hub
         self._clock = clock
         self._interval_s = interval_s
+        self._ring = ring
         self._failed = failed
         self._subscription = hub.subscribe(selection, MOST_READINGS, self._due)
         self._audiences: dict[SubscriptionId | None, Audience] = {}
@@ -205,7 +209,10 @@ class Topic:
             self._admit(member)
 
     def _admit(self, member: Member) -> None:
-        self._audiences.setdefault(member.id, Audience()).add(member)
+        audience = self._audiences.get(member.id)
+        if audience is None:
+            audience = self._audiences[member.id] = Audience(self._ring)
+        audience.add(member)
 
     def _tell_missed(self, member: Member, missed: dict[str, int]) -> None:
         skipped = {

@@ -1,0 +1,99 @@
+"""The ring: many sends in one call to the kernel, whatever becomes of each, and systems without."""
+
+import errno
+import resource
+import socket
+
+import numpy as np
+import pytest
+
+from labmon.web.ring import ENTRIES, LazyRing, open_ring
+
+
+@pytest.fixture
+def ring():
+    made = open_ring()
+    if made is None:
+        pytest.skip("this system has no io_uring, or does not let us")
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def pair():
+    made = socket.socketpair()
+    for each in made:
+        each.setblocking(False)
+    yield made
+    for each in made:
+        each.close()
+
+
+def received(sock):
+    data = b""
+    while True:
+        try:
+            data += sock.recv(1 << 16)
+        except BlockingIOError:
+            return data
+
+
+@pytest.mark.parametrize("count", [1, 700, ENTRIES, ENTRIES + 1, 3 * ENTRIES])
+def test_each_of_a_crowd_gets_its_own_answer(ring, pair, count):
+    ours, theirs = pair
+    descriptors = np.full(count, -1, np.int32)
+    places = sorted({0, count // 3, count - 1})
+    descriptors[places] = ours.fileno()
+    for turn in (b"a", b"bc", b"def"):  # the rings go round
+        found = ring.send(descriptors, turn)
+        assert np.flatnonzero(found == len(turn)).tolist() == places
+        assert set(np.delete(found, places).tolist()) <= {-errno.EBADF}
+        assert received(theirs) == turn * len(places)
+
+
+def test_what_the_kernel_has_no_room_for_is_told(ring, pair):
+    ours, theirs = pair
+    frame = bytes(range(256)) * 8192
+    taken, full = ring.send(np.array([ours.fileno()] * 2, np.int32), frame).tolist()
+    assert 0 < taken < len(frame)
+    assert full == -errno.EAGAIN
+    assert received(theirs) == frame[:taken]
+
+
+def test_a_peer_that_is_gone_is_told_without_a_signal(ring, pair):
+    ours, theirs = pair
+    theirs.close()
+    assert ring.send(np.array([ours.fileno()], np.int32), b"x").tolist() == [-errno.EPIPE]
+
+
+def test_a_ring_that_fails_leaves_everything_to_be_sent(ring, pair):
+    ours, theirs = pair
+    descriptors = np.array([ours.fileno()] * 3, np.int32)
+    ring._descriptor, kept = -1, ring._descriptor
+    assert ring.send(descriptors, b"x").tolist() == [-errno.EAGAIN] * 3
+    assert ring.is_broken
+    ring._descriptor = kept
+    assert ring.send(descriptors, b"x").tolist() == [-errno.EAGAIN] * 3
+    assert received(theirs) == b""
+
+
+def test_a_system_without_a_ring_is_no_error(caplog):
+    """Here it has no descriptor left for it; elsewhere it is forbidden."""
+    caplog.set_level("INFO")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as last:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (last.fileno(), before[1]))
+        try:
+            assert open_ring() is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert "each viewer is sent to by itself" in caplog.text
+
+
+def test_a_server_opens_one_when_it_is_first_asked_for():
+    lazy = LazyRing()
+    ring = lazy()
+    assert lazy() is ring
+    lazy.close()
+    assert lazy() is None
+    assert LazyRing(is_wanted=False)() is None
