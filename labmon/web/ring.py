@@ -129,7 +129,7 @@ class Ring:
         self._addresses, self._sizes = requests["address"], requests["size"]
 
     def _memory(self, size: int, offset: int) -> mmap.mmap:
-        assert sys.platform == "linux"  # noqa: S101 - for the type checker: others came not so far
+        assert sys.platform == "linux"  # for the type checker: no other system came this far
         both = mmap.PROT_READ | mmap.PROT_WRITE
         flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
         return mmap.mmap(self._descriptor, size, flags=flags, prot=both, offset=offset)
