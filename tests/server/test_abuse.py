@@ -173,7 +173,10 @@ async def test_who_breaks_the_protocol_is_told_how(node, frames, code):
 
 @pytest.mark.alone
 async def test_large_nonsense_does_not_hold_up_the_loop(node):
-    """4 MB of lists, of objects and of digits; meanwhile the loop runs what is due."""
+    """4 MB of lists, of objects and of digits; meanwhile the loop runs what is due.
+
+    By what the process computes until then, not by the clock: a busy machine does more than that.
+    """
     headers = {"Content-Type": "application/json"}
     bodies = [b"[" + b"[]," * 1_000_000 + b"[]]", b"[" * 4_000_000]
     bodies += [
@@ -183,11 +186,10 @@ async def test_large_nonsense_does_not_hold_up_the_loop(node):
     lags = []
 
     async def watch():
-        loop = asyncio.get_running_loop()
         while True:
-            due_at = loop.time() + 0.005
+            began_s = time.process_time()
             await asyncio.sleep(0.005)
-            lags.append(loop.time() - due_at)
+            lags.append(time.process_time() - began_s)
 
     watching = asyncio.create_task(watch())
     for body in bodies * 8:
