@@ -6,10 +6,14 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import async_playwright
+from playwright.async_api import async_playwright, expect
 
 FOLDER = Path(__file__).parent
+PATIENCE_MS = 30_000
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
+
+# a slow machine draws late: as long as Playwright waits for everything else
+expect.set_options(timeout=PATIENCE_MS)
 
 
 def chromium_path():

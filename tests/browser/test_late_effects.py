@@ -31,5 +31,5 @@ async def test_pages_whose_effects_run_late_show_what_came_before_them(browser, 
         await page.goto(server.address + address)
     for page in pages:
         await page.bring_to_front()
-        await expect(page.locator("main")).to_contain_text(SHOWN, timeout=10_000)
+        await expect(page.locator("main")).to_contain_text(SHOWN)
     await context.close()
