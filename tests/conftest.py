@@ -19,6 +19,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parent.parent
+PATIENCE_S = 30.0
+"""What comes at last on a slow and busy machine; where all is well, nobody waits for it."""
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
@@ -34,7 +36,7 @@ def pytest_configure(config):
     settings.load_profile("labmon")
 
 
-def until(condition, timeout_s=10.0, what="the condition"):
+def until(condition, timeout_s=PATIENCE_S, what="the condition"):
     """Wait until `condition()` is true, and return what it gave."""
     deadline = time.monotonic() + timeout_s
     pause = threading.Event()
@@ -84,7 +86,7 @@ class ServerProcess:
         self.lines = []
         self.environment = environment or {}
 
-    def start(self, timeout_s=20.0):
+    def start(self, timeout_s=60.0):
         """Start, and wait until it says its address; returns the seconds until it was ready."""
         began = time.monotonic()
         self.process = subprocess.Popen(
@@ -127,11 +129,11 @@ class ServerProcess:
     def output(self):
         return "".join(self.lines)
 
-    def get(self, path, timeout_s=10.0):
+    def get(self, path, timeout_s=PATIENCE_S):
         with urllib.request.urlopen(self.address + path, timeout=timeout_s) as reply:
             return json.load(reply)
 
-    def post(self, path, body, headers=None, timeout_s=10.0):
+    def post(self, path, body, headers=None, timeout_s=PATIENCE_S):
         request = urllib.request.Request(
             self.address + path,
             json.dumps(body).encode(),
@@ -151,7 +153,7 @@ class ServerProcess:
             return True
         return False
 
-    def end(self, number=signal.SIGTERM, timeout_s=10.0):
+    def end(self, number=signal.SIGTERM, timeout_s=PATIENCE_S):
         """Send a signal, wait, and return (exit code, seconds it took)."""
         assert self.process is not None, "it was never started"
         began = time.monotonic()

@@ -25,7 +25,7 @@ KINDS = ["tcp", pytest.param("pty", marks=pytest.mark.skipif(os.name != "posix",
 SERVERS = {"tcp": TcpSimulatorServer, "pty": PtySimulatorServer, "rfc2217": Rfc2217Server}
 
 
-def wait_until(condition: Callable[[], Any], timeout_s: float = 5.0) -> None:
+def wait_until(condition: Callable[[], Any], timeout_s: float = 30.0) -> None:
     """Return once the condition holds; fail when it does not in time."""
     deadline_s = time.monotonic() + timeout_s
     pause = threading.Event()

@@ -78,7 +78,7 @@ async def test_the_other_drivers_come_online_with_a_simulator(block):
         config, made("sim://of_the_docs"), clock=Clock(), publish=publish, changed=lambda _: None
     )
     await device.start()
-    await asyncio.wait_for(came.wait(), 10)
+    await asyncio.wait_for(came.wait(), 30)
     await device.stop()
 
 

@@ -66,7 +66,7 @@ class ModbusServer:
 
     def __enter__(self) -> ModbusServer:
         self._thread.start()
-        assert self._is_up.wait(10)
+        assert self._is_up.wait(30)
         return self
 
     def __exit__(self, *exc: object) -> None:

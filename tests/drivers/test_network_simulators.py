@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from labmon.reading import Batch
 
 
-def heard(driver: Any, *names: str, timeout_s: float = 10.0) -> dict[str, Any]:
+def heard(driver: Any, *names: str, timeout_s: float = 30.0) -> dict[str, Any]:
     """Values of the stream until each of the names had one."""
     seen: dict[str, Any] = {}
     deadline_s = time.monotonic() + timeout_s
@@ -82,7 +82,7 @@ def test_any_client_of_mqtt_talks_to_it(bench, wait_until):
     client.connect(host, int(tcp_port))
     client.loop_start()
     client.subscribe([("tele/+/LWT", 1), ("stat/#", 1)])
-    assert is_up.wait(5)
+    assert is_up.wait(30)
     client.publish("cmnd/plug/POWER", "OFF", qos=1).wait_for_publish(5)
     wait_until(lambda: len(messages) == 2)
     client.disconnect()
@@ -193,7 +193,7 @@ async def test_a_device_comes_back_when_its_network_does(driver_of, channel):
         return [each.value for batch in batches for each in batch.readings() if each.path == path]
 
     async def reached(condition: Any) -> None:
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(30):
             while not condition():  # noqa: ASYNC110  the simulator tells no loop
                 await asyncio.sleep(0.01)
 

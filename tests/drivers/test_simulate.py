@@ -60,7 +60,7 @@ def test_any_program_opens_it_as_a_serial_port(tmp_path):
                 port.write(b"*IDN?\r\n")
                 assert port.readline() == b"LABMON,SIMULATED GAUGE,0,1.0\r\n"
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert not link.is_symlink()
 
 
@@ -71,7 +71,7 @@ def test_and_over_tcp_with_its_options():
         assert link.query("*IDN?").startswith("LSCI,MODEL218")
         link.close()
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
 
@@ -88,7 +88,7 @@ def test_what_is_unplugged_takes_its_link_along_and_comes_back(tmp_path):
             port.write(b"*IDN?\r\n")
             assert port.readline() == b"LABMON,SIMULATED GAUGE,0,1.0\r\n"
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
     assert not link.is_symlink()
 
 
@@ -98,7 +98,7 @@ def test_what_stays_unplugged_can_be_stopped(tmp_path):
         assert process.stdout is not None
         assert process.stdout.readline().endswith("is unplugged\n")
         process.terminate()
-        assert process.wait(10) == 0
+        assert process.wait(30) == 0
 
 
 @needs_pty

@@ -180,7 +180,7 @@ def lewis(tmp_path: Path, free_port: int, *arguments: str) -> Iterator[str]:
 
 def connected(bench, driver: Any) -> Any:
     """The driver, once its simulator is up: at first some say nothing of their state."""
-    deadline_s = time.monotonic() + 20
+    deadline_s = time.monotonic() + 30
     while True:
         try:
             driver.connect()

@@ -208,7 +208,7 @@ def memory_mib(server: ServerProcess) -> float:
 
 def metric(server: ServerProcess, name: str) -> float:
     """One of the server's own counters."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
@@ -222,7 +222,7 @@ def lag_p99_s(server: ServerProcess) -> float:
 
     It is measured a few times a second, so in a short test two cases are left out.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request("GET", "/metrics")
         text = connection.getresponse().read().decode()
@@ -237,7 +237,7 @@ def lag_p99_s(server: ServerProcess) -> float:
 
 def readiness(server: ServerProcess) -> dict:
     """What /readyz says, whatever its status."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=5)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     try:
         connection.request("GET", "/readyz")
         return json.loads(connection.getresponse().read())

@@ -76,7 +76,7 @@ async def lab():
         assert await device._worker.idle(5.0)
 
 
-async def until(condition, timeout_s=10.0):
+async def until(condition, timeout_s=30.0):
     async with asyncio.timeout(timeout_s):
         while not condition():
             with contextlib.suppress(TimeoutError):

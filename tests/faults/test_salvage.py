@@ -59,7 +59,7 @@ def counts(path):
 
 async def until(condition):
     """Wait while the store looks after itself."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - nothing tells when it comes true
             await asyncio.sleep(0.001)
 

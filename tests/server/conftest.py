@@ -371,7 +371,7 @@ def complaints(caplog):
 def eventually():
     """Wait, on the event loop, until a condition is true."""
 
-    async def wait(condition, timeout_s=5):
+    async def wait(condition, timeout_s=30):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while not (result := condition()):

@@ -32,7 +32,7 @@ async def app(tmp_path):
     app = App(config.load(path, port=0))
     await app.start()
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while app.devices["bench"].state != "online":
                 await _next_reading(app)
         yield app
@@ -84,7 +84,7 @@ def call(post):
 
 async def test_a_command_changes_the_instrument_and_its_readback(app, call):
     assert (await call("bench.set_level", {"percent": 40}))["result"] == 40
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while app.datastream.latest(app.datastream.stream_id("bench/level"))[1] != 40:
             await _next_reading(app)
 
@@ -214,7 +214,7 @@ async def test_commands_go_over_the_websocket_too(app):
     await socket.write_message(
         json.dumps({"jsonrpc": "2.0", "id": 3, "method": "bench.set_level", "params": [30]})
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (message := json.loads(await socket.read_message() or "{}")).get("id") != 3:
             pass
     assert message == {"jsonrpc": "2.0", "id": 3, "result": 30}
@@ -262,7 +262,7 @@ async def test_who_holds_a_lease_is_told_live_until_it_ends(app, post):
     assert hello["caller"] == {"who": "local", "role": "operator"}
 
     async def told():
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while (message := json.loads(await socket.read_message() or "{}"))["type"] != "device":
                 pass
         return message["device"]["name"], message["device"]["lease"]

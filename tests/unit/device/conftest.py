@@ -99,7 +99,7 @@ class Bench:
         await self.until(lambda: device.state == "online" and bool(self.values(name)))
         return device
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
                 self._news.clear()

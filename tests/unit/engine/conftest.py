@@ -69,7 +69,7 @@ async def streams(backend, clock):
 def until():
     """Wait for a condition while the loop goes on."""
 
-    async def wait(condition, timeout_s=5.0):
+    async def wait(condition, timeout_s=30.0):
         async with asyncio.timeout(timeout_s):
             while not condition():  # noqa: ASYNC110 - nothing tells when it comes true
                 await asyncio.sleep(0.005)

@@ -98,7 +98,7 @@ async def server(tmp_path):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not condition():  # noqa: ASYNC110 - it is a condition of any kind
             await asyncio.sleep(0.005)
 
@@ -175,7 +175,7 @@ async def test_what_is_durable_meanwhile_is_kept_no_longer(server, monkeypatch):
     def write_slowly(head, record):
         written.append(head)
         if len(written) < 50:
-            asyncio.run_coroutine_threadsafe(more(), loop).result(10)
+            asyncio.run_coroutine_threadsafe(more(), loop).result(30)
         return write(head, record)
 
     monkeypatch.setattr(server.spool, "write", write_slowly)
