@@ -105,10 +105,11 @@ class Mailbox:
                 sent = None
             if sent != len(frame):
                 self.fell_short(frame, sent)
+        elif self._is_ended:
+            pass
         elif self.blocked_since is None:
-            if not self._is_ended:
-                self.sent_frames += 1
-                self._hand_over(memoryview(frame))
+            self.sent_frames += 1
+            self._hand_over(memoryview(frame))
         elif self._queued_bytes + len(frame) > self._limit_bytes:
             return False
         else:
@@ -116,9 +117,14 @@ class Mailbox:
         return True
 
     def fell_short(self, frame: bytes, sent: int | None) -> None:
-        """The kernel took only so many bytes of a frame; None: the connection is gone."""
+        """The kernel took only so many bytes of a frame; None: the connection is gone.
+
+        Whoever reads from it finds that out as well and closes it, a few in a turn of the loop; a
+        thousand at once, here, would hold up everybody else. If not, it is cut as one that stalls.
+        """
         if sent is None:
-            self.close()
+            self.end()
+            self._block()
         else:
             self._hand_over(memoryview(frame)[sent:])
 

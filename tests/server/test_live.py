@@ -6,7 +6,6 @@ from tornado.httpclient import HTTPClientError
 from labmon.hub import Event
 from labmon.paths import Selection
 from labmon.web import topics
-from labmon.web.audience import CROWD
 from labmon.web.wire import seconds
 
 HANDSHAKE = (
@@ -83,24 +82,6 @@ async def test_two_clients_share_the_very_same_bytes(node, eventually):
     assert len(frames) == 3
     assert len({id(frame) for frame in frames}) == 2
     for socket in (one, two, three):
-        socket.close()
-
-
-@pytest.mark.parametrize("io_uring", [True, False])
-async def test_a_crowd_gets_everything_in_order(make_node, io_uring):
-    """However it is told: in one call to the system, or one after the other."""
-    node = await make_node(io_uring=io_uring)
-    sockets = [await node.socket() for _ in range(CROWD + 1)]
-    for socket in sockets:
-        await socket.subscribe("lab/*")
-    await until_subscribed(node, len(sockets))
-    for number in range(20):
-        node.publish(("lab/a", number))
-        if number % 5 == 4:
-            sockets.pop().close()
-            await asyncio.sleep(0)
-    for socket in sockets:
-        assert await socket.values(20) == [("lab/a", number) for number in range(20)]
         socket.close()
 
 
