@@ -85,6 +85,7 @@ class Replay:
     async def _through_memory(self, position: Cursor, join: Callable[[], None]) -> bool:
         """Send what memory has after a position of this epoch; False where there is a gap."""
         while True:
+            await self._room()
             batches = self._hub.since(position.seq)
             if batches is None:  # the client was so slow that memory went on without it
                 again = await self._through_journal(position)
@@ -102,6 +103,11 @@ class Replay:
             reached = self._behind(position, position.epoch, batches[-1])
             self._send(batches, reached, position.seq)
             position = reached
+
+    async def _room(self) -> None:
+        """Wait until everything has left: several replays of one client must not pile up."""
+        await self._mailbox.drained()
+        while self._mailbox.blocked_since is not None:  # another one was quicker
             await self._mailbox.drained()
 
     async def _through_journal(self, after: Cursor) -> Cursor | None:
@@ -149,7 +155,7 @@ class Replay:
         start = 0
         while start < len(tail.batches):
             run = self._run(tail, start)
-            await self._mailbox.drained()
+            await self._room()
             epoch = tail.epochs[start]
             floor = reached.seq if epoch == reached.epoch else 0
             reached = self._behind(reached, epoch, run[-1])

@@ -1,7 +1,8 @@
 """Thinning for `max_rate`: of each stream the newest reading, and what was left out in between.
 
 A row that stands for several readings has four members more, as that of an array has: see
-`encoders`. The trap: what is no number, or no good, takes no part in minimum, maximum and mean.
+`encoders`. The trap: what is no number, or no good, takes no part in minimum, maximum and mean; and
+who joins while something waits gets a summary of its own, or would be told twice what it knows.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from time import monotonic
 from typing import TYPE_CHECKING, Final
 
 from labmon.reading import Quality
-from labmon.web.encoders import row_count
+from labmon.web.encoders import row_count, rows_of
 from labmon.web.topics import Topic
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from labmon.hub import Hub
     from labmon.paths import Selection
+    from labmon.reading import AnyBatch
     from labmon.timestamps import Clock
     from labmon.web.encoders import Encoder, Row
     from labmon.web.ring import Ring
@@ -44,24 +46,40 @@ class ThinnedTopic(Topic):
         self._period_s = 1 / max_rate
         self._due_at = 0.0
         self._waiting = Summaries()
+        self._own: dict[int, Summaries] = {}
+        """What waits for those who joined behind a SEQ; what was before is not for them."""
         step_s = min(self._period_s, STEP_S)
         super().__init__(hub, selection, encoder, clock, step_s, ring, failed)
 
-    def flush(self) -> None:
-        """Take what waits, and send it if it is time; else look again soon."""
-        super().flush()
-        if self._waiting:
-            self._send([])
-        self._next_at = monotonic() + self._interval_s
-        if self._waiting:
-            self._due()
-
-    def _send(self, rows: list[Row]) -> None:
-        self._waiting.add(rows)
+    def _tell(self, batches: list[AnyBatch]) -> None:
+        """Send what waits if it is time; else keep it, and look again soon."""
+        self._keep(batches)
         now = monotonic()
-        if now >= self._due_at:
+        if self._waiting and now < self._due_at:
+            self._next_at = min(now + self._interval_s, self._due_at)
+            self._due()
+            return
+        self.position = self._hub.last_seq
+        if self._waiting:
             self._due_at = now + self._period_s
-            super()._send(self._waiting.take())
+            self._send(self._waiting.take())
+        own = {seq: summaries.take() for seq, summaries in self._own.items()}
+        self._own = {}
+        self._welcome(own.__getitem__)
+
+    def _keep(self, batches: list[AnyBatch]) -> None:
+        """Put batches behind what waits: for the members, and for those who joined meanwhile."""
+        for seq in {member.joined_seq for member in self._joining} - self._own.keys():
+            self._own[seq] = Summaries()
+        self._waiting.add(rows_of(batches, self.selection, self.encoder))
+        for seq, summaries in self._own.items():
+            summaries.add(rows_of(batches, self.selection, self.encoder, seq))
+
+    def refresh(self, quiet_s: float) -> None:
+        """Likewise; where readings wait, their message brings the cursor."""
+        self.flush()
+        if not self._waiting:
+            super().refresh(quiet_s)
 
 
 class Summaries:

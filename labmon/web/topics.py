@@ -117,13 +117,9 @@ class Topic:
         """Send what waits, now."""
         self._end_turn()
         taken = self._subscription.take()
-        self.position = self._hub.last_seq
         if taken.skipped:
             self._tell_skipped(taken.skipped)
-        if taken.batches:
-            self._send(rows_of(taken.batches, self.selection, self.encoder))
-        if self._joining:
-            self._welcome(taken.batches)
+        self._tell(taken.batches)
 
     def refresh(self, quiet_s: float) -> None:
         """Give the members of a quiet topic a new cursor, lest theirs grow too old to resume."""
@@ -180,6 +176,14 @@ class Topic:
         cursor = f"{self._hub.node}.{self._hub.epoch:x}.{self.position:x}.{now_ns:x}"
         return self.encoder.readings(now_ns, cursor, rows)
 
+    def _tell(self, batches: list[AnyBatch]) -> None:
+        """Bring everybody up to the hub's last reading; these batches are what is selected."""
+        self.position = self._hub.last_seq
+        if batches:
+            self._send(rows_of(batches, self.selection, self.encoder))
+        if self._joining:
+            self._welcome(lambda seq: rows_of(batches, self.selection, self.encoder, seq))
+
     def _send(self, rows: list[Row]) -> None:
         body = self._body(rows)
         self._sent_at = monotonic()
@@ -199,11 +203,11 @@ class Topic:
             self._counts[row[0]] += row_count(row)
             self._newest[row[0]] = row
 
-    def _welcome(self, batches: list[AnyBatch]) -> None:
+    def _welcome(self, rows_since: Callable[[int], list[Row]]) -> None:
         """Make members of those who joined since the last message."""
         joining, self._joining = self._joining, set()
         for member in joining:
-            rows = rows_of(batches, self.selection, self.encoder, member.joined_seq)
+            rows = rows_since(member.joined_seq)
             if rows:
                 member.mailbox.put(self.encoder.addressed(self._body(rows), member.id))
             self._admit(member)

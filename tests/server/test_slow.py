@@ -185,6 +185,23 @@ async def test_sse_that_takes_nothing_is_cut(make_node, slow, eventually):
     await eventually(lambda: not node.live.clients)
 
 
+async def test_many_subscriptions_come_back_on_one_connection_one_after_the_other(make_node, slow):
+    node = await make_node(max_mailbox_bytes=16 << 10, limits={"send_buffer_bytes": 8192})
+    cursor = str(node.live.cursor())
+    for number in range(100):
+        node.publish(("lab/a", number), ("lab/text", "x" * 500))
+    client = await slow(node)
+    for id_ in range(8):
+        message = {"type": "subscribe", "id": id_, "streams": ["lab/*"], "after": cursor}
+        await client.send(message)
+    got = {}
+    while len(got) < 8:
+        message = json.loads((await client.frame())[1])
+        if message["type"] == "readings":
+            got[message["id"]] = [row[2] for row in message["readings"] if row[0] == "lab/a"]
+    assert all(values == list(range(100)) for values in got.values())
+
+
 async def test_a_healthy_client_beside_slow_ones_misses_nothing(make_node, slow, eventually):
     node = await make_node(limits={"send_buffer_bytes": 8192, "interval_s": 0.001})
     for _ in range(20):
