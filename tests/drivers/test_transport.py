@@ -20,6 +20,15 @@ from labmon.errors import ConfigError, InstrumentError, InstrumentTimeoutError, 
 
 LINK_KEYS = {"reply_timeout_s": 0.3, "write_timeout_s": 0.3, "terminator": "\r\n"}
 FAST = LinkSettings(**LINK_KEYS)
+UNPLUGGED = """\
+import os, sys
+from labmon.device.transport import LinkSettings, open_link
+ours, theirs = os.openpty()
+os.symlink(os.ttyname(theirs), sys.argv[1])
+link = open_link(sys.argv[1], LinkSettings())
+os.close(theirs)
+os.close(ours)
+"""
 
 
 class Echo:
@@ -229,6 +238,14 @@ def test_an_unplugged_port_comes_back_under_the_same_name(bench, echo, tmp_path)
     link = open_link(str(name), FAST)
     assert link.query("two") == "two"
     link.close()
+
+
+@pytest.mark.parametrize("name", ["ttyUSB0", "usbtmc0"])
+def test_a_port_that_is_unplugged_hangs_up_on_no_service(tmp_path, name):
+    """A service leads its session: a terminal that it opens carelessly is its own, and ends it."""
+    command = [sys.executable, "-c", UNPLUGGED, tmp_path / name]
+    run = subprocess.run(command, start_new_session=True, capture_output=True, check=False)
+    assert run.returncode == 0, run
 
 
 def test_a_device_that_takes_nothing_ends_the_link():

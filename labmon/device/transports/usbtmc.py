@@ -30,7 +30,7 @@ class UsbtmcStream:
     """
 
     def __init__(self, path: str, timeout_s: float) -> None:
-        self._fd = os.open(path, os.O_RDWR)
+        self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
         self._is_asked = False
         self._pause = threading.Event()
         # older kernels wait 5 s whatever they are told
