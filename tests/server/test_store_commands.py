@@ -118,6 +118,15 @@ def test_an_import_waits_for_the_server_to_be_stopped(labmon, server, tmp_path):
     assert (stream["latest_value"], stream["count"]) == (1.5, 1)
 
 
+@pytest.fixture
+def interruptible():
+    """Ctrl-C counts, also where a shell runs the tests in its background and has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_import_that_is_interrupted_says_what_that_leaves(tmp_path, monkeypatch):
     async def interrupt(*_):
         os.kill(os.getpid(), signal.SIGINT)
