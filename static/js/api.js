@@ -12,12 +12,14 @@ export class ApiError extends Error {
    * @param {number} status of HTTP
    * @param {string} code
    * @param {string} message
+   * @param {any} [details] of a lease that another holds: who and until when
    */
-  constructor(status, code, message) {
+  constructor(status, code, message, details) {
     super(message);
     this.name = 'ApiError';
     this.status = status;
     this.code = code;
+    this.details = details;
   }
 }
 
@@ -46,7 +48,7 @@ export async function request(path, query = {}, init = {}) {
   const headers = { Accept: 'application/msgpack', ...init.headers };
   const response = await fetch(apiUrl(path, query), { ...init, headers });
   const body = await bodyOf(response);
-  if (!response.ok) throw new ApiError(response.status, body.error?.code ?? '', body.error?.message ?? response.statusText);
+  if (!response.ok) throw new ApiError(response.status, body.error?.code ?? '', body.error?.message ?? response.statusText, body.error?.details);
   return body;
 }
 

@@ -1,11 +1,13 @@
 // @ts-check
 /** A form for the commands of a device, made from their JSON Schemas. What went wrong stands beside what caused it. */
 
+import { Answers } from './answers.js';
 import { failureText, valueText } from './command_log.js';
 import { fieldsOf, hintOf, initialText, labelOf, obstacleTo, parseForm } from './forms.js';
 import { useStatus } from './hooks.js';
 import { Icon } from './icons.js';
-import { html, useLayoutEffect, useMemo, useRef, useState } from './vendor.js';
+import { leaseObstacle } from './lease_face.js';
+import { html, useMemo, useRef, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Device} Device */
@@ -41,7 +43,7 @@ function Parameters({ app, device, command }) {
   const wrong = Object.keys(messages).filter((name) => touched.has(name));
   const [isAsking, setAsking] = useState(false);
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  const obstacle = obstacleTo(command, device.state, status.phase === 'live');
+  const obstacle = obstacleTo(command, device.state, status.phase === 'live') || leaseObstacle(device.lease, status, app.store.now());
   const change = (/** @type {string} */ name, /** @type {string} */ text) => {
     setTexts({ ...texts, [name]: text });
     setTouched(new Set([...touched, name]));
@@ -70,27 +72,11 @@ function Parameters({ app, device, command }) {
     <div class="two">${fields.map((field) => html`<${FieldRow} key=${field.name} field=${field} text=${texts[field.name]} onText=${(/** @type {string} */ text) => change(field.name, text)}
       message=${touched.has(field.name) ? messages[field.name] : undefined} />`)}</div>
     ${isAsking && html`<p class="ask" role="alert"><${Icon} name="warn" /><span>${command.confirm}</span></p>`}
-    ${isAsking ? html`<${Answers} name=${command.name} isObstructed=${Boolean(obstacle)} onNo=${leave} />` : html`<div class="run1" key="run">
+    ${isAsking ? html`<${Answers} yes=${`Yes, run ${command.name}`} isObstructed=${Boolean(obstacle)} onNo=${leave} />` : html`<div class="run1" key="run">
       <button ref=${button} type="submit" class="btn primary" disabled=${wrong.length > 0 || Boolean(obstacle) || isRunning} aria-describedby="run-note">${isRunning ? 'Running' : `Run ${command.name}`}</button>
       <span class="mute" id="run-note">${noteOf(obstacle, wrong.length)}</span></div>`}
     <div role="status">${outcome && html`<${OutcomeLine} outcome=${outcome} />`}</div>
   </form>`;
-}
-
-/**
- * Yes or no, before a command that asks. `No` stands where `Run` was and has the focus: a double click, or a key that is held
- * down, must not answer with yes.
- *
- * @param {{name: string, isObstructed: boolean, onNo: () => void}} props
- */
-function Answers({ name, isObstructed, onNo }) {
-  const no = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  useLayoutEffect(() => no.current?.focus(), []);
-  const leave = (/** @type {KeyboardEvent} */ event) => {
-    if (event.key === 'Escape') onNo();
-  };
-  return html`<div class="run1" key="answers" onKeyDown=${leave}><button ref=${no} type="button" class="btn" onClick=${onNo}>No</button>
-    <button type="submit" class="btn primary" disabled=${isObstructed}>Yes, run ${name}</button></div>`;
 }
 
 /** @param {{outcome: Outcome}} props */
@@ -109,7 +95,7 @@ async function call(app, method, params) {
     const result = await app.connection.call(method, params, TIMEOUT_S);
     return { kind: 'done', result, duration_s: (performance.now() - start) / 1000 };
   } catch (error) {
-    return { kind: 'failed', message: failureText(/** @type {any} */ (error)) };
+    return { kind: 'failed', message: failureText(/** @type {any} */ (error), app.store.now()) };
   }
 }
 

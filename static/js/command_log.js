@@ -1,6 +1,8 @@
 // @ts-check
 /** Records of commands as lines to read: what was called, by whom, what came of it. */
 
+import { formatMoment } from './ages.js';
+
 /**
  * @typedef {object} Audit the value of a reading of `DEVICE/_commands`
  * @property {string} command
@@ -27,10 +29,11 @@ export function valueText(value) {
   return typeof value === 'string' ? JSON.stringify(value) : JSON.stringify(value) ?? '';
 }
 
-/** Who, and from where if that says more. @param {Audit} audit */
-export function whoText({ who = '', role = '', from = '' }) {
+/** Who, from where if that says more, and from whom a lease was taken. @param {Audit} audit */
+export function whoText({ who = '', role = '', from = '', result }) {
   const name = who || role || 'somebody';
-  return from && from !== who ? `${name} from ${from}` : name;
+  const place = from && from !== who ? `${name} from ${from}` : name;
+  return result?.taken_from ? `${place}, taken from ${result.taken_from}` : place;
 }
 
 /** @param {Audit} audit */
@@ -48,12 +51,19 @@ export function durationText(duration_ms) {
   return `${Math.round(duration_ms / 60_000)} min`;
 }
 
+/** @param {import('./shapes.js').Lease} lease @param {number} now */
+export function leasedText({ owner, until }, now) {
+  return `${owner} holds the lease until ${formatMoment(until, now)}: wait, or take it over at the top`;
+}
+
 /**
  * What went wrong with a call, in one sentence a person can act on.
  *
- * @param {{code: number, message: string}} error of the connection
+ * @param {{code: number, message: string, data?: any}} error of the connection
+ * @param {number} now Unix seconds by the server's clock
  */
-export function failureText({ code, message }) {
+export function failureText({ code, message, data }, now) {
+  if (code === -32005 && data?.owner) return leasedText(data, now);
   /** @type {Record<number, string>} */
   const leads = {
     [-32001]: 'The instrument reports an error', [-32002]: 'The instrument is offline',

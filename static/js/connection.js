@@ -23,6 +23,8 @@ const RETRY_S = [0.5, 1, 2, 3, 5];
  * @property {string} title what people call the server
  * @property {string} node
  * @property {string} version
+ * @property {string} who as whom the server knows this page
+ * @property {string} role of theirs: `viewer` watches, others command
  * @property {boolean} isOutdated the server came back with another version: it has other pages than this one
  */
 /**
@@ -55,7 +57,7 @@ export class RpcError extends Error {
 export class Connection extends Emitter {
   clock = new ServerClock();
   /** @type {Status} */
-  status = { phase: 'connecting', lostAt: null, retryAt: null, title: 'labmon', node: '', version: '', isOutdated: false };
+  status = { phase: 'connecting', lostAt: null, retryAt: null, title: 'labmon', node: '', version: '', who: '', role: '', isOutdated: false };
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {Map<number, Wish>} */
@@ -175,9 +177,9 @@ export class Connection extends Emitter {
     this.#asked = null;
     this.clock.reset();
     this.clock.observe(seconds(message.now));
-    const { title, node, version } = message;
+    const { title, node, version, caller } = message;
     this.#version ||= version;
-    this.#announce({ phase: 'live', lostAt: null, retryAt: null, title, node, version, isOutdated: version !== this.#version });
+    this.#announce({ phase: 'live', lostAt: null, retryAt: null, title, node, version, ...caller, isOutdated: version !== this.#version });
     for (const [id, wish] of this.#wishes) {
       wish.after ??= message.cursor ?? null;
       this.#sendWish(id, wish);

@@ -7,11 +7,14 @@ import { stylesheet } from './assets.js';
 import { ConnectionBanner } from './banner.js';
 import { ChannelTable } from './channel_rows.js';
 import { CommandForm } from './command_form.js';
+import { leasedText } from './command_log.js';
 import { RecentCommands } from './command_recent.js';
 import { DeviceBadge, StateBadge } from './device_card.js';
 import { graphAddress, MAX_STREAMS } from './graph/view.js';
 import { useStatus } from './hooks.js';
 import { Icon } from './icons.js';
+import { LeaseBox } from './lease.js';
+import { leaseObstacle } from './lease_face.js';
 import { countText, significantText } from './numbers.js';
 import { html, useState } from './vendor.js';
 
@@ -60,20 +63,22 @@ function Head({ app, device }) {
       await actOnDevice(device.name, action);
       setProblem('');
     } catch (error) {
-      setProblem(`${action} failed: ${/** @type {Error} */ (error).message}`);
+      const { code, details, message } = /** @type {import('./api.js').ApiError} */ (error);
+      setProblem(`${action} failed: ${code === 'leased' && details ? leasedText(details, app.store.now()) : message}`);
     }
   };
-  const { phase } = useStatus(app);
-  const isAway = phase !== 'live';
+  const status = useStatus(app);
+  const { phase } = status;
+  const isObstructed = phase !== 'live' || leaseObstacle(device.lease, status, app.store.now()) !== '';
   const isDisabled = device.state === 'disabled';
   return html`<div class="dh"><div class="id"><${Back} />
       <h1>${device.title} <span class="code dim">${device.name}</span></h1>
       <p class="mute"><${DeviceBadge} app=${app} device=${device} /> ${phase !== 'lost' && sinceText(device.since, app.store.now())}${device.simulated && html` <${StateBadge} name="simulated" />`}
         <span class="dim inst">${[device.model || device.driver, device.group && `group ${device.group}`].filter(Boolean).join(', ')}</span></p>
       ${device.state !== 'online' && device.reason && html`<p class="reason">${device.reason}</p>`}</div>
-    <div class="doing"><div class="acts">
-      ${!isDisabled && html`<button type="button" class="btn" disabled=${isAway} onClick=${() => act('reconnect')}>Reconnect</button>`}
-      <button type="button" class="btn" disabled=${isAway} onClick=${() => act(isDisabled ? 'enable' : 'disable')}>${isDisabled ? 'Enable' : 'Disable'}</button></div>
+    <div class="doing"><${LeaseBox} app=${app} device=${device} /><div class="acts">
+      ${!isDisabled && html`<button type="button" class="btn" disabled=${isObstructed} onClick=${() => act('reconnect')}>Reconnect</button>`}
+      <button type="button" class="btn" disabled=${isObstructed} onClick=${() => act(isDisabled ? 'enable' : 'disable')}>${isDisabled ? 'Enable' : 'Disable'}</button></div>
       <div role="status">${problem && html`<p class="err"><${Icon} name="warn" />${problem}</p>`}</div></div></div>`;
 }
 

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * Counters of devices, kept fresh: the live connection tells changes of state, but not every poll.
- * The trap: a refresh that fails while the connection is away must not blank what was known.
+ * The trap: a refresh that fails while the connection is away must not blank what was known, and what the connection
+ * tells of a device while it is fetched is newer than the answer.
  */
 
 import { request, withSeconds } from './api.js';
@@ -25,10 +26,16 @@ export function useFreshDevices({ store, connection }, name) {
     const show = () => setTurn((turn) => turn + 1);
     const refresh = async () => {
       if (document.hidden || connection.status.phase !== 'live') return;
+      /** @type {Set<string>} */
+      const told = new Set();
+      let isOutdated = false;
+      const listening = [connection.on('device', (status) => told.add(status.name)), connection.on('status', () => (isOutdated = true))];
       const fetched = await fetchFresh(name);
+      for (const stop of listening) stop();
+      if (isOutdated) return;
       for (const device of fetched) {
         const known = store.devices.get(device.name);
-        if (known) Object.assign(known, device);
+        if (known && !told.has(device.name)) Object.assign(known, device);
       }
       if (fetched.length) show();
     };

@@ -7,6 +7,8 @@ import { ConnectionBanner } from './banner.js';
 import { plainHz, useFreshDevices } from './device_fresh.js';
 import { DeviceBadge, StateBadge } from './device_card.js';
 import { useStatus } from './hooks.js';
+import { Icon } from './icons.js';
+import { leaseWords } from './lease_face.js';
 import { countText, significantText } from './numbers.js';
 import { html } from './vendor.js';
 
@@ -40,11 +42,13 @@ function summary(all, online) {
 /** @param {{app: App, device: Device}} props */
 function Row({ app, device }) {
   const now = app.store.now();
-  const isLost = useStatus(app).phase === 'lost';
+  const status = useStatus(app);
+  const isLost = status.phase === 'lost';
+  const held = leaseWords(device.lease, status, now);
   const isOnline = device.state === 'online';
   return html`<tr>
     <td class="who"><a href=${`/devices/${encodeURIComponent(device.name)}`}><b>${device.title}</b> <span class="code dim">${device.name}</span></a>
-      ${device.simulated && html` <${StateBadge} name="simulated" />`}<span class="dim sub">${[device.model || device.driver, device.group].filter(Boolean).join(', ')}</span></td>
+      ${device.simulated && html` <${StateBadge} name="simulated" />`}<span class="dim sub">${[device.model || device.driver, device.group].filter(Boolean).join(', ')}</span>${held && html`<span class="held"><${Icon} name="key" />${held}</span>`}</td>
     <td class="how"><${DeviceBadge} app=${app} device=${device} />${!isOnline && device.reason && html`<span class="reason">${device.reason}</span>`}</td>
     <td class="mute since" title=${formatUtc(device.since)}>${formatMoment(device.since, now)}</td>
     <td class="n hz">${isOnline && !isLost && device.rate_hz !== null ? html`${significantText(device.rate_hz, 3)} <span class="mute">Hz</span>` : '–'}</td>

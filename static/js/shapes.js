@@ -47,6 +47,9 @@
  * @property {number} reconnects
  * @property {string | null} last_error
  * @property {number | null} last_error_time
+ * @property {Lease | null} [lease] who may command it alone, null: nobody; left out: not known
+ *
+ * @typedef {{owner: string, until: number}} Lease
  *
  * @typedef {DeviceStatus & {channels: Channel[], commands: Command[]}} Device
  *

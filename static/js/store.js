@@ -106,6 +106,7 @@ export class Store extends Emitter {
   start() {
     this.#connection.on('device', (status) => this.#takeStatus(withSeconds(status)));
     this.#connection.on('hello', () => this.refresh());
+    this.#connection.on('status', ({ phase }) => phase === 'lost' && this.#forgetLeases());
     this.#connection.subscribe(['**'], {
       readings: (rows) => this.take(rows),
       gap: () => this.refresh(),
@@ -234,6 +235,11 @@ export class Store extends Emitter {
     }
     Object.assign(device, status);
     this.emit('devices', this.devices);
+  }
+
+  /** They end, and are taken, while nobody tells us: known again when the devices are fetched. */
+  #forgetLeases() {
+    for (const device of this.devices.values()) device.lease = undefined;
   }
 
   /** @param {Record<string, number | null>} streams */

@@ -4,6 +4,8 @@ import { test } from 'node:test';
 import { callText, durationText, errorText, failureText, valueText, whoText } from '../../static/js/command_log.js';
 import { fieldsOf, hintOf, initialText, labelOf, obstacleTo, parseField, parseForm } from '../../static/js/forms.js';
 
+const NOON = new Date(2026, 10, 22, 12).getTime() / 1000;
+
 const SCHEMA = {
   type: 'object',
   properties: {
@@ -81,11 +83,16 @@ test('records of commands read as calls', () => {
   assert.equal(callText({ command: 'set', params: { name: 'a', on: true } }), 'set(name="a", on=true)');
   assert.equal(callText({ command: 'relock' }), 'relock()');
   assert.equal(whoText({ command: '', who: 'operator', from: '127.0.0.1' }), 'operator from 127.0.0.1');
+  const stolen = { device: 'valve', owner: 'bob', taken_from: 'ann' };
+  assert.equal(whoText({ command: 'lease.steal', who: 'bob', result: stolen }), 'bob, taken from ann');
   assert.equal(errorText({ command: '', error: { code: -32006, message: 'over limit' } }), 'over limit');
   assert.deepEqual([12, 1800, 0.2, 300000, undefined].map(durationText), ['12 ms', '1.8 s', '< 1 ms', '5 min', '']);
   assert.equal(valueText({ a: 1 }), '{"a":1}');
-  assert.equal(failureText({ code: -32002, message: 'last answer 12 min ago' }), 'The instrument is offline: last answer 12 min ago');
-  assert.equal(failureText({ code: 0, message: 'Not connected' }), 'Not connected');
+  assert.equal(failureText({ code: -32002, message: 'last answer 12 min ago' }, NOON), 'The instrument is offline: last answer 12 min ago');
+  const leased = { code: -32005, message: 'valve is leased by ann', data: { device: 'valve', owner: 'ann', until: NOON + 61 } };
+  assert.equal(failureText(leased, NOON), 'ann holds the lease until 12:01:01: wait, or take it over at the top');
+  assert.equal(failureText({ code: -32005, message: 'it is leased' }, NOON), 'Somebody else holds the lease: it is leased');
+  assert.equal(failureText({ code: 0, message: 'Not connected' }, NOON), 'Not connected');
 });
 
 test('a command that cannot run now says why', () => {

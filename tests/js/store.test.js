@@ -186,3 +186,14 @@ test('an array counts as many readings as it has', () => {
   const [[point]] = store.stream('adc/in').trace.stretches(NOW + 1, 1);
   assert.deepEqual([point.min, point.max], [1, 3]);
 });
+
+test('who holds a lease is not known from the loss of the connection until the devices are there anew', async () => {
+  connection.emit('device', device({ lease: { owner: 'ann', until: NOW + 60 } }));
+  assert.equal(store.devices.get('a')?.lease?.owner, 'ann');
+  connection.emit('status', { phase: 'lost' });
+  assert.equal(store.devices.get('a')?.lease, undefined);
+  http.fetchDevices.mock.mockImplementation(async () => [device({ lease: null })]);
+  connection.emit('hello', {});
+  await settled();
+  assert.equal(store.devices.get('a')?.lease, null);
+});
