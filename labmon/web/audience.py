@@ -128,10 +128,9 @@ class Audience:
         if self._descriptors is None:
             numbers = (member.mailbox.descriptor for member in self._direct.values())
             self._descriptors = np.fromiter(numbers, np.int32, len(self._direct))
-        found = ring.send(self._descriptors, frame)
-        places = np.flatnonzero(found != len(frame)).tolist()
-        members = list(self._direct.values()) if places else []
-        return [(members[place], _taken(int(found[place]))) for place in places]
+        short = ring.send(self._descriptors, frame)
+        members = list(self._direct.values()) if short else []
+        return [(members[place], _taken(result)) for place, result in short.items()]
 
 
 def _taken(found: int) -> int | None:

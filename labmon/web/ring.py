@@ -45,6 +45,11 @@ _REQUEST: Final = np.dtype(
         *(("number", "u8"), ("unused", "u8", 3)),
     ]
 )
+_address_of: Final = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object)(
+    ("PyBytes_AsString", ctypes.pythonapi)
+)
+_COUNTER: Final = 0xFFFFFFFF
+"""The kernel's counters go round here."""
 _COMPLETION: Final = np.dtype([("number", "u8"), ("result", "i4"), ("flags", "u4")])
 _PARAMETERS: Final = np.dtype(
     [
@@ -80,22 +85,20 @@ class Ring:
             self.close()
             raise
 
-    def send(self, descriptors: Int32Array, frame: bytes) -> Int32Array:
+    def send(self, descriptors: Int32Array, frame: bytes) -> dict[int, int]:
         """Send a frame to each of these non-blocking sockets.
 
         Returns:
-            For each of them how many bytes were taken, or the negative errno: -EAGAIN where
-            nothing was, -ECONNABORTED where nobody knows, so that the connection is of no use.
+            By their places, those that did not take all of it: how many bytes they took, or the
+            negative errno: -EAGAIN where nothing was, -ECONNABORTED where nobody knows, so that the
+            connection is of no use.
         """
-        results = np.full(len(descriptors), -errno.EAGAIN, np.int32)
-        data = np.frombuffer(frame, np.uint8)
+        short: dict[int, int] = {}
         for start in range(0, len(descriptors), ENTRIES):
-            if not self.is_broken:
-                part = slice(start, start + ENTRIES)
-                self._send_some(descriptors[part], data, results[part])
-        if self.is_broken:
-            self._kept.append(frame)  # whatever is under way reads it
-        return results
+            part = descriptors[start : start + ENTRIES]
+            for place, result in self._send_some(part, frame).items():
+                short[start + place] = result
+        return short
 
     def close(self) -> None:
         """Give everything back; may be called again."""
@@ -120,11 +123,11 @@ class Ring:
         self._request_head, self._request_tail = _ends(words, ours)
         self._completion_head, self._completion_tail = _ends(words, theirs)
         self._order = words[order // 4 :][:entries]
-        self._completions = np.frombuffer(memory, _COMPLETION, answers, completions)
-        self._request_mask, self._completion_mask = np.uint32(entries - 1), np.uint32(answers - 1)
-        self._numbers = np.arange(answers, dtype=np.uint32)
+        completed = np.frombuffer(memory, _COMPLETION, answers, completions)
+        self._answered, self._results = completed["number"], completed["result"]
+        self._entries, self._answers = entries, answers
         requests["opcode"], requests["send_flags"] = _SEND, _FLAGS
-        requests["number"] = self._numbers[:entries]
+        requests["number"] = self._order[:] = np.arange(entries)
         self._descriptors = requests["descriptor"]
         self._addresses, self._sizes = requests["address"], requests["size"]
 
@@ -134,23 +137,20 @@ class Ring:
         flags = mmap.MAP_SHARED | mmap.MAP_POPULATE
         return mmap.mmap(self._descriptor, size, flags=flags, prot=both, offset=offset)
 
-    def _send_some(
-        self, descriptors: Int32Array, data: NDArray[np.uint8], results: Int32Array
-    ) -> None:
-        """Request and carry out at most as many as there is room for."""
-        count = len(descriptors)
-        self._descriptors[:count] = descriptors
-        self._addresses[:count], self._sizes[:count] = data.ctypes.data, len(data)
-        numbers = self._numbers[:count]
-        tail = int(self._request_tail[0])
-        self._order[(numbers + np.uint32(tail)) & self._request_mask] = numbers
-        self._request_tail[0] = (tail + count) & 0xFFFFFFFF
+    def _send_some(self, descriptors: Int32Array, frame: bytes) -> dict[int, int]:
+        """The same for at most as many as there is room for."""
+        count, size = len(descriptors), len(frame)
+        if self.is_broken:
+            return dict.fromkeys(range(count), -errno.EAGAIN)
+        tail, address = int(self._request_tail[0]), _address_of(frame)
+        for slots, places in _runs(tail, count, self._entries):
+            self._descriptors[slots] = descriptors[places]
+            self._addresses[slots], self._sizes[slots] = address, size
+        self._request_tail[0] = (tail + count) & _COUNTER
         taken = self._carry_out(count)
-        if taken < count:
-            self._request_tail[0] = self._request_head[0]  # the rest was never asked for
-            self.is_broken = True
-        results[:taken] = -errno.ECONNABORTED  # until it is known better
-        self._collect(taken, results)
+        if taken == count and self._are_all(count, size):
+            return {}
+        return self._short(tail, count, taken, frame)
 
     def _carry_out(self, count: int) -> int:
         """Have the kernel carry requests out; returns how many it took."""
@@ -165,17 +165,41 @@ class Ring:
             left -= taken
         return count - left
 
-    def _collect(self, count: int, results: Int32Array) -> None:
-        """Take the kernel's answers, which are there: nothing could wait."""
+    def _are_all(self, count: int, size: int) -> bool:
+        """Whether all were carried out, and to the end; then their answers are done with."""
         head, tail = int(self._completion_head[0]), int(self._completion_tail[0])
-        places = (self._numbers[:count] + np.uint32(head)) & self._completion_mask
-        come = (tail - head) & 0xFFFFFFFF
-        if come != count:
-            log.error("io_uring carried out %d of %d requests at once", come, count)
-            self.is_broken = True
-        answers = self._completions[places[:come]]
-        results[answers["number"]] = answers["result"]
+        if (tail - head) & _COUNTER != count:
+            return False
+        if not all(
+            (self._results[at] == size).all() for at, _ in _runs(head, count, self._answers)
+        ):
+            return False
         self._completion_head[0] = tail
+        return True
+
+    def _short(self, first: int, count: int, taken: int, frame: bytes) -> dict[int, int]:
+        """Who did not take all; the answers are there, since nothing could wait.
+
+        Args:
+            first: the counter of the first request.
+            count: of the requests.
+            taken: by the kernel, of those.
+            frame: what was to be sent.
+        """
+        results = dict.fromkeys(range(taken), -errno.ECONNABORTED)  # until it is known better
+        results |= dict.fromkeys(range(taken, count), -errno.EAGAIN)
+        head, tail = int(self._completion_head[0]), int(self._completion_tail[0])
+        come = (tail - head) & _COUNTER
+        for slots, _ in _runs(head, come, self._answers):
+            places = (self._answered[slots].astype(np.int64) - first) & (self._entries - 1)
+            results.update(zip(places.tolist(), self._results[slots].tolist(), strict=True))
+        self._completion_head[0] = tail
+        if taken < count or come != taken:
+            log.error("io_uring carried out %d of %d requests", come, count)
+            self._request_tail[0] = self._request_head[0]  # the rest was never asked for
+            self._kept.append(frame)  # whatever is under way reads it
+            self.is_broken = True
+        return {place: result for place, result in results.items() if result != len(frame)}
 
 
 class LazyRing:
@@ -220,6 +244,15 @@ def open_ring() -> Ring | None:
     return None
 
 
+def _runs(counter: int, count: int, size: int) -> list[tuple[slice, slice]]:
+    """Where so many entries of a queue lie from a counter on, in one piece or two, and which."""
+    begin = counter & (size - 1)
+    room = size - begin
+    if count <= room:
+        return [(slice(begin, begin + count), slice(0, count))]
+    return [(slice(begin, size), slice(0, room)), (slice(0, count - room), slice(room, count))]
+
+
 def _ends(words: NDArray[np.uint32], offsets: np.void) -> Iterator[NDArray[np.uint32]]:
     """The two counters of a queue, each as an array of one: where it begins and ends."""
     return (words[int(offsets[name]) // 4 :][:1] for name in ("head", "tail"))
@@ -235,8 +268,8 @@ def _works(ring: Ring) -> bool:
             while True:
                 pairs[0][0].send(bytes(1 << 16))
         descriptors = np.array([pairs[0][0].fileno(), -1, pairs[1][0].fileno()], np.int32)
-        found = ring.send(descriptors, b"works").tolist()
-        expected = [-errno.EAGAIN, -errno.EBADF, 5]
+        found = ring.send(descriptors, b"works")
+        expected = {0: -errno.EAGAIN, 1: -errno.EBADF}
         return not ring.is_broken and found == expected and pairs[1][1].recv(9) == b"works"
     finally:
         for pair in pairs:
