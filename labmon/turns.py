@@ -33,10 +33,11 @@ class ShortTurns(selectors.DefaultSelector):
         Args:
             timeout: in seconds; None waits as long as it takes.
         """
-        portion = self._portion()
-        if portion:
+        if self._waiting and (portion := self._portion()):
             return portion
         ready = super().select(timeout)
+        if len(ready) <= AT_ONCE:
+            return ready
         self._waiting.extend(ready[AT_ONCE:])
         return ready[:AT_ONCE]
 
@@ -48,7 +49,7 @@ class ShortTurns(selectors.DefaultSelector):
     def _portion(self) -> list[Ready]:
         """Of what waits, and still holds."""
         portion: list[Ready] = []
-        watched = self.get_map() if self._waiting else {}
+        watched = self.get_map()
         while self._waiting and len(portion) < AT_ONCE:
             key, events = self._waiting.popleft()
             if watched.get(key.fd) is key:
