@@ -188,5 +188,8 @@ def _table(config: DeviceConfig, driver: Driver, batches: list[AnyBatch]) -> Tab
 
 def _written(value: object, channel: Channel) -> str:
     if isinstance(value, float):
-        return f"{value:.{channel.digits}{'e' if channel.scientific else 'f'}}"
+        text = f"{value:.{channel.digits}{'e' if channel.scientific else 'f'}}"
+        return (
+            f"{value:.3g}" if value and float(text) == 0 else text
+        )  # never nought for what is not
     return "none" if value is None else str(value)

@@ -11,6 +11,8 @@ export const NARROW_SPACE = '\u202f';
 const GROUP_FROM = 5; // digits before or after the point
 const FIXED_BELOW = 1e9; // beyond, a number written out is only a row of digits
 const LEAST_MANTISSA = 4; // digits after its point where the channel has few: 1 × 10⁹ says too little of a counter
+const FIXED_FROM = 1e-3; // below, what the channel's digits would make nought has an exponent
+const SMALL_MANTISSA = [1, 2]; // digits after its point, at least and at most: it stands where 0.00 would
 
 /** @typedef {{digits: number, scientific?: boolean, accuracy?: number | null}} Format what a `Channel` says */
 /**
@@ -33,9 +35,7 @@ const LEAST_MANTISSA = 4; // digits after its point where the channel has few: 1
  * @returns {NumberFace}
  */
 export function numberFace(value, format) {
-  const isLarge = Math.abs(value) >= FIXED_BELOW && !format.scientific;
-  const digits = isLarge ? Math.max(format.digits, LEAST_MANTISSA) : format.digits;
-  const plain = format.scientific || isLarge ? value.toExponential(digits).replace('e+', 'e') : value.toFixed(digits);
+  const plain = plainText(value, format);
   const [mantissa, power] = plain.split('e');
   const exponent = power === undefined ? 0 : Number(power);
   const low = lowestPlace(format.accuracy) - exponent;
@@ -45,6 +45,25 @@ export function numberFace(value, format) {
     plain: isZero(mantissa) ? plain.replace('-', '') : plain,
   };
 }
+
+/**
+ * The channel's digits, and others where they would say nothing: what is not zero is never written as zero.
+ *
+ * @param {number} value @param {Format} format
+ */
+function plainText(value, { digits, scientific = false }) {
+  const size = Math.abs(value);
+  if (scientific) return exponential(value, digits);
+  if (size >= FIXED_BELOW) return exponential(value, Math.max(digits, LEAST_MANTISSA));
+  const text = value.toFixed(digits);
+  if (size === 0 || !isZero(text)) return text;
+  if (size >= FIXED_FROM) return value.toFixed(-Math.floor(Math.log10(size)));
+  const [least, most] = SMALL_MANTISSA;
+  return exponential(value, Math.min(most, Math.max(least, digits)));
+}
+
+/** @param {number} value @param {number} digits */
+const exponential = (value, digits) => value.toExponential(digits).replace('e+', 'e');
 
 /** The power of ten of the last digit that counts. @param {number | null | undefined} accuracy */
 function lowestPlace(accuracy) {

@@ -91,7 +91,9 @@ function noteText(state, { channel, reading, last }, now) {
 /** The end of the range; empty where it would only repeat a long value. @param {number | null} end @param {import('./shapes.js').Channel} channel */
 function rangeText(end, channel) {
   if (end === null || channel.scientific) return '';
-  return `range ${withMinus(String(Number(end.toFixed(channel.digits))))}${channel.unit && ` ${channel.unit}`}`;
+  const rounded = Number(end.toFixed(channel.digits));
+  const text = rounded === 0 ? numberText(end, end === 0 ? { digits: 0 } : channel) : withMinus(String(rounded));
+  return `range ${text}${channel.unit && ` ${channel.unit}`}`;
 }
 
 /** The limit that is nearer. @param {import('./shapes.js').Channel} channel @param {import('./store.js').Reading | null} reading */

@@ -18,6 +18,7 @@ const TRY_SIZE = 8.6; // in the wall's own unit, only to measure with
 const ROW_SHARE = 0.5;
 const COLUMN_SHARE = 0.985;
 const FULL_ROW = 9.5; // in lower rows the words must become smaller, too
+const SHORT_TURNS = 120; // ticks: who becomes shorter for a moment makes nobody's digits larger
 const SMALLEST_WORD = 0.3; // of the digits: a longer text ends in an ellipsis
 
 /**
@@ -165,7 +166,9 @@ class WallTile {
 export class WallGrid {
   /** @type {(() => void)[]} */
   #stops;
-  #lengths = '';
+  /** The longest number that the size is for, and the texts. */
+  #fitted = { longest: 0, words: '' };
+  #shortTurns = 0;
   #turn = 0;
 
   /** @param {App} app @param {HTMLElement} box @param {import('./overview_filter.js').Card[]} cards */
@@ -206,16 +209,18 @@ export class WallGrid {
     this.#turn += 1;
     this.#paint(this.tiles);
     if (this.#turn % SPARK_TICKS === 0) this.#sparks(this.tiles);
-    const lengths = this.#textLengths();
-    if (lengths !== this.#lengths) this.#fit();
-    this.#lengths = lengths;
+    const { longest, words } = this.#textLengths();
+    this.#shortTurns = longest < this.#fitted.longest ? this.#shortTurns + 1 : 0;
+    if (longest > this.#fitted.longest || words !== this.#fitted.words || this.#shortTurns > SHORT_TURNS) this.#fit();
   }
 
   /** What decides over sizes: the longest number, and each text. */
   #textLengths() {
     const length = (/** @type {WallTile} */ { big }) => big.textContent?.length ?? 0;
-    const longest = Math.max(0, ...this.tiles.filter(({ isWords }) => !isWords).map(length));
-    return [longest, ...this.tiles.filter(({ isWords }) => isWords).map(length)].join();
+    return {
+      longest: Math.max(0, ...this.tiles.filter(({ isWords }) => !isWords).map(length)),
+      words: this.tiles.filter(({ isWords }) => isWords).map(length).join(),
+    };
   }
 
   /** @param {WallTile[]} tiles */
@@ -232,6 +237,7 @@ export class WallGrid {
   /** One digit size for all: the largest at which the longest value fits its column and half its row. */
   #fit() {
     if (!this.tiles.length) return;
+    this.#fitted = this.#textLengths();
     const wall = /** @type {HTMLElement} */ (this.box.parentElement);
     wall.style.setProperty('--d', String(TRY_SIZE));
     for (const { big } of this.tiles) big.style.removeProperty('--d');

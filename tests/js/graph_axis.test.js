@@ -98,3 +98,10 @@ test('days stay days when the clock changes', () => {
   assert.deepEqual(labels, ['23 Oct', '24 Oct', '25 Oct', '26 Oct', '27 Oct', '28 Oct']);
   assert.equal(splits[3] - splits[2], 25 * 3600);
 });
+
+test('values far below the channel’s last digit still have a scale of their own', () => {
+  const [axis] = axesFor([{ unit: 'mbar', low: 2e-9, high: 3e-9, log: false, resolution: 0.01 }], 378);
+  assert.ok(axis.max < 1e-8, `up to ${axis.max}`);
+  const [still] = axesFor([{ unit: 'V', low: 0, high: 0, log: false, resolution: 0.01 }], 378);
+  assert.ok(still.max >= 0.02 && still.max < 0.1, `up to ${still.max}`);
+});

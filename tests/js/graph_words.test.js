@@ -72,6 +72,19 @@ test('values are written as the axis shows them, without an axis as the channel 
   assert.equal(printerOf({ unit: 'mbar', digits: 2, scientific: true }, pressure).value(2.31e-9), '2.31 × 10⁻⁹');
 });
 
+test('beside a graph, too, what is not zero is not written as zero', () => {
+  const mbar = { unit: 'mbar', digits: 2, scientific: false };
+  const [pressure] = axesFor([{ unit: 'mbar', low: 1e-11, high: 3e-9, log: false }], 378);
+  const small = printerOf(mbar, pressure);
+  assert.deepEqual([small.unit, small.value(2.314e-9), small.value(1e-15), small.value(0)], ['10⁻⁹ mbar', '2.314', '1.0 × 10⁻⁶', '0.000']);
+  const [wide] = axesFor([{ unit: 'mbar', low: 0, high: 1000, log: false }], 378);
+  const large = printerOf(mbar, wide);
+  assert.deepEqual([large.value(2.3e-9), large.difference(-0.0002), large.value(0)], ['2.3 × 10⁻⁹', '−0.00020', '0']);
+  assert.equal(printerOf(mbar, undefined).value(2.3e-9), '2.30 × 10⁻⁹');
+  const [offset] = axesFor([{ unit: 'mbar', low: 1000.01, high: 1000.02, log: false }], 378);
+  assert.match(printerOf(mbar, offset).value(offset.offset + 1e-12), /^0\.?0*$/, 'a difference to the offset is none of the value');
+});
+
 test('streams of one unit share an axis that shows all of them', () => {
   const streams = [drawn('a', 'V', [1, 5]), drawn('b', '°C', [20, NaN]), drawn('c', 'V', [-3, 2])];
   const groups = groupsOf(streams, VIEW);

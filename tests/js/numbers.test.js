@@ -50,8 +50,28 @@ test('the plain number is what other programs read', () => {
 });
 
 test('there is no minus nought', () => {
-  assert.equal(drawn(-0.001, { digits: 2 }), '0.00');
-  assert.equal(numberFace(-0.001, { digits: 2 }).plain, '0.00');
+  assert.equal(drawn(-0, { digits: 2 }), '0.00');
+  assert.equal(numberFace(-0, { digits: 2 }).plain, '0.00');
+});
+
+test('what is not zero is never written as zero: it gets the digits that it takes', () => {
+  assert.equal(drawn(0.004, { digits: 2 }), '0.004');
+  assert.equal(drawn(-0.0049, { digits: 2 }), `${MINUS}0.005`);
+  assert.equal(drawn(0.3, { digits: 0 }), '0.3');
+  assert.equal(drawn(0.0096, { digits: 1 }), '0.010');
+  assert.equal(drawn(0.005, { digits: 2 }), '0.01', 'the channel’s digits are enough');
+  assert.equal(drawn(0, { digits: 2 }), '0.00');
+});
+
+test('under a thousandth it gets an exponent, and no more digits than fit', () => {
+  assert.equal(drawn(2.3e-9, { digits: 2 }), `2.30e${MINUS}9`);
+  assert.equal(drawn(2.3e-9, { digits: 0 }), `2.3e${MINUS}9`);
+  assert.equal(drawn(-4.6e-4, { digits: 3 }), `${MINUS}4.60e${MINUS}4`);
+  assert.equal(drawn(1.23456789e-12, { digits: 9 }), `1.23e${MINUS}12`);
+  assert.equal(drawn(5e-324, { digits: 2 }), `4.94e${MINUS}324`);
+  assert.equal(numberFace(2.3e-9, { digits: 2 }).plain, '2.30e-9');
+  assert.equal(numberText(2.3e-9, { digits: 2 }), '2.30 × 10⁻⁹');
+  assert.equal(drawn(2.3e-9, { digits: 2, accuracy: 1e-10 }), `2.3(0)e${MINUS}9`);
 });
 
 test('in one line of text', () => {

@@ -34,6 +34,12 @@ test('without signal there is no value, also not an old one', () => {
   assert.match(shown.note, /^since \d\d:\d\d$/);
 });
 
+test('an end of the range that is not zero is not told as zero', () => {
+  const reading = { t: NOW, value: 0, quality: 3 };
+  const low = tileFace({ channel: { ...channel, limits: [5e-10, 10] }, device, reading, last: null }, NOW);
+  assert.match(low.note, /^range 5\.00 × 10⁻¹⁰ V$/);
+});
+
 test('beyond the range the end of the range is shown', () => {
   const shown = face({ t: NOW, value: 10.2, quality: 2 });
   assert.deepEqual([shown.prefix, shown.value, shown.note], ['>', 10, 'range 10 V']);

@@ -53,6 +53,10 @@ DRIVERS = """
             yield None
             yield {"pressure": 2.0}
 
+    class Empties(Base):
+        def poll(self):
+            return {"pressure": 2.3e-9}
+
     class Sampled(Base):
         @Parameter(unit="V")
         def range(self) -> float:
@@ -119,6 +123,10 @@ def test_what_a_driver_did_wrong_is_said_without_labmons_own_traceback(read, nam
 
 def test_a_driver_that_pushes_is_heard_until_it_says_something(read):
     assert read("Speaks").output.splitlines()[1].split() == ["pressure", "2.0", "mbar", "ok"]
+
+
+def test_what_is_not_zero_is_not_printed_as_zero(read):
+    assert read("Empties").output.splitlines()[1].split() == ["pressure", "2.3e-09", "mbar", "ok"]
 
 
 def test_samples_and_readbacks_are_told_too(read):

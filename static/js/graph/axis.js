@@ -55,7 +55,9 @@ export function axesFor(extents, height_px, before = []) {
 
 /** A line that does not move still needs a height. @param {Extent} extent @returns {Extent} */
 function widened(extent) {
-  const { low, high, resolution = 0 } = extent;
+  const { low, high } = extent;
+  const size = Math.max(Math.abs(low), Math.abs(high));
+  const resolution = size > 0 && size < (extent.resolution ?? 0) / 2 ? 0 : extent.resolution ?? 0; // too coarse for these values
   const least = Math.max(resolution * 4, Math.abs(high) * 1e-13);
   if (high - low >= least && high > low) return extent;
   const half = Math.max(least / 2, resolution ? 0 : Math.abs(high) * 0.05 || 1);
@@ -234,13 +236,14 @@ function logLabel(value) {
 
 /**
  * Digits after the point with which printed values are written: three significant of the span, and
- * not more than the channel has.
+ * not more than the channel has, unless that would leave none of a small value.
  *
  * @param {Axis} axis @param {number} channelDigits of the value in its own unit
  */
 export function digitsFor(axis, channelDigits) {
   const wanted = axis.span > 0 ? 3 - Math.floor(Math.log10(axis.span) + 1e-9) : 2;
-  return Math.min(Math.max(0, wanted), Math.max(0, channelDigits - axis.exponent), 12);
+  const own = channelDigits - axis.exponent;
+  return Math.min(Math.max(0, wanted), own < 0 && axis.offsetText === '' ? Infinity : Math.max(0, own), 12);
 }
 
 /** @param {Axis} axis @param {number} value in the unit of the data */

@@ -10,6 +10,7 @@ import { MISSING, numberText, significantText } from '../numbers.js';
 import { asPrinted, digitsFor, fixed } from './axis.js';
 
 const MOST_DIGITS = 9;
+const LEAST_SIGNIFICANT = 2;
 
 /**
  * @typedef {object} Printer
@@ -52,13 +53,20 @@ function ofLog({ unit, digits }) {
 /** @param {{digits: number, scientific: boolean}} stream @param {import('./axis.js').Axis} axis @returns {Printer} */
 function ofAxis({ digits, scientific }, axis) {
   const shown = digitsFor(axis, scientific ? Infinity : digits);
-  const difference = (/** @type {number} */ value, more = 0) => orMissing(value, fixed(value * axis.factor, shown + more));
+  const difference = (/** @type {number} */ value, more = 0) => orMissing(value, noNought(value * axis.factor, shown + more));
+  const written = axis.offsetText === '' ? noNought : fixed; // on an offset, nought is the offset
   return {
     unit: axis.shownUnit,
-    value: (value) => orMissing(value, fixed(asPrinted(axis, value), shown)),
+    value: (value) => orMissing(value, written(asPrinted(axis, value), shown)),
     difference: (value) => difference(value),
     rate: (rate, steps) => signed(rate, difference(rate, moreDigits(steps))),
   };
+}
+
+/** What is not zero is not written as zero. @param {number} value @param {number} digits */
+function noNought(value, digits) {
+  const text = fixed(value, digits);
+  return value === 0 || /[1-9]/.test(text) ? text : significantText(value, LEAST_SIGNIFICANT);
 }
 
 /** A slope per day is small where the range is a year. @param {number} steps units of time in the range */
