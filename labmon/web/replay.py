@@ -112,7 +112,7 @@ class Replay:
 
     async def _through_journal(self, after: Cursor) -> Cursor | None:
         """Send from the journal until memory goes on; None where there is a gap up to now."""
-        has_waited = False
+        settled = None
         while after.epoch < self._hub.epoch or self._hub.since(after.seq) is None:
             tail = await self._datastream.journal_since(after.epoch, after.seq, TAIL_READINGS)
             if after.epoch < self._hub.epoch:
@@ -123,12 +123,15 @@ class Replay:
                     return None
             reached = await self._send_tail(after, tail)
             if reached is not after:
-                after, has_waited = reached, False
-            elif self._hub.since(after.seq) is None:  # memory has let go of what is not durable yet
-                if has_waited or not await self._settled():
+                after, settled = reached, None
+            elif self._hub.since(after.seq) is None:  # memory let go of what is not in the journal
+                if settled is not None:  # and never will be: it was refused, or removed since
+                    after, settled = self._at(after.epoch, settled, after.time_ns), None
+                    continue
+                settled = await self._settled()
+                if settled is None:
                     self._gap(after.time_ns)
                     return None
-                has_waited = True
         return after
 
     async def _caught_up(self) -> bool:
@@ -140,14 +143,15 @@ class Replay:
             return False
         return True
 
-    async def _settled(self) -> bool:
-        """Wait until what was published is durable; False where the store is away for too long."""
+    async def _settled(self) -> int | None:
+        """Wait until what was published is durable; up to which SEQ, or None: the store is away."""
+        seq = self._hub.last_seq
         try:
             async with asyncio.timeout(self._settle_s):
                 await self._recorder.flush()
         except (TimeoutError, StorageError):
-            return False
-        return True
+            return None
+        return seq
 
     async def _send_tail(self, after: Cursor, tail: JournalTail) -> Cursor:
         """Send a tail of the journal in chunks; says where it ends, in this epoch."""
@@ -230,11 +234,17 @@ class Replay:
         self._mailbox.put(self._encoder.addressed(body, self._id))
 
     def _gap(self, from_ns: int | None, to_ns: int | None = None) -> None:
+        """Tell what is to be fetched from history; from None: nobody knows since when."""
+        to_ns = self._clock.now_ns() if to_ns is None else to_ns
+        if from_ns is not None:
+            from_ns = max(0, from_ns - MARGIN_NS)
+        if from_ns is not None and from_ns > to_ns:  # the clock was set back since
+            from_ns = None
         time = self._encoder.time
         fields = {
             "id": self._id,
-            "from": None if from_ns is None else time(max(0, from_ns - MARGIN_NS)),
-            "to": time(self._clock.now_ns() if to_ns is None else to_ns),
+            "from": None if from_ns is None else time(from_ns),
+            "to": time(to_ns),
         }
         self._mailbox.put(self._encoder.message("gap", fields))
 
