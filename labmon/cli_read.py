@@ -189,7 +189,6 @@ def _table(config: DeviceConfig, driver: Driver, batches: list[AnyBatch]) -> Tab
 def _written(value: object, channel: Channel) -> str:
     if isinstance(value, float):
         text = f"{value:.{channel.digits}{'e' if channel.scientific else 'f'}}"
-        return (
-            f"{value:.3g}" if value and float(text) == 0 else text
-        )  # never nought for what is not
+        is_untrue = value != 0 and float(text) == 0
+        return f"{value:.3g}" if is_untrue else text
     return "none" if value is None else str(value)
