@@ -55,12 +55,13 @@ class RecordedStreams:
         for name, channel in channels.items():
             await self._ensure(f"{device}/{name}", channel, period_s)
 
-    async def ensure(self, path: str, value: Value) -> str | None:
-        """The stream for a reading of which nothing is known but a value; None if refused."""
+    async def ensure(self, path: str, value: Value, unit: str = "") -> str | None:
+        """The stream for a reading of no device: of the type of its value; None if refused."""
         is_numeric = value is None or (
             isinstance(value, int | float) and not isinstance(value, bool)
         )
-        return await self._ensure(path, Channel(kind="numeric" if is_numeric else "nominal"), None)
+        kind = "numeric" if is_numeric else "nominal"
+        return await self._ensure(path, Channel(kind=kind, unit=unit), None)
 
     async def _ensure(self, path: str, channel: Channel, period_s: float | None) -> str | None:
         return await self.make(path, channel.kind, _tags(path, channel, period_s))

@@ -256,9 +256,9 @@ class Recorder:
         """Make the streams of a device; see `RecordedStreams.declare`."""
         await self._streams.declare(device, channels, period_s)
 
-    async def ensure(self, path: str, value: Value) -> str | None:
-        """The stream for a reading of which nothing is known but a value; None if refused."""
-        return await self._streams.ensure(path, value)
+    async def ensure(self, path: str, value: Value, unit: str = "") -> str | None:
+        """The stream for a reading of no device; None if refused."""
+        return await self._streams.ensure(path, value, unit)
 
     async def _write(self) -> None:
         while True:

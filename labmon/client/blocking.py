@@ -91,8 +91,8 @@ class Client:
         """Add readings from outside; returns when they are durable.
 
         Args:
-            readings: `{"stream": path, "value": v}`, and where known `quality` and `time` (Unix
-                seconds, ISO 8601, a datetime with its zone) or `time_ns`.
+            readings: `{"stream": path, "value": v}`, and where known `unit`, `quality` and `time`
+                (Unix seconds, ISO 8601, a datetime with its zone) or `time_ns`.
             idempotency_key: makes it safe to send the same readings again.
 
         Returns:

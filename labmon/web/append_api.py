@@ -49,8 +49,8 @@ class Published(NamedTuple):
     dropped: int
 
 
-Check = Callable[[Any], Any]
-"""Gives a value as it is stored, or raises ValueError or TypeError with the reason."""
+Check = Callable[["Pushed"], Any]
+"""Gives a reading's value as it is stored, or raises ValueError or TypeError with the reason."""
 
 
 class AppendHandler(ApiHandler):
@@ -188,13 +188,17 @@ async def _fitting(
 ) -> tuple[list[Pushed], list[dict[str, Any]]]:
     """Make streams that do not exist; keep what fits the type of its stream, and is kept."""
     checks: dict[str, Check] = {}
+    units: dict[str, str] = {}
+    for reading in readings:
+        if reading.unit is not None:
+            units.setdefault(reading.path, reading.unit)
     good: list[Pushed] = []
     rejected: list[dict[str, Any]] = []
     for number, reading in enumerate(readings):
         if reading.path not in checks:
-            checks[reading.path] = await _check(services, reading)
+            checks[reading.path] = await _check(services, reading, units.get(reading.path, ""))
         try:
-            value = checks[reading.path](reading.value)
+            value = checks[reading.path](reading)
             if (stream_id := services.datastream.stream_id(reading.path)) is not None:
                 services.datastream.check_kept(stream_id, reading.time_ns)
             good.append(reading._replace(value=value))
@@ -205,34 +209,45 @@ async def _fitting(
     return good, rejected
 
 
-async def _check(services: Services, reading: Pushed) -> Check:
-    """What checks values for the stream of a reading; the stream is made if there is none."""
+async def _check(services: Services, reading: Pushed, unit: str) -> Check:
+    """What checks readings of a stream, which is made, in this unit, if there is none."""
     datastream = services.datastream
     device, _, channel = reading.path.partition("/")
     if device in services.devices and channel in services.devices[device].channels:
         return _refusing(f"{reading.path} is fed by the device {device}")
     stream_id = datastream.stream_id(reading.path)
     if stream_id is None:
-        stream_id = await services.recorder.ensure(reading.path, reading.value)
+        stream_id = await services.recorder.ensure(reading.path, reading.value, unit)
     if stream_id is None:
         return _refusing(services.recorder.refused.get(reading.path, "it cannot be recorded"))
     known = datastream.describe(stream_id)
     if known.get("derived_from"):
         return _refusing(f"{reading.path} is derived from other streams")
     check = checker(known["value_type"], known.get("value_type_options") or {})
-    if known["value_type"] != "numeric":
-        return check
+    is_numeric, own = known["value_type"] == "numeric", str(known.get("unit") or "")
 
-    def check_number(value: Any) -> Any:
-        if not (value is None or pushed.is_number(value)):
+    def check_reading(reading: Pushed) -> Any:
+        _check_unit(reading, own)
+        if is_numeric and not (reading.value is None or pushed.is_number(reading.value)):
             raise ValueError(f"{reading.path} takes numbers")
-        return check(value)
+        return check(reading.value)
 
-    return check_number
+    return check_reading
+
+
+def _check_unit(reading: Pushed, own: str) -> None:
+    if reading.unit not in {None, own}:
+        is_in, is_said = (
+            f"in {unit!r}" if unit else "without a unit" for unit in (own, reading.unit)
+        )
+        raise ValueError(
+            f"{reading.path} is recorded {is_in}, not {is_said}: convert it,"
+            " or send it to another stream"
+        )
 
 
 def _refusing(reason: str) -> Check:
-    def refuse(_value: Any) -> Any:
+    def refuse(_reading: Pushed) -> Any:
         raise ValueError(reason)
 
     return refuse

@@ -15,6 +15,7 @@ from labmon.reading import Batch, Quality, Receipt, Value, quality_from_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+MAX_UNIT: Final = 255
 READING_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["stream", "value"],
@@ -31,19 +32,30 @@ READING_SCHEMA: Final[dict[str, Any]] = {
             "description": "one word or several, or the quality byte; ok if absent",
             "type": ["string", "array", "integer"],
         },
+        "unit": {
+            "description": "a stream that does not exist is made with it; of one that does, its"
+            " own: another one is refused",
+            "type": ["string", "null"],
+            "maxLength": MAX_UNIT,
+        },
     },
 }
 _KEYS: Final = frozenset(READING_SCHEMA["properties"])
 
 
 class Pushed(NamedTuple):
-    """One reading that is fit to be recorded."""
+    """One reading that is fit to be recorded.
+
+    Attributes:
+        unit: as it was said; None: nothing was.
+    """
 
     place: int
     path: str
     time_ns: int
     value: Value
     quality: int
+    unit: str | None = None
 
 
 def is_number(value: object) -> bool:
@@ -83,7 +95,7 @@ def read(index: int, item: Any, now_ns: int, ahead_ns: int, *, in_ns: bool) -> P
     if time_ns > now_ns + ahead_ns:
         raise ValueError(f"{timestamps.to_iso(time_ns)} lies more than {ahead_ns // 10**9} s ahead")
     value, quality = _value(item["value"]), _quality(item.get("quality", 0))
-    return Pushed(index, path, time_ns, value, quality)
+    return Pushed(index, path, time_ns, value, quality, _unit(item.get("unit")))
 
 
 class Key(NamedTuple):
@@ -140,6 +152,12 @@ def _value(value: Any) -> Value:
     if is_number(value) and isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError("whole numbers have 64 bits: send a float")
     return value
+
+
+def _unit(unit: Any) -> str | None:
+    if unit is not None and not (isinstance(unit, str) and len(unit) <= MAX_UNIT):
+        raise ValueError(f"'unit' is text of up to {MAX_UNIT} characters")
+    return unit
 
 
 def _quality(quality: Any) -> int:

@@ -189,6 +189,34 @@ async def test_appended_readings_are_durable_and_make_their_stream(node):
     assert door["quality_words"] == ["ok", "simulated"]
 
 
+async def test_a_pushed_reading_says_its_unit_and_another_one_is_refused(node):
+    said = {"stream": "room/t", "value": 21.5, "unit": "°C"}
+    assert (await node.append({"stream": "room/t", "value": 21.4}, said))[1]["accepted"] == 2
+    assert (await node.get("/api/v1/streams/room/t"))["unit"] == "°C"
+    code, answer = await node.append(
+        said, said | {"unit": "K"}, said | {"unit": ""}, said | {"unit": None}
+    )
+    assert (code, answer["accepted"]) == (207, 2)
+    reason = "room/t is recorded in '°C', not in 'K': convert it, or send it to another stream"
+    assert answer["rejected"][0] == {"index": 1, "stream": "room/t", "reason": reason}
+    assert "in '°C', not without a unit" in answer["rejected"][1]["reason"]
+    await node.append({"stream": "room/n", "value": 1})
+    error = await node.refused(
+        "/api/v1/append", 400, "POST", [{"stream": "room/n", "value": 1, "unit": "K"}]
+    )
+    assert "room/n is recorded without a unit, not in 'K'" in error["message"]
+    assert (await node.append({"stream": "room/n", "value": 2}))[0] == 200
+
+
+async def test_of_two_units_at_once_the_first_counts(node):
+    both = [{"stream": "room/p", "value": 1, "unit": unit} for unit in ("mbar", "Pa")]
+    answers = await asyncio.gather(*(node.append(reading) for reading in both))
+    assert sorted(code for code, _ in answers) == [200, 400]
+    assert (await node.append({"stream": "room/q", "value": 1}, both[0]))[0] in {200, 207}
+    assert (await node.append({"stream": "room/p", "value": 2}))[0] == 200
+    assert not node.recorder.refused
+
+
 async def test_a_bad_reading_is_named_and_spoils_no_other(node):
     now = time.time()
     bad = [
@@ -204,6 +232,8 @@ async def test_a_bad_reading_is_named_and_spoils_no_other(node):
         ({"stream": "room/t", "value": 1, "quality": 15}, "no quality byte"),
         ({"stream": "room/t", "value": 1, "quality": 999}, "no quality byte"),
         ({"stream": "room/t", "value": 2**63}, "64 bits"),
+        ({"stream": "room/t", "value": 1, "unit": 1}, "'unit'"),
+        ({"stream": "room/t", "value": 1, "unit": "x" * 256}, "'unit'"),
         ({"stream": "room/t"}, "'value' is missing"),
         ({"value": 1}, "'stream'"),
         ({"stream": "room/t", "value": 1, "vaule": 1}, "unknown vaule"),
