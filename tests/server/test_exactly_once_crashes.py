@@ -128,7 +128,7 @@ class Viewer:
             await self._fetch(node, fields)
 
     async def _fetch(self, node, gap):
-        """Fill a gap from history; what it has in common with live is there once."""
+        """Put history in the place of a gap; what it has in common with live is there once."""
         unit = 10**9 if self.kind == "sse" else 1
         start_ns, end_ns = (int((gap[name] or 0) * unit) for name in ("from", "to"))
         for path in PATHS:
@@ -137,7 +137,9 @@ class Viewer:
                 stream_id, "raw", start_ns - 1000, end_ns + 1000
             )
             times = map(self.in_format, found["t"].tolist())
-            self.rows[path] += zip(times, found["v"].tolist(), [1] * len(found["t"]), strict=True)
+            kept = [row for row in self.rows[path] if not start_ns <= row[0] * unit <= end_ns]
+            fetched = zip(times, found["v"].tolist(), [1] * len(found["t"]), strict=True)
+            self.rows[path] = [*kept, *fetched]
 
     def values(self, path):
         rows = self.rows[path]
@@ -171,7 +173,8 @@ class World:
         """Publish and watch for a while; then stop or crash, and start again."""
         rng, stop = self._rng, asyncio.Event()
         publishing = asyncio.create_task(self._publish(stop))
-        viewing = [asyncio.create_task(self._view(viewer, stop)) for viewer in self.viewers]
+        awake = [each for each in self.viewers if each.cursor is None or rng.random() < 0.7]
+        viewing = [asyncio.create_task(self._view(viewer, stop)) for viewer in awake]
         await asyncio.sleep(rng.uniform(0.05, 0.5))
         is_crash = rng.random() < 0.7
         if is_crash:
