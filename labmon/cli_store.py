@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.table import Table
 
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 CONFIG = Path("config.yaml")
 FILE = click.Path(path_type=Path, dir_okay=False)
+MOST_FINDINGS = 20
+"""So many are told; a damaged disk has thousands."""
+MADE_WITH_DAMAGE = 3
+"""Exit code of a backup that has the damage of its store."""
 
 Command = TypeVar("Command", bound="Callable[..., Any]")
 
@@ -105,8 +109,9 @@ def inspect(store: str, is_json: bool) -> None:
 
     Works beside a running server. Times are UTC. Bytes are those of sealed blocks, rollups and its
     share of time stamps included; bytes/dp those for each datapoint. Where retention has removed
-    something, a second table says what, and which level goes back the furthest. Ends with exit
-    code 1 where something cannot be read.
+    something, a second table says what, and which level goes back the furthest. Blocks are not
+    read: `labmon verify` does that. Ends with exit code 1 where something cannot be read or is
+    known to be lost.
     """
     from labmon.upkeep import inspecting
 
@@ -120,9 +125,17 @@ def inspect(store: str, is_json: bool) -> None:
             print_out(_removed_table(found))
         for line in _facts(found):
             click.echo(line)
-    for problem in found.problems:
-        click.secho(problem, fg="red", err=True)
-    sys.exit(1 if found.problems else 0)
+    _tell_damage([*found.problems, *found.damage])
+    sys.exit(1 if found.problems or found.damage else 0)
+
+
+def _tell_damage(findings: Sequence[object]) -> None:
+    """On stderr, the first of them, and how to learn the rest."""
+    for finding in findings[:MOST_FINDINGS]:
+        click.secho(str(finding), fg="red", err=True)
+    if findings:
+        more = f"{len(findings) - MOST_FINDINGS:,} more; " if len(findings) > MOST_FINDINGS else ""
+        click.secho(f"{more}labmon verify says all that is damaged", fg="red", err=True)
 
 
 def _streams_table(found: Inspection) -> Table:
@@ -188,8 +201,10 @@ def _removed_cells(stream: StreamFacts) -> list[str]:
 def _facts(found: Inspection) -> list[str]:
     journal = f"{found.journal_entries:,} entries, {found.journal_bytes:,} bytes"
     lines = [f"{len(found.streams):,} streams, {found.count:,} datapoints; journal: {journal}"]
+    lines += found.notes
     if file := found.file:
-        health = "well" if not file.findings else "damaged: make a copy, then run labmon verify"
+        well = "SQLite finds nothing wrong; blocks are not read here, labmon verify does that"
+        health = well if not file.findings else "damaged: make a copy, then run labmon verify"
         lines.append(
             f"{file.path}: schema {file.schema_version}, {file.file_bytes:,} bytes"
             f" ({file.free_bytes:,} free inside), write-ahead log {file.wal_bytes:,}; {health}"
@@ -206,17 +221,26 @@ def _facts(found: Inspection) -> list[str]:
 def backup(file: Path, store: str, force: bool) -> None:
     """Copy the store into FILE, whole and consistent, also while a server is running.
 
-    The copy has its name only once it was opened, checked and is on disk. To restore it, stop the
-    server, move the store and the files beside it away, and put the copy in its place.
+    The copy has its name only once it was opened, its checksums were checked and it is on disk. To
+    restore it, stop the server, move the store and the files beside it away, and put the copy in
+    its place. Ends with exit code 0 where all of it is whole, 1 where no copy was made, and 3 where
+    it was made and the store has damage, which is in the copy too. The first copy that such a one
+    replaces is kept as FILE.older.
     """
     from labmon.upkeep.backup import back_up
 
     with failures(), progress("bytes") as moved:
         made = back_up(store, file, force=force, moved=moved)
+    verdict = "opened and checked" if made.is_whole else "the copy is made, the store has damage"
     click.echo(
         f"{made.path}: {len(made.contents.streams):,} streams, {made.contents.count:,} datapoints,"
-        f" {made.size_bytes:,} bytes; opened and checked"
+        f" {made.size_bytes:,} bytes; {verdict}"
     )
+    if not made.is_whole:
+        _tell_damage([*made.contents.problems, *made.contents.damage, *made.damage])
+        if made.kept is not None:
+            click.secho(f"{made.kept}: the copy from before, which may have it whole", err=True)
+        sys.exit(MADE_WITH_DAMAGE)
 
 
 @click.command(

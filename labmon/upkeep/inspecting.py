@@ -1,7 +1,7 @@
 """`inspect`: what is in a store, stream by stream, from the outlines of its blocks alone.
 
 The trap: bytes are told of what is in blocks; what is still in the journal has no size of its own
-yet.
+yet. And blocks are not read, so damage within them is not seen here, only that some are missing.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from labmon.datastream.retained import finest_from
 from labmon.upkeep import sqlite_file
 from labmon.upkeep.contents import current_outlines, opened
 from labmon.upkeep.heads import Head, replayed
+from labmon.upkeep.outline_check import OutlineCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from labmon.datastream.stream import Stream
     from labmon.upkeep.contents import StoreContents
@@ -65,6 +67,8 @@ class Inspection:
 
     Attributes:
         problems: what could not be read; empty: all is well as far as was looked.
+        damage: what was lost, as far as is known without reading blocks.
+        notes: what earlier starts found damaged and put aside.
     """
 
     store: str
@@ -74,6 +78,8 @@ class Inspection:
     journal_bytes: int = 0
     file: FileFacts | None = None
     problems: list[str] = field(default_factory=list[str])
+    damage: list[str] = field(default_factory=list[str])
+    notes: list[str] = field(default_factory=list[str])
 
     @property
     def count(self) -> int:
@@ -92,6 +98,8 @@ class Inspection:
             "journal": {"entries": self.journal_entries, "bytes": self.journal_bytes},
             "file": file and {name: getattr(file, name) for name in type(file).__slots__},
             "problems": self.problems,
+            "damage": self.damage,
+            "notes": self.notes,
         }
 
 
@@ -129,12 +137,32 @@ async def inspect(url: str, moved: Callable[[int, int], None] = lambda *_: None)
         for number, stream in contents.streams.items():
             head = journal.heads[number]
             found.streams.append(await _facts(contents, stream, head, sizes.get(number, NOTHING)))
+            raw = await current_outlines(contents.backend, stream, Granularity.Raw.key)
+            found.damage += map(str, OutlineCheck(stream, raw).findings)
             moved(len(found.streams), len(contents.streams))
+        if path is not None:
+            found.damage += _lost(contents, path)
+        found.notes += await _set_aside(contents)
     found.streams.sort(key=lambda stream: stream.path)
     if path is not None:
         found.file = sqlite_file.facts(path)
         found.problems += found.file.findings
     return found
+
+
+def _lost(contents: StoreContents, path: Path) -> list[str]:
+    names = {number: stream.path or stream.id for number, stream in contents.streams.items()}
+    return [f"{names.get(stream, stream)}: {what}" for stream, what in sqlite_file.lost(path)]
+
+
+async def _set_aside(contents: StoreContents) -> list[str]:
+    """What earlier starts found damaged, and put aside."""
+    entries = len(await contents.backend.read_cursors("damaged/"))
+    what = "entry was" if entries == 1 else "entries were"
+    said = [f"{entries} damaged journal {what} set aside by earlier starts"] if entries else []
+    if files := contents.backend.set_aside.files:
+        said.append(f"a damaged database was set aside: {', '.join(files)}")
+    return said
 
 
 async def _facts(

@@ -84,6 +84,24 @@ def facts(path: Path, *, is_thorough: bool = False) -> FileFacts:
         )
 
 
+LOST_BODIES: Final = "SELECT stream, count(*) FROM blocks WHERE body = 0 GROUP BY stream"
+LOST_TIMES: Final = """
+SELECT stream, count(*) FROM blocks WHERE times IS NOT NULL
+AND NOT EXISTS (SELECT 1 FROM times WHERE times.address = blocks.times) GROUP BY stream
+"""
+
+
+def lost(path: Path) -> list[tuple[int, str]]:
+    """What the rows of blocks miss, without a body being read: (number of the stream, words)."""
+    found: list[tuple[int, str]] = []
+    with reading(path) as connection:
+        for query, what in ((LOST_BODIES, "bodies"), (LOST_TIMES, "times")):
+            for stream, count in connection.execute(query):
+                blocks = "1 block" if count == 1 else f"{count} blocks"
+                found.append((stream, f"the {what} of {blocks} are lost"))
+    return found
+
+
 def _findings(connection: sqlite3.Connection, check: str) -> list[str]:
     try:
         rows = connection.execute(f"PRAGMA {check}({FINDINGS})").fetchall()

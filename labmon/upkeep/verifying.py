@@ -15,12 +15,13 @@ from labmon.datastream.exceptions import InternalInconsistencyWarning, StoreErro
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.levels import roll_up
 from labmon.datastream.rollups import Rollups
-from labmon.timestamps import to_iso
 from labmon.upkeep import sqlite_file
-from labmon.upkeep.block_reading import END_NS, BlockReading
+from labmon.upkeep.block_reading import BlockReading
 from labmon.upkeep.contents import block_name, current_outlines, opened
+from labmon.upkeep.finding import Finding
 from labmon.upkeep.heads import replayed
 from labmon.upkeep.level_check import LevelCheck, difference
+from labmon.upkeep.outline_check import OutlineCheck
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,31 +31,6 @@ if TYPE_CHECKING:
     from labmon.datastream.stream import Stream
     from labmon.upkeep.contents import StoreContents
     from labmon.upkeep.level_check import Span
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is damaged.
-
-    Attributes:
-        stream: its path; empty: the store as a whole.
-        what: the block, the entry, ...
-        from_ns, to_ns: of the datapoints concerned; None where that is not known.
-    """
-
-    stream: str
-    what: str
-    text: str
-    from_ns: int | None = None
-    to_ns: int | None = None
-
-    def __str__(self) -> str:
-        """In one line."""
-        where = f"{self.stream}: " if self.stream else ""
-        span = ""
-        if self.from_ns is not None and self.to_ns is not None:
-            span = f" ({to_iso(self.from_ns)} to {to_iso(self.to_ns)})"
-        return f"{where}{self.what}: {self.text}{span}"
 
 
 @dataclass(slots=True)
@@ -179,8 +155,9 @@ class _StreamCheck:
     async def run(self) -> None:
         """Check blocks, order, state and rollups."""
         raw = await current_outlines(self._backend, self._stream, Granularity.Raw.key)
-        self._check_order(raw)
-        self._check_state(raw)
+        order = OutlineCheck(self._stream, raw)
+        self._report.findings += order.findings
+        self._unsure += order.unsure
         levels = [
             LevelCheck(granularity, outlines)
             for granularity in Granularity.values[1:]
@@ -206,62 +183,9 @@ class _StreamCheck:
                             self._report.wrong_rollups += 1
                             self._found(outline, wrong)
 
-    def _check_order(self, outlines: list[BlockOutline]) -> None:
-        """Blocks follow each other without a gap; late ones lie before what was there.
-
-        Retention goes by times, so where it has removed something, ordinals have gaps anywhere.
-        """
-        state = self._stream.state
-        next_ordinal = 0
-        last_ns = -1
-        for outline in outlines:
-            if outline.key.ordinal != next_ordinal and not state.floors:
-                missing = outline.key.ordinal - next_ordinal
-                self._unsure.append((max(0, last_ns), outline.from_ns))
-                self._found(outline, f"{missing} datapoints before it are missing")
-            next_ordinal = outline.key.ordinal + outline.length
-            if outline.to_ns < outline.from_ns:
-                self._found(outline, "it ends before it begins")
-            if outline.from_ns < last_ns <= outline.to_ns:
-                self._found(outline, f"it reaches back before {to_iso(last_ns)}, and beyond")
-            last_ns = max(last_ns, outline.to_ns)
-        if state.floors:
-            self._check_count(outlines)
-        elif next_ordinal != state.through:
-            text = f"blocks reach to ordinal {next_ordinal}, and should to {state.through}"
-            self._report.findings.append(Finding(self.name, "stream", text))
-            self._unsure.append((max(0, last_ns), END_NS))
-
-    def _check_count(self, outlines: list[BlockOutline]) -> None:
-        """What is left and what was removed are together what was sealed."""
-        state = self._stream.state
-        missing = state.through - state.removed - sum(outline.length for outline in outlines)
-        if missing > 0:  # a block that reaches over the floor has some of what was removed
-            text = f"{missing} datapoints are missing"
-            self._report.findings.append(Finding(self.name, "stream", text))
-
-    def _check_state(self, outlines: list[BlockOutline]) -> None:
-        state = self._stream.state
-        if state.floors:  # what was removed cannot be computed again
-            self._unsure.append((0, state.floors[Granularity.Raw.key] - 1))
-        if not outlines or state.floors:
-            return
-        said = (state.first_ns, state.last_ns)
-        found = (
-            min(outline.from_ns for outline in outlines),
-            max(outline.to_ns for outline in outlines),
-        )
-        if said != found:
-            text = f"its state says {_span(said)}, its blocks {_span(found)}"
-            self._report.findings.append(Finding(self.name, "stream", text))
-
 
 def _rolled_up(stream: Stream, columns: Columns, finer: Rollups | None, step_ns: int) -> Rollups:
     """The rollups of some datapoints, from those of a finer level where there are any."""
     return (
         roll_up(stream, columns, step_ns) if finer is None else downsample.coarsen(finer, step_ns)
     )
-
-
-def _span(span: tuple[int, int]) -> str:
-    return " to ".join(to_iso(max(0, time_ns)) for time_ns in span)
