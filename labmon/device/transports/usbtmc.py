@@ -19,6 +19,8 @@ SET_TIMEOUT: Final = 0x40045B0A
 CLEAR: Final = 0x5B02
 """ioctl USBTMC_IOCTL_CLEAR."""
 NOT_YET: Final = {errno.ETIMEDOUT, errno.EAGAIN}
+NO_TERMINAL: Final = getattr(os, "O_NOCTTY", 0)
+"""Windows has neither the flag nor such devices."""
 
 
 class UsbtmcStream:
@@ -30,7 +32,7 @@ class UsbtmcStream:
     """
 
     def __init__(self, path: str, timeout_s: float) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_NOCTTY)
+        self._fd = os.open(path, os.O_RDWR | NO_TERMINAL)
         self._is_asked = False
         self._pause = threading.Event()
         # older kernels wait 5 s whatever they are told
