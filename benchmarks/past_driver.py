@@ -12,8 +12,8 @@ import numpy as np
 
 from labmon.device import Channel, Driver, Timed
 
-PORTION = 40
-"""Polls; about as many as the loop takes in one turn."""
+PORTION = 8
+"""Polls that come in one turn of the loop; with many more, the instrument alone makes it late."""
 TURN_S = 10.0
 SECOND_NS = 10**9
 
