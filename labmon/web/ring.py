@@ -16,7 +16,7 @@ import mmap
 import os
 import socket
 import sys
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -237,10 +237,13 @@ def open_ring() -> Ring | None:
     except (OSError, AttributeError) as error:
         log.info("each viewer is sent to by itself: io_uring cannot be used (%s)", error)
         return None
-    if _works(ring):
-        return ring
+    try:
+        if _works(ring):
+            return ring
+        log.info("each viewer is sent to by itself: io_uring does not do what is asked of it here")
+    except OSError as error:  # of the sockets for the trial: no descriptor is left
+        log.info("each viewer is sent to by itself: io_uring cannot be tried (%s)", error)
     ring.close()
-    log.info("each viewer is sent to by itself: io_uring does not do what is asked of it here")
     return None
 
 
@@ -260,21 +263,16 @@ def _ends(words: NDArray[np.uint32], offsets: np.void) -> Iterator[NDArray[np.ui
 
 def _works(ring: Ring) -> bool:
     """Whether nothing waits, and what is full or closed is told."""
-    pairs = [socket.socketpair() for _ in range(2)]
-    try:
-        for one, _ in pairs:
-            one.setblocking(False)
+    with ExitStack() as stack:
+        pairs = [[stack.enter_context(one) for one in socket.socketpair()] for _ in range(2)]
+        (full, _), (well, other) = pairs
+        full.setblocking(False)
         with suppress(BlockingIOError):
             while True:
-                pairs[0][0].send(bytes(1 << 16))
-        descriptors = np.array([pairs[0][0].fileno(), -1, pairs[1][0].fileno()], np.int32)
-        found = ring.send(descriptors, b"works")
+                full.send(bytes(1 << 16))
+        found = ring.send(np.array([full.fileno(), -1, well.fileno()], np.int32), b"works")
         expected = {0: -errno.EAGAIN, 1: -errno.EBADF}
-        return not ring.is_broken and found == expected and pairs[1][1].recv(9) == b"works"
-    finally:
-        for pair in pairs:
-            for one in pair:
-                one.close()
+        return not ring.is_broken and found == expected and other.recv(9) == b"works"
 
 
 def _system_call() -> Callable[..., int]:
