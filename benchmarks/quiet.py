@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import sync_playwright
 
+from benchmarks.serving import LoopLag
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -63,7 +65,9 @@ def main():
             page = browser.new_page(viewport={"width": 1280, "height": 800})
             page.goto(address)
             page.wait_for_selector("a.tile")
-            rows = sample(process, arguments.seconds, arguments.every)
+            lag = LoopLag()
+            with lag.watched(int(address.rsplit(":", 1)[1])):
+                rows = sample(process, arguments.seconds, arguments.every)
         finally:
             browser.close()
             process.terminate()
@@ -77,6 +81,7 @@ def main():
     ):
         middle = statistics.median(values)
         print(f"| {name} | {min(values):.2f} | {middle:.2f} | {max(values):.2f} |")
+    print(f"\n{lag}")
 
 
 if __name__ == "__main__":
