@@ -2,15 +2,7 @@
 
 import json
 
-import pytest
-
 PATH = "labmon/_annotations"
-
-
-@pytest.fixture
-async def stored(make_node, tmp_path):
-    """A node on SQLite."""
-    return await make_node(f"sqlite:///{tmp_path}/labmon.db")
 
 
 async def call(node, method, **params):

@@ -1,3 +1,5 @@
+"""Live over the WebSocket: what arrives, in which form, and when."""
+
 import asyncio
 
 import pytest
@@ -7,12 +9,6 @@ from labmon.hub import Event
 from labmon.paths import Selection
 from labmon.web import topics
 from labmon.web.wire import seconds
-
-HANDSHAKE = (
-    b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    b"Sec-WebSocket-Version: 13\r\n\r\n"
-)
 
 
 async def test_hello_says_who_speaks(node):
@@ -29,7 +25,7 @@ async def test_hello_says_who_speaks(node):
 async def test_readings_arrive_in_the_asked_format(node, protocol):
     socket = await node.socket(protocol)
     await socket.subscribe("lab/*", id="x")
-    await until_subscribed(node)
+    await node.subscribed()
     batch = node.publish(("lab/a", 1.5), ("other/b", 2.0), ("lab/c", "word"))
     message = await socket.next("readings")
     assert message["id"] == "x"
@@ -43,7 +39,7 @@ async def test_readings_arrive_in_the_asked_format(node, protocol):
 async def test_numbers_that_json_has_not_become_null(node, complaints):
     socket = await node.socket()
     await socket.subscribe("lab/*")
-    await until_subscribed(node)
+    await node.subscribed()
     node.publish(("lab/a", float("nan")), ("lab/b", float("inf")), ("lab/c", 2**53 + 1))
     node.publish(("lab/d", 2**70), ("lab/e", {"deep": ["\ud800"]}))
     assert await socket.values(5) == [
@@ -89,7 +85,7 @@ async def test_the_first_goes_out_at_once_and_the_rest_together(make_node):
     node = await make_node(limits={"interval_s": 0.1})
     socket = await node.socket()
     await socket.subscribe("lab/*")
-    await until_subscribed(node)
+    await node.subscribed()
     loop = asyncio.get_running_loop()
     node.publish(("lab/a", 0))
     begin = loop.time()
@@ -104,30 +100,6 @@ async def test_the_first_goes_out_at_once_and_the_rest_together(make_node):
     socket.close()
 
 
-async def test_a_subscription_ends_when_told(node, eventually):
-    socket = await node.socket()
-    await socket.subscribe("lab/*", id=1)
-    await socket.subscribe("other/*", id=2)
-    await eventually(lambda: node.live.topics == 2)
-    await socket.send({"type": "unsubscribe", "id": 1})
-    await eventually(lambda: node.live.topics == 1)
-    node.publish(("lab/a", 1.0), ("other/b", 2.0))
-    assert await socket.values(1) == [("other/b", 2.0)]
-    socket.close()
-    await eventually(lambda: node.live.topics == 0 and not node.live.clients)
-    assert not node.hub._subscriptions - {node.live._events}
-
-
-async def test_the_same_id_replaces_the_subscription(node, eventually):
-    socket = await node.socket()
-    await socket.subscribe("lab/*")
-    await socket.subscribe("other/*")
-    await eventually(
-        lambda: [t.selection.globs for t in node.live._topics.values()] == [("other/*",)]
-    )
-    socket.close()
-
-
 async def test_device_events_reach_everybody(node):
     socket = await node.socket()
     sse = await node.events("stream=lab/*")
@@ -137,108 +109,6 @@ async def test_device_events_reach_everybody(node):
     assert event["data"] == {"device": {"name": "oven", "state": "offline"}}
     socket.close()
     await sse.close()
-
-
-async def test_calls_and_readings_share_the_connection(node, eventually):
-    await node.devices["oven"].start()
-    await eventually(lambda: node.devices["oven"].state == "online")
-    for protocol in ("labmon.v1.json", "labmon.v1.msgpack"):
-        socket = await node.socket(protocol)
-        await socket.subscribe("oven/temperature")
-        request = {"jsonrpc": "2.0", "id": 5, "method": "oven.heat", "params": [77]}
-        await socket.send(request)
-        while True:
-            message = await socket.receive()
-            if message.get("id") == 5 and "jsonrpc" in message:
-                break
-        assert message["result"] == 77
-        while ("oven/temperature", 77.0) not in await socket.values(1):
-            pass
-        await socket.send([request | {"id": 6}, request | {"id": 7}])
-        while not isinstance(message, list):
-            message = await socket.receive()
-        assert [reply["id"] for reply in message] == [6, 7]
-        socket.close()
-
-
-@pytest.mark.parametrize(
-    ("message", "words"),
-    [
-        ({"type": "subscribe", "id": 1}, "list of globs"),
-        ({"type": "subscribe", "id": 1, "streams": "a"}, "list of globs"),
-        ({"type": "subscribe", "id": 1, "streams": []}, "1 to 128"),
-        ({"type": "subscribe", "id": 1, "streams": ["a"] * 200}, "1 to 128"),
-        ({"type": "subscribe", "id": 1, "streams": ["a("]}, "no glob"),
-        ({"type": "subscribe", "id": 1, "streams": ["a"], "x": 1}, "unknown x"),
-        ({"type": "subscribe", "id": 1, "streams": ["a"], "after": "nonsense"}, "no cursor"),
-        ({"type": "subscribe", "id": 1, "streams": ["a"], "after": 7}, "cursor"),
-        ({"type": "subscribe", "id": [1], "streams": ["a"]}, "id is"),
-        ({"type": "subscribe", "streams": ["a"]}, "id is"),
-        ({"type": "unsubscribe", "id": 9}, "no subscription"),
-        ({"type": "shout"}, "id is"),
-        ({"type": "shout", "id": 1}, "subscribe or unsubscribe"),
-        (5, "an object"),
-    ],
-)
-async def test_bad_messages_are_answered(node, message, words):
-    socket = await node.socket()
-    await socket.send(message)
-    answer = await socket.next("error")
-    assert words in answer["error"]["message"]
-    socket.close()
-
-
-async def test_a_connection_has_so_many_subscriptions(make_node):
-    node = await make_node(limits={"subscriptions": 3})
-    socket = await node.socket()
-    for number in range(4):
-        await socket.subscribe(f"lab/{number}", id=number)
-    assert "at most 3" in (await socket.next("error"))["error"]["message"]
-    await socket.subscribe("lab/new", id=2)
-    await socket.send({"type": "unsubscribe", "id": 0})
-    await socket.subscribe("lab/4", id=4)
-    await socket.send({"type": "unsubscribe", "id": 9})
-    assert "no subscription 9" in (await socket.next("error"))["error"]["message"]
-    node.publish(("lab/2", 1.0), ("lab/new", 2.0), ("lab/4", 4.0))
-    assert sorted(await socket.values(2)) == [("lab/4", 4.0), ("lab/new", 2.0)]
-    socket.close()
-
-
-async def test_broken_messages_are_answered(node):
-    socket = await node.socket()
-    await socket.connection.write_message("{")
-    assert "no JSON" in (await socket.next("error"))["error"]["message"]
-    await socket.connection.write_message(b"\xc1", binary=True)
-    assert "no msgpack" in (await socket.next("error"))["error"]["message"]
-    await socket.connection.write_message("[" * 2000)
-    assert (await socket.next("error"))["error"]["code"] == "bad_request"
-    socket.close()
-
-
-async def test_a_flood_ends_the_connection(node):
-    socket = await node.socket()
-    for _ in range(200):
-        await socket.send({"type": "unsubscribe", "id": 1})
-    while await socket.receive() is not None:
-        pass
-    assert socket.close_code == 1008
-
-
-async def test_a_flood_of_pings_ends_the_connection(node):
-    socket = await node.socket()
-    for _ in range(200):
-        socket.connection.ping(b"x")
-    while await socket.receive() is not None:
-        pass
-    assert socket.close_code == 1008
-
-
-async def test_a_message_over_the_limit_ends_the_connection(node):
-    socket = await node.socket()
-    await socket.connection.write_message("x" * (300 << 10))
-    while await socket.receive() is not None:
-        pass
-    assert socket.close_code in {1009, None}  # the reset may come before the close frame is read
 
 
 async def test_compression_is_not_offered(node):
@@ -254,93 +124,10 @@ async def test_unknown_subprotocols_are_refused(node):
     assert "WebSocket" in error["message"]
 
 
-async def test_dead_peers_are_found(make_node, eventually):
-    node = await make_node(limits={"ping_s": 0.05, "pong_s": 0.05})
-    reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
-    writer.write(HANDSHAKE)
-    await eventually(lambda: node.live.clients)
-    await reader.read()  # pings come and are not answered, until the server closes
-    await eventually(lambda: not node.live.clients)
-    writer.close()
-
-
-async def test_stopping_says_bye(make_node):
-    node = await make_node()
-    socket = await node.socket()
-    sse = await node.events("stream=lab/*")
-    await socket.subscribe("lab/*")
-    await until_subscribed(node, 2)
-    node.publish(("lab/a", 1.0))
-    loop = asyncio.get_running_loop()
-    begin = loop.time()
-    await asyncio.gather(node.server.stop(), receive_bye(socket), receive_bye_event(sse))
-    assert loop.time() - begin < 2
-    assert socket.close_code == 1001
-
-
-async def receive_bye(socket):
-    assert await socket.values(1) == [("lab/a", 1.0)]
-    await socket.next("bye")
-    assert await socket.receive() is None
-
-
-async def receive_bye_event(sse):
-    await sse.next("bye")
-    assert await sse.event() is None
-    await sse.close()
-
-
-async def test_stopping_waits_for_nobody_who_does_not_read(make_node, eventually):
-    node = await make_node(limits={"shutdown_s": 0.2})
-    writers = []
-    for path in ("/api/v1/live", "/api/v1/latest", "/api/v1/data"):
-        _, writer = await asyncio.open_connection("127.0.0.1", node.port)
-        writer.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
-        writers.append(writer)
-    _, writer = await asyncio.open_connection("127.0.0.1", node.port)
-    writer.write(HANDSHAKE)
-    writers.append(writer)
-    await eventually(lambda: len(node.live.clients) == 2)
-    loop = asyncio.get_running_loop()
-    begin = loop.time()
-    await node.server.stop()
-    assert loop.time() - begin < 2
-    assert not node.live.clients
-    for writer in writers:
-        writer.close()
-
-
-async def test_stopping_says_bye_to_two_hundred_and_cuts_those_that_do_not_answer(make_node):
-    node = await make_node(limits={"shutdown_s": 0.3})
-    events = [await node.events("stream=lab/*") for _ in range(100)]
-    sockets = [await node.socket() for _ in range(100)]
-    loop = asyncio.get_running_loop()
-    begin = loop.time()
-    stopping = asyncio.create_task(node.server.stop())
-    for client in sockets:
-        await client.next("bye")
-        await client.closed()
-        assert client.close_code == 1001
-    for client in events[:50]:  # the other half does not read
-        await client.next("bye")
-    await stopping
-    assert loop.time() - begin < 2
-    for client in events:
-        await client.close()
-
-
-async def until_subscribed(node, count=1):
-    for _ in range(1000):
-        if sum(client.subscriptions for client in node.live.clients) >= count:
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError("nobody subscribed")
-
-
 async def test_a_thinned_subscription_gets_the_newest_and_what_was_left_out(node):
     socket = await node.socket()
     await socket.subscribe("lab/*", max_rate=4)
-    await until_subscribed(node)
+    await node.subscribed()
     loop = asyncio.get_running_loop()
     begin = loop.time()
     node.publish(("lab/a", 5), ("lab/word", "x"))
@@ -361,19 +148,10 @@ async def test_a_thinned_subscription_gets_the_newest_and_what_was_left_out(node
     socket.close()
 
 
-async def test_a_rate_that_is_no_rate_is_refused(node):
-    socket = await node.socket()
-    for rate in (0, -1, "5", True, 1e9):
-        await socket.subscribe("lab/*", max_rate=rate)
-        assert "max_rate" in (await socket.next("error"))["error"]["message"]
-    socket.close()
-    await node.refused("/api/v1/live?max_rate=0", 400)
-
-
 async def test_a_bug_in_a_topic_sends_its_clients_away_to_come_back(node, complaints, monkeypatch):
     socket = await node.socket()
     await socket.subscribe("lab/*")
-    await until_subscribed(node)
+    await node.subscribed()
     (topic,) = node.live._topics.values()
     monkeypatch.setattr(topic, "_body", None)
     node.publish(("lab/a", 1.0))
@@ -383,7 +161,7 @@ async def test_a_bug_in_a_topic_sends_its_clients_away_to_come_back(node, compla
     assert "bug in the live topic" in complaints()[0]
     again = await node.socket()
     await again.subscribe("lab/*")
-    await until_subscribed(node)
+    await node.subscribed()
     node.publish(("lab/a", 2.0))
     assert await again.values(1) == [("lab/a", 2.0)]
     again.close()

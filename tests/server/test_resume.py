@@ -2,38 +2,14 @@
 
 import asyncio
 import random
-import shutil
 import time
 
 import pytest
 
 from labmon import hub as hub_module
-from labmon.datastream.spool import Spool
-from labmon.datastream.spool_file import Head
-from labmon.datastream.spool_record import SpoolRecord, encode_record
 from labmon.errors import StorageError
 from labmon.web import replay as replay_module
 from labmon.web.cursor import Cursor
-from labmon.web.wire import seconds
-
-
-@pytest.fixture
-async def stored(make_node, tmp_path):
-    """A node on SQLite."""
-    return await make_node(f"sqlite:///{tmp_path}/labmon.db")
-
-
-async def receive_until(socket, last, got):
-    """Collect lab/a until a value; returns the newest cursor."""
-    cursor = None
-    while not got or got[-1] != last:
-        message = await socket.receive()
-        assert message is not None
-        assert message["type"] in {"readings", "device"}, message
-        if message["type"] == "readings":
-            got += [value for path, _, value, _ in message["readings"] if path == "lab/a"]
-            cursor = message["cursor"]
-    return cursor
 
 
 async def test_resumes_from_memory(node):
@@ -43,9 +19,9 @@ async def test_resumes_from_memory(node):
     socket = await node.socket()
     await socket.subscribe("lab/*", after=cursor)
     got = []
-    await receive_until(socket, 99, got)
+    await socket.values_until(99, got)
     node.publish(("lab/a", 100))
-    cursor = await receive_until(socket, 100, got)
+    cursor = await socket.values_until(100, got)
     assert got == list(range(101))
     await socket.subscribe("lab/*", id=2, after=cursor)
     node.publish(("lab/a", 101))
@@ -74,55 +50,8 @@ async def test_resumes_from_the_journal_where_memory_is_too_short(stored, monkey
     socket = await stored.socket()
     await socket.subscribe("lab/*", after=cursor)
     got = []
-    await receive_until(socket, 1019, got)
+    await socket.values_until(1019, got)
     assert got == list(range(1020))
-    socket.close()
-
-
-@pytest.fixture
-async def slow_store(make_node, tmp_path, monkeypatch):
-    """A node whose memory is short, and whose store takes nothing while `may_write` is clear."""
-    monkeypatch.setattr(hub_module, "RECENT_READINGS", 1)
-    node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"settle_s": 0.5})
-    backend = node.datastream._engine.backend
-    apply = backend.apply
-    node.may_write = asyncio.Event()
-
-    async def wait_and_apply(change):
-        await node.may_write.wait()
-        await apply(change)
-
-    monkeypatch.setattr(backend, "apply", wait_and_apply)
-    yield node
-    node.may_write.set()
-
-
-async def test_what_memory_has_let_go_before_it_is_durable_is_waited_for(slow_store):
-    cursor = str(slow_store.live.cursor())
-    for number in range(10):
-        slow_store.publish(("lab/a", number))
-    socket = await slow_store.socket()
-    await socket.subscribe("lab/*", after=cursor)
-    with pytest.raises(TimeoutError):
-        await socket.receive(timeout_s=0.1)
-    slow_store.may_write.set()
-    got = []
-    await receive_until(socket, 9, got)
-    assert got == list(range(10))
-    socket.close()
-
-
-async def test_while_the_store_is_away_what_memory_has_let_go_is_a_gap(slow_store, complaints):
-    cursor = slow_store.live.cursor()
-    for number in range(10):
-        slow_store.publish(("lab/a", number))
-    socket = await slow_store.socket()
-    await socket.subscribe("lab/*", after=str(cursor))
-    gap = await socket.receive()
-    assert gap["type"] == "gap"
-    assert gap["from"] == pytest.approx(seconds(cursor.time_ns) - 10)
-    slow_store.publish(("lab/a", 10))
-    assert await socket.values(1) == [("lab/a", 10)]
     socket.close()
 
 
@@ -145,28 +74,8 @@ async def test_a_long_replay_comes_in_pieces_that_can_be_resumed_themselves(make
     assert got == list(range(len(got)))
     socket = await node.socket()
     await socket.subscribe("lab/a", after=cursor)
-    await receive_until(socket, 199, got)
+    await socket.values_until(199, got)
     assert got == list(range(200))
-
-
-@pytest.mark.parametrize("restarts", [0, 1])
-async def test_a_cursor_of_a_replay_is_as_old_as_what_it_stands_behind(
-    make_node, tmp_path, restarts
-):
-    """Who is cut in the middle may find the journal trimmed; the gap begins where it was."""
-    node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"replay_readings": 10})
-    begin_ns = node.clock.now_ns() - 200 * 10**9
-    cursor = Cursor(node.hub.node, node.hub.epoch, 0, begin_ns)
-    for second in range(40):
-        node.publish(("lab/a", second), time_ns=begin_ns + second * 10**9)
-    for _ in range(restarts):
-        await node.restart()
-    socket = await node.socket()
-    await socket.subscribe("lab/*", after=str(cursor))
-    for message in [await socket.next("readings") for _ in range(3)]:
-        newest_s = message["readings"][-1][1]
-        assert seconds(Cursor.parse(message["cursor"]).time_ns) == newest_s
-    socket.close()
 
 
 async def test_resumes_across_a_restart(stored):
@@ -182,7 +91,7 @@ async def test_resumes_across_a_restart(stored):
     socket = await stored.socket()
     await socket.subscribe("lab/*", after=cursor)
     got = []
-    await receive_until(socket, 20, got)
+    await socket.values_until(20, got)
     assert got == list(range(10, 21))
     socket.close()
 
@@ -273,190 +182,6 @@ class SseClient:
 
     async def cut(self):
         await self.events.close()
-
-
-@pytest.mark.parametrize("which", ["another node", "another epoch", "the future"])
-async def test_a_cursor_that_leads_nowhere_gives_a_gap(node, which):
-    node.publish(("lab/a", 1))
-    hub, now = node.hub, node.clock.now_ns()
-    cursor = {
-        "another node": Cursor("deadbeef", 1, 1, now),
-        "another epoch": Cursor(hub.node, 77, 1, now),
-        "the future": Cursor(hub.node, hub.epoch, 10**6, now),
-    }[which]
-    socket = await node.socket()
-    await socket.subscribe("lab/*", after=str(cursor))
-    gap = await socket.receive()
-    assert (gap["type"], gap["id"], gap["from"]) == ("gap", 1, None)
-    assert abs(gap["to"] - time.time()) < 5
-    node.publish(("lab/a", 2))
-    assert await socket.values(1) == [("lab/a", 2)]
-    socket.close()
-
-
-async def test_a_cursor_older_than_the_journal_gives_a_gap_with_its_times(stored, monkeypatch):
-    monkeypatch.setattr(hub_module, "RECENT_READINGS", 50)
-    cursor = stored.live.cursor()
-    for number in range(200):
-        stored.publish(("lab/a", number))
-    await stored.recorder.flush()
-    real = stored.datastream.journal_since
-
-    async def trimmed(epoch, seq, limit):
-        tail = await real(epoch, max(seq, 100), limit)
-        tail.complete = seq >= 100
-        return tail
-
-    monkeypatch.setattr(stored.datastream, "journal_since", trimmed)
-    socket = await stored.socket()
-    await socket.subscribe("lab/*", after=str(cursor))
-    gap = await socket.receive()
-    assert gap["type"] == "gap"
-    assert gap["from"] == pytest.approx(seconds(cursor.time_ns) - 10)
-    assert gap["to"] >= gap["from"]
-    got = []
-    await receive_until(socket, 199, got)
-    assert got == list(range(100, 200))
-    socket.close()
-
-
-def keep(spool, node, batches):
-    """Leave readings on disk, as a server does that is killed while its store is away."""
-    epoch = node.hub.epoch
-    record = encode_record(SpoolRecord(node.hub.node, epoch, batches))
-    first, last = batches[0], batches[-1]
-    count = sum(map(len, batches))
-    head = Head(len(record), count, 0, epoch, first.seq, last.last_seq, first.time_ns)
-    spool.open()
-    spool.write(head, record)
-    spool.close()
-
-
-@pytest.fixture
-async def crash(make_node, tmp_path, eventually):
-    """A function: crashes a node whose last readings a viewer saw, but no disk.
-
-    It gives the node after the crash, the cursor of the viewer and the last durable batch.
-    """
-
-    async def crash(spooled=0):
-        """Of what only the viewer saw, so many batches waited on disk."""
-        folder = tmp_path / "crashed"
-        folder.mkdir()
-        node = await make_node(f"sqlite:///{tmp_path}/labmon.db")
-        for number in range(10):
-            node.publish(("lab/a", number))
-        last = node.publish(("lab/a", 10), ("lab/b", 0))
-        await node.recorder.flush()
-        for file in tmp_path.glob("labmon.db*"):
-            if "lock" not in file.name:
-                shutil.copy(file, folder / file.name)
-        socket = await node.socket()
-        await socket.subscribe("lab/*")
-        await eventually(lambda: node.live.topics)
-        seen = [node.publish(("lab/a", 11), ("lab/b", 1), ("lab/new", 2))]
-        if spooled:
-            seen.append(node.publish(("lab/a", 12)))
-        got = []
-        while len(got) < sum(map(len, seen)):
-            message = await socket.next("readings")
-            got += message["readings"]
-        await node.stop()
-        spool = Spool(folder / "spool", 1 << 30)
-        if spooled:
-            keep(spool, node, seen[:spooled])
-        again = await make_node(f"sqlite:///{folder}/labmon.db", spool=spool)
-        return again, message["cursor"], seen[spooled - 1] if spooled else last
-
-    return crash
-
-
-async def test_what_never_became_durable_is_taken_back(crash):
-    crashed, cursor, last = await crash()
-    after = crashed.publish(("lab/a", 12))
-    await crashed.recorder.flush()
-    socket = await crashed.socket()
-    await socket.subscribe("lab/*", after=cursor)
-    lost = await socket.receive()
-    assert lost["type"] == "lost"
-    assert lost["streams"] == {
-        "lab/a": seconds(last.time_ns),
-        "lab/b": seconds(last.time_ns),
-    }
-    message = await socket.next("readings")
-    assert message["readings"] == [["lab/a", seconds(after.time_ns), 12, 0]]
-    assert "lab/new" not in lost["streams"]
-    socket.close()
-
-
-@pytest.mark.parametrize("restarts", [0, 1])
-@pytest.mark.parametrize("is_durable", [True, False])
-async def test_what_is_durable_stays_whatever_times_come_after_a_crash(crash, is_durable, restarts):
-    """A clock that was set back, and readings of an hour ago pushed from outside."""
-    crashed, cursor, last = await crash()
-    behind = [
-        crashed.publish(("lab/a", 12), time_ns=last.time_ns - 10**9),
-        crashed.publish(("lab/b", 13), time_ns=last.time_ns - 3600 * 10**9),
-        crashed.publish(("lab/a", 14)),
-    ]
-    if is_durable:
-        await crashed.recorder.flush()
-    for _ in range(restarts):
-        await crashed.restart()
-    socket = await crashed.socket()
-    await socket.subscribe("lab/*", after=cursor)
-    lost = await socket.receive()
-    assert lost["type"] == "lost"
-    durable_s = seconds(last.time_ns)
-    assert lost["streams"] == {"lab/a": durable_s, "lab/b": durable_s}
-    got = []
-    while len(got) < len(behind):
-        got += (await socket.next("readings"))["readings"]
-    assert [(path, t, value) for path, t, value, _ in got] == [
-        (batch.paths[0], seconds(batch.time_ns), batch.values[0]) for batch in behind
-    ]
-    socket.close()
-
-
-@pytest.mark.parametrize("spooled", [1, 2])
-async def test_what_waited_on_disk_is_not_taken_back(crash, spooled, monkeypatch):
-    monkeypatch.setattr("labmon.spooling.LOOK_S", 0.01)
-    crashed, cursor, last = await crash(spooled)
-    after = crashed.publish(("lab/a", 13))
-    socket = await crashed.socket()
-    await socket.subscribe("lab/*", after=cursor)
-    if spooled == 1:  # the second batch was in memory alone
-        lost = await socket.receive()
-        assert lost["type"] == "lost"
-        assert lost["streams"] == dict.fromkeys(last.paths, seconds(last.time_ns))
-    message = await socket.receive()
-    assert message["type"] == "readings"
-    assert message["readings"] == [["lab/a", seconds(after.time_ns), 13, 0]]
-    for path, value in zip(last.paths, last.values, strict=True):
-        kept = await crashed.get(f"/api/v1/data?stream={path}&start=0&end=4e9&granularity=raw")
-        assert kept["streams"][0]["v"].count(value) == 1
-    socket.close()
-
-
-async def test_what_is_pushed_for_a_stream_of_the_past_takes_nothing_back(crash):
-    crashed, cursor, last = await crash()
-    crashed.publish(("lab/past", 1), time_ns=last.time_ns - 3600 * 10**9)
-    await crashed.recorder.flush()
-    socket = await crashed.socket()
-    await socket.subscribe("lab/*", after=cursor)
-    durable_s = seconds(last.time_ns)
-    lost = await socket.receive()
-    assert lost["streams"] == {"lab/a": durable_s, "lab/b": durable_s, "lab/past": None}
-    socket.close()
-
-
-async def test_subscriptions_by_glob_see_streams_that_come_later(node, eventually):
-    socket = await node.socket()
-    await socket.subscribe("**")
-    await eventually(lambda: node.live.topics)
-    node.publish(("new/x", 1))
-    assert await socket.values(1) == [("new/x", 1)]
-    socket.close()
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a bug"), StorageError("the disk is away")])
