@@ -206,6 +206,14 @@ class OpenStore:
         """
         return describe(self._engine.catalogue, self._engine.catalogue.get(stream_id))
 
+    def unit(self, stream_id: str) -> str:
+        """The unit of a stream; one that another program made may have none, which is "".
+
+        Raises:
+            StreamNotFound: there is none.
+        """
+        return str(self._engine.catalogue.get(stream_id).tags.get("unit") or "")
+
     def latest(self, stream_id: str) -> tuple[int, Any, int] | None:
         """(time_ns, value, quality) of the newest datapoint, or None; from memory.
 

@@ -24,7 +24,7 @@ from labmon.web.handler import ApiHandler
 from labmon.web.operation import TEXT, TIME, Operation, Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from labmon.datastream.graph import Graph
 
@@ -32,8 +32,6 @@ LEVELS: Final = tuple(granularity.name.lower() for granularity in Granularity.va
 DEFAULT_SPAN_NS: Final = 600 * SECOND_NS
 TOTAL_POINTS: Final = 500_000
 """Rows of one answer, over all streams."""
-FLUSH_BYTES: Final = 64 << 10
-"""Of an answer that are written before others get their turn: some milliseconds."""
 _TEXT_TYPES: Final = {
     "csv": "text/csv; charset=utf-8",
     "records": "application/json",
@@ -210,7 +208,7 @@ class DataHandler(ApiHandler):
             "streams": [],
         }
         pieces = (wire.encode(_columns(curve, fmt), fmt) for curve in curves)
-        await self._send(wire.with_list(head, "streams", pieces, len(curves), fmt))
+        await self.send(wire.with_list(head, "streams", pieces, len(curves), fmt))
 
     async def _send_table(self, curves: Sequence[Curve], start_ns: int) -> None:
         shape = self.query["format"]
@@ -218,23 +216,11 @@ class DataHandler(ApiHandler):
         if shape == "csv":
             name = "labmon-" + to_iso(start_ns)[:16].replace(":", "") + ".csv"
             self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-            await self._send(tables.csv_pieces(curves))
+            await self.send(tables.csv_pieces(curves))
         elif shape == "records":
-            await self._send(tables.record_pieces(curves))
+            await self.send(tables.record_pieces(curves))
         else:
-            await self._send(tables.flot_pieces(curves))
-
-    async def _send(self, pieces: Iterable[bytes]) -> None:
-        """Write piece by piece; let others run in between, and wait for a slow client."""
-        waiting = 0
-        for piece in pieces:
-            self.write(piece)
-            waiting += len(piece)
-            if waiting >= FLUSH_BYTES:
-                waiting = 0
-                await self.patient_flush()
-                await asyncio.sleep(0)
-        await self.finish()
+            await self.send(tables.flot_pieces(curves))
 
 
 def _columns(curve: Curve, fmt: wire.Format) -> dict[str, Any]:

@@ -6,7 +6,7 @@ Everything comes from the memory of the datastream; nothing here waits.
 from __future__ import annotations
 
 import fnmatch
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.tags import RESERVED
@@ -17,7 +17,7 @@ from labmon.timestamps import SECOND_NS
 from labmon.web.wire import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from labmon.datastream.api import Datastream
     from labmon.web.wire import Format
@@ -49,7 +49,7 @@ def descriptor(datastream: Datastream, stream_id: str, format: Format) -> dict[s
     known = datastream.describe(stream_id)
     shown: dict[str, Any] = {"id": stream_id}
     shown |= {name: known.get(name) for name in _SHOWN}
-    shown["unit"] = str(known.get("unit") or "")  # one that another program made may have none
+    shown["unit"] = datastream.unit(stream_id)
     latest = datastream.latest(stream_id)
     quality = 0 if latest is None else latest[2]
     shown |= {
@@ -75,22 +75,38 @@ def own_tags(known: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if name not in RESERVED}
 
 
-def newest(datastream: Datastream, path: str, now_ns: int, format: Format) -> dict[str, Any] | None:
-    """The newest reading of a stream with its age; None where there is none."""
-    stream_id = datastream.stream_id(path)
-    latest = None if stream_id is None else datastream.latest(stream_id)
-    if stream_id is None or latest is None:
-        return None
-    time_ns, value, quality = latest
-    return {
-        "path": path,
-        "t": edge_time(time_ns, format),
-        "value": value,
-        "quality": quality,
-        "quality_words": quality_words(quality),
-        "age_s": max(0, now_ns - time_ns) / SECOND_NS,
-        "unit": datastream.describe(stream_id).get("unit", ""),
-    }
+class Newest(NamedTuple):
+    """The newest reading of a stream as it was at one moment, which an answer tells later.
+
+    Attributes:
+        reading: time in ns, value, quality.
+    """
+
+    path: str
+    unit: str
+    reading: tuple[int, Any, int]
+
+    def told(self, now_ns: int, format: Format) -> dict[str, Any]:
+        """As the API gives it, with its age."""
+        time_ns, value, quality = self.reading
+        return {
+            "path": self.path,
+            "t": edge_time(time_ns, format),
+            "value": value,
+            "quality": quality,
+            "quality_words": quality_words(quality),
+            "age_s": max(0, now_ns - time_ns) / SECOND_NS,
+            "unit": self.unit,
+        }
+
+
+def newest(datastream: Datastream, paths: Iterable[str]) -> Iterator[Newest]:
+    """The newest readings of those streams that have one; 2 µs for each."""
+    for path in paths:
+        stream_id = datastream.stream_id(path)
+        latest = None if stream_id is None else datastream.latest(stream_id)
+        if stream_id is not None and latest is not None:
+            yield Newest(path, datastream.unit(stream_id), latest)
 
 
 def selected_paths(datastream: Datastream, globs: Sequence[str]) -> list[str]:

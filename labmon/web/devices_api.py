@@ -50,13 +50,10 @@ class DevicesHandler(_DeviceHandler):
 
     async def get(self) -> None:
         """In the order of the configuration."""
-        self.reply(
-            {
-                "devices": [
-                    self.leased(device.description()) for device in self.services.devices.values()
-                ],
-                "now": edge_time(self.services.clock.now_ns(), self.answer_format),
-            }
+        head = {"now": edge_time(self.services.clock.now_ns(), self.answer_format)}
+        devices = list(self.services.devices.values())
+        await self.reply_list(
+            head, "devices", (self.leased(device.description()) for device in devices)
         )
 
 

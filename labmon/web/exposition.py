@@ -9,7 +9,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from labmon.histogram import Histogram
 
@@ -20,11 +20,15 @@ Sample = tuple["Mapping[str, str]", float]
 
 def family(name: str, kind: str, text: str, samples: Iterable[Sample]) -> str:
     """One metric family."""
-    lines = [_head(name, kind, text)]
+    return "".join(pieces(name, kind, text, samples))
+
+
+def pieces(name: str, kind: str, text: str, samples: Iterable[Sample]) -> Iterator[str]:
+    """The same line by line, for a family that may be long."""
+    yield _head(name, kind, text) + "\n"
     for labels, value in samples:
         inside = ",".join(f'{key}="{_escaped(each, quote=True)}"' for key, each in labels.items())
-        lines.append(f"{name}{'{' + inside + '}' if inside else ''} {_number(value)}")
-    return "\n".join(lines) + "\n"
+        yield f"{name}{'{' + inside + '}' if inside else ''} {_number(value)}\n"
 
 
 def one(name: str, kind: str, text: str, value: float) -> str:

@@ -26,7 +26,7 @@ from labmon.web.security import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from types import TracebackType
 
     from tornado.concurrent import Future
@@ -40,6 +40,10 @@ log = logging.getLogger(__name__)
 
 OFF_LOOP_BYTES: Final = 256 << 10
 """Bodies over this are decoded in a thread, so that the loop goes on."""
+TURN_BYTES: Final = 64 << 10
+"""Of an answer that are made or written before others get their turn: some milliseconds."""
+ELEMENT_BYTES: Final = 500
+"""Looking for one element of a list takes as long as so many bytes of it."""
 
 
 class GuardedHandler(RequestHandler):
@@ -231,6 +235,39 @@ class ApiHandler(GuardedHandler):
         self.set_status(status, _reason(status))
         self.set_header("Content-Type", wire.CONTENT_TYPES[self.answer_format])
         self.finish(wire.encode(value, self.answer_format))
+
+    async def reply_list(self, head: dict[str, Any], name: str, values: Iterable[object]) -> None:
+        """Finish with an object that has a long list, in many turns of the event loop.
+
+        Args:
+            head: the other members of the object.
+            name: of the list.
+            values: its elements, made one by one as the turns come, so what they are made of may
+                change in between; None is left out.
+        """
+        fmt, pieces, made = self.answer_format, list[bytes](), 0
+        for value in values:
+            if value is not None:
+                pieces.append(wire.encode(value, fmt))
+                made += len(pieces[-1])
+            made += ELEMENT_BYTES
+            if made >= TURN_BYTES:
+                made = 0
+                await asyncio.sleep(0)
+        self.set_header("Content-Type", wire.CONTENT_TYPES[fmt])
+        await self.send(wire.with_list(head, name, pieces, len(pieces), fmt))
+
+    async def send(self, pieces: Iterable[bytes]) -> None:
+        """Finish with pieces; let others run in between, and wait for a slow client."""
+        waiting = 0
+        for piece in pieces:
+            self.write(piece)
+            waiting += len(piece)
+            if waiting >= TURN_BYTES:
+                waiting = 0
+                await self.patient_flush()
+                await asyncio.sleep(0)
+        await self.finish()
 
     def data_received(self, chunk: bytes) -> None:
         """Collect the body while it is within the limit; called by Tornado.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from labmon.web import stream_tags
@@ -19,7 +20,7 @@ from labmon.web.handler import ApiHandler
 from labmon.web.operation import TEXT, Operation, Parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from labmon.datastream.backends.base import StreamSize
 
@@ -38,15 +39,19 @@ class StreamsHandler(ApiHandler):
 
     async def get(self) -> None:
         """Descriptors of the selected streams, sorted by path."""
+        sizes = await self.services.datastream.get_sizes()
+        await self.reply_list({}, "streams", self._found(sizes))
+
+    def _found(self, sizes: Mapping[str, StreamSize] | None) -> Iterator[dict[str, Any] | None]:
+        """Of each selected path the descriptor; None where its stream is not asked for, or gone."""
         datastream, tags = self.services.datastream, self.query["tag."]
-        sizes = await datastream.get_sizes()
-        found: list[dict[str, Any]] = []
         for path in selected_paths(datastream, self.query["path"]):
             stream_id = datastream.stream_id(path)
-            if stream_id is not None and matches_tags(datastream.describe(stream_id), tags):
+            if stream_id is None or not matches_tags(datastream.describe(stream_id), tags):
+                yield None
+            else:
                 about = descriptor(datastream, stream_id, self.answer_format)
-                found.append(about | _size(sizes, stream_id))
-        self.reply({"streams": found})
+                yield about | _size(sizes, stream_id)
 
 
 class StreamHandler(ApiHandler):
@@ -104,18 +109,17 @@ class LatestHandler(ApiHandler):
     async def get(self) -> None:
         """Newest readings with age and quality."""
         services, fmt = self.services, self.answer_format
+        paths = selected_paths(services.datastream, self.query["path"])
+        await asyncio.sleep(0)
+        # all at once: what comes later is told live, from the cursor on
         hub, now_ns = services.hub, services.clock.now_ns()
-        readings = [
-            newest(services.datastream, path, now_ns, fmt)
-            for path in selected_paths(services.datastream, self.query["path"])
-        ]
-        self.reply(
-            {
-                "now": edge_time(now_ns, fmt),
-                "cursor": str(Cursor(hub.node, hub.epoch, services.seen_seq, now_ns)),
-                "readings": [reading for reading in readings if reading is not None],
-            }
-        )
+        found = list(newest(services.datastream, paths))
+        head = {
+            "now": edge_time(now_ns, fmt),
+            "cursor": str(Cursor(hub.node, hub.epoch, services.seen_seq, now_ns)),
+        }
+        await asyncio.sleep(0)
+        await self.reply_list(head, "readings", (one.told(now_ns, fmt) for one in found))
 
 
 def _size(sizes: Mapping[str, StreamSize] | None, stream_id: str) -> dict[str, Any]:

@@ -14,19 +14,22 @@ from labmon.datastream.granularity import Granularity
 from labmon.reading import Quality
 from labmon.timestamps import SECOND_NS
 from labmon.web import store_files
-from labmon.web.exposition import CONTENT_TYPE, Sample, family, histogram, one
+from labmon.web.descriptors import newest
+from labmon.web.exposition import CONTENT_TYPE, family, histogram, one, pieces
 from labmon.web.handler import ApiHandler
 from labmon.web.operation import Operation
 from labmon.web.pushed import is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from labmon.config import Config
     from labmon.datastream.condition import Condition
     from labmon.datastream.retainer import Progress
     from labmon.datastream.spool import Spool
     from labmon.web.application import LabmonApplication
+    from labmon.web.descriptors import Newest
+    from labmon.web.services import Services
 
 STATES: Final = ("disabled", "connecting", "online", "offline", "stuck")
 
@@ -44,11 +47,11 @@ class MetricsHandler(ApiHandler):
     async def get(self) -> None:
         """All families."""
         self.set_header("Content-Type", CONTENT_TYPE)
-        self.finish("".join(families(self.application)))
+        await self.send(text.encode() for text in families(self.application))
 
 
 def families(application: LabmonApplication) -> Iterator[str]:
-    """The text of each family."""
+    """The text of each family; long ones in pieces."""
     yield from _process(application)
     yield from _server(application)
     yield from _live(application)
@@ -254,18 +257,23 @@ def _devices(application: LabmonApplication) -> Iterator[str]:
 
 def _readings(application: LabmonApplication) -> Iterator[str]:
     services = application.services
-    now_ns = services.clock.now_ns()
-    values: list[Sample] = []
-    ages: list[Sample] = []
-    for path in sorted(services.datastream.paths()):
-        stream_id = services.datastream.stream_id(path)
-        latest = None if stream_id is None else services.datastream.latest(stream_id)
-        if stream_id is None or latest is None or not is_number(latest[1]):
-            continue
-        tags = services.datastream.describe(stream_id)
-        labels = {"stream": path, "unit": str(tags.get("unit") or "")}
-        is_good = latest[2] & Quality.CODE_MASK in {Quality.OK, Quality.LIMIT}
-        values.append((labels, float(latest[1]) if is_good else math.nan))
-        ages.append(({"stream": path}, (now_ns - latest[0]) / SECOND_NS))
-    yield family("labmon_reading", "gauge", "Newest reading, NaN if it is no good.", values)
-    yield family("labmon_reading_age_seconds", "gauge", "Age of the newest reading.", ages)
+    paths, now_ns = sorted(services.datastream.paths()), services.clock.now_ns()
+    values = (
+        ({"stream": path, "unit": unit}, float(value) if _is_good(quality) else math.nan)
+        for path, unit, (_, value, quality) in _numbers(services, paths)
+    )
+    yield from pieces("labmon_reading", "gauge", "Newest reading, NaN if it is no good.", values)
+    ages = (
+        ({"stream": path}, (now_ns - time_ns) / SECOND_NS)
+        for path, _, (time_ns, _, _) in _numbers(services, paths)
+    )
+    yield from pieces("labmon_reading_age_seconds", "gauge", "Age of the newest reading.", ages)
+
+
+def _numbers(services: Services, paths: Sequence[str]) -> Iterator[Newest]:
+    """The newest readings that are numbers, each when its turn comes."""
+    return (one for one in newest(services.datastream, paths) if is_number(one.reading[1]))
+
+
+def _is_good(quality: int) -> bool:
+    return quality & Quality.CODE_MASK in {Quality.OK, Quality.LIMIT}
