@@ -7,6 +7,7 @@ import { fieldsOf, hintOf, initialText, labelOf, obstacleTo, parseForm } from '.
 import { useStatus } from './hooks.js';
 import { Icon } from './icons.js';
 import { leaseObstacle } from './lease_face.js';
+import { roleObstacle } from './roles.js';
 import { html, useMemo, useRef, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -43,7 +44,7 @@ function Parameters({ app, device, command }) {
   const wrong = Object.keys(messages).filter((name) => touched.has(name));
   const [isAsking, setAsking] = useState(false);
   const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
-  const obstacle = obstacleTo(command, device.state, status.phase === 'live') || leaseObstacle(device.lease, status, app.store.now());
+  const obstacle = roleObstacle(status, command.role) || obstacleTo(command, device.state, status.phase === 'live') || leaseObstacle(device.lease, status, app.store.now());
   const change = (/** @type {string} */ name, /** @type {string} */ text) => {
     setTexts({ ...texts, [name]: text });
     setTouched(new Set([...touched, name]));
@@ -74,7 +75,7 @@ function Parameters({ app, device, command }) {
     ${isAsking && html`<p class="ask" role="alert"><${Icon} name="warn" /><span>${command.confirm}</span></p>`}
     ${isAsking ? html`<${Answers} yes=${`Yes, run ${command.name}`} isObstructed=${Boolean(obstacle)} onNo=${leave} />` : html`<div class="run1" key="run">
       <button ref=${button} type="submit" class="btn primary" disabled=${wrong.length > 0 || Boolean(obstacle) || isRunning} aria-describedby="run-note">${isRunning ? 'Running' : `Run ${command.name}`}</button>
-      <span class="mute" id="run-note">${noteOf(obstacle, wrong.length)}</span></div>`}
+      <span class="mute" id="run-note" role="status">${noteOf(obstacle, wrong.length)}</span></div>`}
     <div role="status">${outcome && html`<${OutcomeLine} outcome=${outcome} />`}</div>
   </form>`;
 }

@@ -16,6 +16,7 @@ import { Icon } from './icons.js';
 import { LeaseBox } from './lease.js';
 import { leaseObstacle } from './lease_face.js';
 import { countText, significantText } from './numbers.js';
+import { roleObstacle } from './roles.js';
 import { html, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -69,7 +70,7 @@ function Head({ app, device }) {
   };
   const status = useStatus(app);
   const { phase } = status;
-  const isObstructed = phase !== 'live' || leaseObstacle(device.lease, status, app.store.now()) !== '';
+  const isObstructed = phase !== 'live' || (roleObstacle(status) || leaseObstacle(device.lease, status, app.store.now())) !== '';
   const isDisabled = device.state === 'disabled';
   return html`<div class="dh"><div class="id"><${Back} />
       <h1>${device.title} <span class="code dim">${device.name}</span></h1>
@@ -77,8 +78,8 @@ function Head({ app, device }) {
         <span class="dim inst">${[device.model || device.driver, device.group && `group ${device.group}`].filter(Boolean).join(', ')}</span></p>
       ${device.state !== 'online' && device.reason && html`<p class="reason">${device.reason}</p>`}</div>
     <div class="doing"><${LeaseBox} app=${app} device=${device} /><div class="acts">
-      ${!isDisabled && html`<button type="button" class="btn" disabled=${isObstructed} onClick=${() => act('reconnect')}>Reconnect</button>`}
-      <button type="button" class="btn" disabled=${isObstructed} onClick=${() => act(isDisabled ? 'enable' : 'disable')}>${isDisabled ? 'Enable' : 'Disable'}</button></div>
+      ${!isDisabled && html`<button type="button" class="btn" disabled=${isObstructed} aria-describedby="lease-note" onClick=${() => act('reconnect')}>Reconnect</button>`}
+      <button type="button" class="btn" disabled=${isObstructed} aria-describedby="lease-note" onClick=${() => act(isDisabled ? 'enable' : 'disable')}>${isDisabled ? 'Enable' : 'Disable'}</button></div>
       <div role="status">${problem && html`<p class="err"><${Icon} name="warn" />${problem}</p>`}</div></div></div>`;
 }
 

@@ -9,7 +9,8 @@ import { Answers, useSettled } from './answers.js';
 import { failureText } from './command_log.js';
 import { useStatus } from './hooks.js';
 import { Icon } from './icons.js';
-import { leaseFace, mayCommand } from './lease_face.js';
+import { leaseFace } from './lease_face.js';
+import { roleObstacle } from './roles.js';
 import { html, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -41,13 +42,15 @@ export function LeaseBox({ app, device }) {
   };
   const button = (/** @type {string} */ text, /** @type {() => void} */ press, title = '') => html`<button type="button" class="btn small" key=${text}
     title=${title || undefined} disabled=${isBusy || !isSettled} onClick=${press}>${text}</button>`;
-  const buttons = mayCommand(status) && {
+  const obstacle = roleObstacle(status);
+  const buttons = !obstacle && {
     unknown: null,
     free: button('Take the lease', () => act('acquire'), `For ${SPAN_TEXT} nobody else can command ${device.name}`),
     own: [button('Renew', () => act('renew'), `For ${SPAN_TEXT} from now`), button('Release', () => act('release'))],
     others: button('Take over', () => setAsked(lease?.owner ?? '')),
   }[face.state];
-  return html`<div class=${`lease is-${face.state}`}><div class="whose" role="status"><${Icon} name="key" /><p><b>${face.fact}</b>${face.note && html`<span class="mute">${face.note}</span>`}</p></div>
+  return html`<div class=${`lease is-${face.state}`}><div class="whose" role="status"><${Icon} name="key" /><p id="lease-note"><b>${face.fact}</b>${face.note && html`<span class="mute">${face.note}</span>`}${
+    obstacle && html`<span class="mute">${obstacle}</span>`}</p></div>
     ${isAsking ? html`<form onSubmit=${takeOver}><p class="ask" role="alert"><${Icon} name="warn" /><span>Take it from ${asked}? Commands of ${asked} are refused then.</span></p>
       <${Answers} yes="Yes, take over" isObstructed=${isBusy} onNo=${() => setAsked('')} /></form>` : html`<div class="acts">${buttons}</div>`}
     ${problem && html`<p class="err" role="alert"><${Icon} name="warn" />${problem}</p>`}</div>`;

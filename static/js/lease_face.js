@@ -2,6 +2,7 @@
 /** What the pages say of a device's lease: who may command it alone, and until when. Pure. */
 
 import { formatMoment } from './ages.js';
+import { roleObstacle } from './roles.js';
 
 /** @typedef {import('./shapes.js').Lease} Lease */
 /** @typedef {import('./connection.js').Status} Status */
@@ -49,10 +50,5 @@ export function leaseWords(lease, status, now) {
  */
 export function leaseObstacle(lease, status, now) {
   const { state, fact, note } = leaseFace(lease, status, now);
-  return state === 'others' ? `${fact} ${note}: ${mayCommand(status) ? 'wait, or take it over at the top' : 'wait'}` : '';
-}
-
-/** @param {Status} status */
-export function mayCommand({ role }) {
-  return role !== 'viewer';
+  return state === 'others' ? `${fact} ${note}: ${roleObstacle(status) ? 'wait' : 'wait, or take it over at the top'}` : '';
 }

@@ -24,6 +24,7 @@
  * @property {any} [result]
  * @property {string} [confirm] a question to ask before, if any
  * @property {boolean} [offline] whether it may be called while the device is not online
+ * @property {import('./roles.js').Role} [role] the least role that may call it
  *
  * @typedef {'disabled' | 'connecting' | 'online' | 'offline' | 'stuck'} DeviceState
  *

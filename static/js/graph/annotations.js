@@ -7,6 +7,7 @@
 
 import { request } from '../api.js';
 import { Emitter } from '../emitter.js';
+import { roleObstacle } from '../roles.js';
 
 /**
  * @typedef {object} Annotation
@@ -28,6 +29,8 @@ export class Annotations extends Emitter {
   draft = null;
   /** Whether the next place on the plot is where somebody wants to write. */
   isMarking = false;
+  /** Whether somebody wants to write who may not: the page says why. */
+  isRefused = false;
   /** @type {Map<string, Annotation>} */
   #known = new Map();
   #from_s = Infinity;
@@ -95,21 +98,28 @@ export class Annotations extends Emitter {
       .sort((a, b) => a.start - b.start || (a.id < b.id ? -1 : 1));
   }
 
+  /** Why one may read but not write; empty where one may. */
+  get obstacle() {
+    return roleObstacle(this.#app.connection.status);
+  }
+
   /** Let the next click or drag on the plot say where. @param {boolean} isMarking */
   mark(isMarking) {
-    this.isMarking = isMarking;
+    this.isRefused = isMarking && this.obstacle !== '';
+    this.isMarking = isMarking && !this.isRefused;
     this.emit('changed', null);
   }
 
   /** Begin to write. @param {number} start @param {number | null} end @param {string[]} streams */
   write(start, end, streams) {
-    this.open({ id: null, start, end, text: '', streams, who: '', changed_by: '' });
+    if (this.obstacle) this.mark(true);
+    else this.open({ id: null, start, end, text: '', streams, who: '', changed_by: '' });
   }
 
-  /** Show one, or what is to become one; null: close. @param {Draft | null} draft */
+  /** Show one as it is now, or what is to become one; null: close. @param {Draft | null} draft */
   open(draft) {
     this.isMarking = false;
-    this.draft = draft;
+    this.draft = (draft?.id && this.#known.get(draft.id)) || draft;
     this.emit('changed', null);
   }
 
