@@ -6,6 +6,7 @@
  */
 
 import { request, withSeconds } from './api.js';
+import { pollEvery } from './polling.js';
 import { useLayoutEffect, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -25,7 +26,7 @@ export function useFreshDevices({ store, connection }, name) {
   useLayoutEffect(() => { // as in hooks.js
     const show = () => setTurn((turn) => turn + 1);
     const refresh = async () => {
-      if (document.hidden || connection.status.phase !== 'live') return;
+      if (connection.status.phase !== 'live') return;
       /** @type {Set<string>} */
       const told = new Set();
       let isOutdated = false;
@@ -39,10 +40,10 @@ export function useFreshDevices({ store, connection }, name) {
       }
       if (fetched.length) show();
     };
-    const timer = setInterval(refresh, EVERY_MS);
+    const polling = pollEvery(refresh, EVERY_MS);
     const stops = [store.on('devices', show), connection.on('status', show)];
     return () => {
-      clearInterval(timer);
+      polling.stop();
       for (const stop of stops) stop();
     };
   }, [store, name]);

@@ -7,6 +7,7 @@ import { DeviceBadge } from './device_card.js';
 import { useDevices, useStatus } from './hooks.js';
 import { Icon } from './icons.js';
 import { bytesFace, countText, significantText } from './numbers.js';
+import { pollEvery } from './polling.js';
 import { Telemetry } from './telemetry.js';
 import { html, useEffect, useState } from './vendor.js';
 
@@ -47,16 +48,13 @@ function useLook({ store }) {
   const [look, setLook] = useState(/** @type {Look | null} */ (null));
   useEffect(() => {
     let isGone = false;
-    const refresh = async () => {
-      if (document.hidden) return;
+    const polling = pollEvery(async () => {
       const text = await fetchMetrics();
       if (text !== null && !isGone) setLook((/** @type {Look | null} */ known) => ({ now: new Telemetry(text, store.now()), before: known?.now ?? null }));
-    };
-    refresh();
-    const timer = setInterval(refresh, EVERY_MS);
+    }, EVERY_MS);
     return () => {
       isGone = true;
-      clearInterval(timer);
+      polling.stop();
     };
   }, [store]);
   return look;

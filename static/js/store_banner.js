@@ -2,6 +2,7 @@
 /** The banner that says what is wrong with the store: what `/healthz` tells, asked for every few seconds. */
 
 import { Icon } from './icons.js';
+import { pollEvery } from './polling.js';
 import { html, useEffect, useState } from './vendor.js';
 
 /** @typedef {{ready: boolean, reasons: string[], warnings: string[], refused_streams?: Record<string, string>}} Readiness */
@@ -50,16 +51,13 @@ function useReadiness() {
   const [readiness, setReadiness] = useState(/** @type {Readiness | null} */ (null));
   useEffect(() => {
     let isGone = false;
-    const refresh = async () => {
-      if (document.hidden) return;
+    const polling = pollEvery(async () => {
       const found = await fetchReadiness();
       if (!isGone) setReadiness(found);
-    };
-    refresh();
-    const timer = setInterval(refresh, EVERY_MS);
+    }, EVERY_MS);
     return () => {
       isGone = true;
-      clearInterval(timer);
+      polling.stop();
     };
   }, []);
   return readiness;

@@ -10,6 +10,7 @@ import { graphAddress, MAX_STREAMS } from './graph/view.js';
 import { useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
 import { bytesFace, countText, MISSING } from './numbers.js';
+import { pollEvery } from './polling.js';
 import { isSimulated, qualityState, staleAfter, STATES } from './states.js';
 import { Export } from './stream_export.js';
 import { fetchStreams, isInternal, search } from './stream_list.js';
@@ -66,8 +67,8 @@ function useStreams({ connection }, withInternal) {
   const [problem, setProblem] = useState('');
   useEffect(() => {
     let isOver = false;
-    const refresh = async () => {
-      if (document.hidden || connection.status.phase === 'lost') return;
+    const polling = pollEvery(async () => {
+      if (connection.status.phase === 'lost') return;
       try {
         const found = await fetchStreams(withInternal);
         if (!isOver) setEntries(found);
@@ -75,13 +76,11 @@ function useStreams({ connection }, withInternal) {
       } catch (error) {
         if (!isOver) setProblem(/** @type {Error} */ (error).message);
       }
-    };
-    refresh();
-    const timer = setInterval(refresh, EVERY_MS);
-    const stop = connection.on('hello', refresh);
+    }, EVERY_MS);
+    const stop = connection.on('hello', polling.askAnew);
     return () => {
       isOver = true;
-      clearInterval(timer);
+      polling.stop();
       stop();
     };
   }, [connection, withInternal]);

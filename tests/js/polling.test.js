@@ -1,0 +1,61 @@
+// @ts-check
+import assert from 'node:assert/strict';
+import { beforeEach, mock, test } from 'node:test';
+
+import { pollEvery } from '../../static/js/polling.js';
+
+/** @type {(() => void)[]} */
+let answers;
+const ask = () => new Promise((/** @type {(value: void) => void} */ resolve) => answers.push(resolve));
+const settled = () => new Promise((resolve) => setImmediate(resolve));
+
+beforeEach(() => {
+  answers = [];
+  mock.timers.reset();
+  mock.timers.enable({ apis: ['setInterval'] });
+  /** @type {any} */ (globalThis).document = { hidden: false };
+});
+
+test('a slow server is not asked again while its answer is out', async () => {
+  const polling = pollEvery(ask, 1000);
+  mock.timers.tick(5000);
+  assert.equal(answers.length, 1);
+  answers[0]();
+  await settled();
+  mock.timers.tick(1000);
+  assert.equal(answers.length, 2);
+  polling.stop();
+});
+
+test('what is wanted anew comes behind the answer that is out, once', async () => {
+  const polling = pollEvery(ask, 1000);
+  polling.askAnew();
+  polling.askAnew();
+  assert.equal(answers.length, 1);
+  answers[0]();
+  await settled();
+  assert.equal(answers.length, 2);
+  answers[1]();
+  await settled();
+  assert.equal(answers.length, 2);
+  polling.askAnew();
+  assert.equal(answers.length, 3);
+  polling.stop();
+});
+
+test('nobody is asked for a page that is not seen, nor after the end', async () => {
+  const polling = pollEvery(ask, 1000);
+  answers[0]();
+  await settled();
+  /** @type {any} */ (document).hidden = true;
+  mock.timers.tick(3000);
+  assert.equal(answers.length, 1);
+  /** @type {any} */ (document).hidden = false;
+  mock.timers.tick(1000);
+  polling.askAnew();
+  polling.stop();
+  answers[1]();
+  await settled();
+  mock.timers.tick(3000);
+  assert.equal(answers.length, 2);
+});
