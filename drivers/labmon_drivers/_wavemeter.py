@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from labmon.device import Channel, Value
 from labmon_drivers._exposure import AutoExposure, Mode
 from labmon_drivers.protocols import wlmdata
@@ -17,11 +19,37 @@ from labmon_drivers.protocols.wlmdata import WlmLibrary
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+MAX_INPUTS: Final = 64
 STALE_RESULTS: Final = 2
 """Results that come after a change, and were measured before it."""
 AMPLITUDES: Final = {1: wlmdata.MAX_1, 2: wlmdata.MAX_2}
 EXPOSURE: Final = {1: "exposure", 2: "exposure2"}
 AMPLITUDE: Final = {1: "amplitude", 2: "amplitude2"}
+
+
+class InputSettings(BaseModel):
+    """What the configuration may say of one input."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+    label: str = Field(default="", description="What stands on its tile.")
+    auto_exposure: bool = Field(default=False, description="labmon regulates its exposure.")
+
+
+def channel_number(name: str) -> int:
+    """The number of the input behind a channel `ch3`.
+
+    Raises:
+        ValueError: no input has such a channel.
+    """
+    digits = name.removeprefix("ch")
+    if (
+        not name.startswith("ch")
+        or not (digits.isascii() and digits.isdecimal())
+        or not 1 <= int(digits) <= MAX_INPUTS
+    ):
+        raise ValueError(f"lasers: there is no channel {name[:20]!r}; there are ch1, ch2, ...")
+    return int(digits)
 
 
 class Parts:

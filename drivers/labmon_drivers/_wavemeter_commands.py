@@ -6,7 +6,7 @@ command changes it changes for everybody, and the outputs are theirs while the r
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
@@ -14,13 +14,13 @@ from labmon.device import Driver, Limits, command
 from labmon.errors import OutOfLimitsError
 from labmon_drivers._exposure import Mode
 from labmon_drivers._regulation import MAX_PORTS, Regulation
+from labmon_drivers._wavemeter import MAX_INPUTS
 from labmon_drivers.protocols import wlmdata
 
 if TYPE_CHECKING:
     from labmon_drivers._wavemeter import Input
     from labmon_drivers.protocols.wlmdata import WlmLibrary
 
-MAX_INPUTS: Final = 64
 NUMBER = Annotated[int, Limits(1, MAX_INPUTS)]
 GAIN = Annotated[float, Limits(-1e6, 1e6)]
 PORT = Annotated[int, Limits(1, MAX_PORTS)]

@@ -99,8 +99,6 @@ import sys
 import time
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
 from labmon.device import (
     Driver,
     InstrumentError,
@@ -114,8 +112,15 @@ from labmon.device import (
 from labmon.device.simulator import SCHEME
 from labmon_drivers._event_times import EventTimes
 from labmon_drivers._regulation import MAX_PORTS, Regulation
-from labmon_drivers._wavemeter import Input, Parts, describe
-from labmon_drivers._wavemeter_commands import MAX_INPUTS, WavemeterCommands
+from labmon_drivers._wavemeter import (
+    MAX_INPUTS,
+    Input,
+    InputSettings,
+    Parts,
+    channel_number,
+    describe,
+)
+from labmon_drivers._wavemeter_commands import WavemeterCommands
 from labmon_drivers.protocols import wlmdata
 from labmon_drivers.protocols.wlmdata import Event, WlmLibrary
 
@@ -130,15 +135,6 @@ LIBRARY: Final = {"win32": "wlmData.dll", "darwin": "libwlmData.dylib"}.get(
 START_TIMEOUT_MS: Final = 10_000
 LISTEN_S: Final = 0.5
 INPUTS: Final = 8
-
-
-class InputSettings(BaseModel):
-    """What the configuration may say of one input."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
-
-    label: str = Field(default="", description="What stands on its tile.")
-    auto_exposure: bool = Field(default=False, description="labmon regulates its exposure.")
 
 
 class HighFinesse(WavemeterCommands):
@@ -188,7 +184,7 @@ class HighFinesse(WavemeterCommands):
         self._path = library
         self.simulated = library.startswith(SCHEME)
         self._regulation = Regulation(dac_ports or [], dac_limits_mv)
-        self._described = {_number(name): each for name, each in (lasers or {}).items()}
+        self._described = {channel_number(name): each for name, each in (lasers or {}).items()}
         self._wanted = inputs
         self._parts = Parts(power=power, linewidth=linewidth)
         self._starts_server = start_server
@@ -390,14 +386,3 @@ class _Polled(HighFinesse):
             raw = self.library.call.GetFrequencyNum(number, 0.0)
             readings |= self._result(number, wlmdata.result(raw), time.monotonic())
         return readings
-
-
-def _number(name: str) -> int:
-    digits = name.removeprefix("ch")
-    if (
-        not name.startswith("ch")
-        or not (digits.isascii() and digits.isdecimal())
-        or not 1 <= int(digits) <= MAX_INPUTS
-    ):
-        raise ValueError(f"lasers: there is no channel {name[:20]!r}; there are ch1, ch2, ...")
-    return int(digits)
