@@ -18,7 +18,9 @@ from labmon.device.simulator_server import (
     SimulatorServer,
     TcpSimulatorServer,
 )
+from tests.drivers.echo import Echo
 from tests.drivers.outlet import Rfc2217Server
+from tests.drivers.wavemeter import Wavemeter, compiled
 
 KINDS = ["tcp", pytest.param("pty", marks=pytest.mark.skipif(os.name != "posix", reason="no pty"))]
 
@@ -76,6 +78,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("labmon.device.link_driver.OWED_QUIET_S", 0.25)
     monkeypatch.setattr("labmon_drivers.pfeiffer.QUIET_S", 0.03)
     monkeypatch.setattr("labmon_drivers.toptica.SETTLE_S", 0.03)
+    monkeypatch.setattr("labmon_drivers.highfinesse.LISTEN_S", 0.01)
     monkeypatch.setattr("serial.rfc2217.time", QuickTime)
 
 
@@ -93,3 +96,23 @@ def _wait_until() -> Callable[..., None]:
 def rfc2217(bench: Bench) -> Callable[[str], str]:
     """Serve a simulator as RFC 2217 does; returns the port."""
     return lambda url: bench.serve("rfc2217", make_simulator(url)).port
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture(scope="session")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    return compiled(tmp_path_factory.mktemp("wlmdata"))
+
+
+@pytest.fixture(params=["int32_t", "int64_t"])
+def wavemeter(request: pytest.FixtureRequest, libraries: dict[str, str]) -> Iterator[Wavemeter]:
+    made = Wavemeter(libraries[request.param])
+    yield made
+    for driver in made.drivers:
+        driver.disconnect()
+    assert made.fake.fake_stops() == 0
+    assert made.fake.fake_installed() == 0

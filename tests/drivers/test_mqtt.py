@@ -4,21 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import getpass
-import json
 import shutil
 import socket
 import subprocess
 import threading
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import paho.mqtt.client as paho
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from paho.mqtt.enums import CallbackAPIVersion
 
 from labmon.config import DeviceConfig
 from labmon.device import InstrumentError, OfflineError, Quality, Timed, Value
@@ -26,73 +19,14 @@ from labmon.device.channels import all_channels
 from labmon.device.device import Device
 from labmon.timestamps import Clock
 from labmon_drivers import mqtt
-from labmon_drivers._smart_devices import EspHome, Tasmota
-from labmon_drivers._topics import MISSING, Route, Routes, TopicChannel, at
+from labmon_drivers._topics import TopicChannel
 from labmon_drivers.mqtt import Mqtt
-from labmon_drivers.protocols.mqtt import Address, Message
-from tests.conftest import HeldPort
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from labmon.reading import Batch
-
-ROOT = Path(__file__).parents[2]
-SENSORS = {
-    "Time": "2024-05-01T12:00:00",
-    "BME280": {"Temperature": 21.3, "Humidity": 41.5},
-    "ENERGY": {"TotalStartTime": "2023-01-01", "Power": 12, "Current": [0.05, 0.06]},
-    "TempUnit": "C",
-    "PressureUnit": "hPa",
-}
-
-
-def find_mosquitto() -> str | None:
-    return shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-
-
-class Mosquitto:
-    """A broker process on a free port, which stays the same over restarts."""
-
-    def __init__(self, program: str, folder: Path) -> None:
-        self.held_port = HeldPort()
-        self.port = self.held_port.number
-        self._program = program
-        self._config = folder / "mosquitto.conf"
-        self._passwords = folder / "passwords"
-        tool = shutil.which("mosquitto_passwd", path=f"/usr/bin:{Path(program).parent}")
-        assert tool
-        subprocess.run([tool, "-b", "-c", self._passwords, "lab", "secret"], check=True, timeout=20)
-        self.address = f"mqtt://127.0.0.1:{self.port}"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *, anonymous: bool = True, more: str = "") -> None:
-        self._config.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous {str(anonymous).lower()}\n"
-            f"password_file {self._passwords}\npersistence false\n"
-            f"user {getpass.getuser()}\n"  # root would become a user who may not read this
-            f"{more}"
-        )
-        self._process = subprocess.Popen(
-            [self._program, "-c", self._config],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        deadline_s = time.monotonic() + 30
-        while time.monotonic() < deadline_s:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-            except OSError:
-                assert self._process.poll() is None, "mosquitto ended"
-            else:
-                return
-        raise AssertionError("mosquitto does not listen")
-
-    def stop(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
+from tests.drivers.mosquitto import ROOT, SENSORS, Mosquitto, Peer, Plug, find_mosquitto
 
 
 @pytest.fixture(scope="session")
@@ -127,71 +61,6 @@ def broker(mosquitto, tmp_path) -> Iterator[Mosquitto]:
     yield server
     server.stop()
     server.held_port.close()
-
-
-class Peer:
-    """Another client of the broker, with a thread of its own."""
-
-    def __init__(self, broker: Mosquitto, will: tuple[str, str] | None = None) -> None:
-        self.heard: list[tuple[str, str]] = []
-        self._client = paho.Client(CallbackAPIVersion.VERSION2, reconnect_on_failure=False)
-        self._client.on_message = self._on_message
-        self._subscribed = threading.Event()
-        self._client.on_subscribe = lambda *_: self._subscribed.set()
-        if will:
-            self._client.will_set(*will, qos=1, retain=True)
-        self._client.connect("127.0.0.1", broker.port)
-        self._client.loop_start()
-
-    def listen(self, topic: str) -> None:
-        self._subscribed.clear()
-        self._client.subscribe(topic, 1)
-        assert self._subscribed.wait(30)
-
-    def say(self, topic: str, payload: Any, retain: bool = False) -> None:
-        text = payload if isinstance(payload, str) else json.dumps(payload)
-        sent = self._client.publish(topic, text, qos=1, retain=retain)
-        if threading.current_thread() is threading.main_thread():
-            sent.wait_for_publish(5)
-
-    def answer(self, topic: str, payload: str) -> None:
-        self.heard.append((topic, payload))
-
-    def die(self) -> None:
-        """Vanish without a word: the broker publishes the will."""
-        sock = self._client.socket()
-        assert isinstance(sock, socket.socket)
-        sock.shutdown(socket.SHUT_RDWR)
-        self._client.loop_stop()
-
-    def close(self) -> None:
-        self._client.disconnect()
-        self._client.loop_stop()
-
-    def _on_message(self, _client: Any, _data: Any, message: paho.MQTTMessage) -> None:
-        self.answer(message.topic, message.payload.decode())
-
-
-class Plug(Peer):
-    """A device with Tasmota."""
-
-    def __init__(self, broker: Mosquitto, name: str) -> None:
-        self.name = name
-        self.power = "OFF"
-        super().__init__(broker, (f"tele/{name}/LWT", "Offline"))
-        self.listen(f"cmnd/{name}/#")
-        self.say(f"tele/{name}/LWT", "Online", retain=True)
-
-    def answer(self, topic: str, payload: str) -> None:
-        super().answer(topic, payload)
-        command = topic.rsplit("/", 1)[1]
-        if command == "STATUS" and payload == "8":
-            self.say(f"stat/{self.name}/STATUS8", {"StatusSNS": SENSORS})
-        elif command == "STATUS":
-            self.say(f"stat/{self.name}/STATUS11", {"StatusSTS": {"POWER": self.power}})
-        elif command == "POWER":
-            self.power = payload
-            self.say(f"stat/{self.name}/RESULT", {"POWER": self.power})
 
 
 @pytest.fixture
@@ -459,54 +328,3 @@ async def test_a_device_comes_back_with_its_broker(broker, peers):
     peers[-1].say("lab/x", "2")
     await until(lambda: values() == [1.0, 2.0])
     await device.stop()
-
-
-@pytest.mark.parametrize(
-    ("settings", "match"),
-    [
-        ({"broker": "http://x", "tasmota": "t"}, "no mqtt://"),
-        ({"broker": "mqtt://me:pw@x", "tasmota": "t"}, "login"),
-        ({"broker": "x"}, "one of tasmota"),
-        ({"broker": "x", "tasmota": "t", "esphome": "e"}, "one of tasmota"),
-    ],
-)
-def test_settings_that_make_no_sense_are_refused(settings, match):
-    with pytest.raises(ValueError, match=match):
-        Mqtt(**settings)
-
-
-def test_channels_that_make_no_sense_are_refused():
-    for keys in ({"topic": "a/+/b"}, {"set_topic": "a/#"}, {"topic": "a", "pointer": "a"}):
-        with pytest.raises(ValueError, match=r"several topics|begins with"):
-            TopicChannel(**keys)
-    assert Address.parse("mqtts://x").port == 8883
-
-
-@given(
-    st.text(max_size=40), st.recursive(st.none() | st.floats() | st.text(), st.lists, max_leaves=5)
-)
-def test_pointers_lead_somewhere_or_nowhere(pointer, document):
-    assert at({"x": document}, "/x") == document or document != document
-    at(document, pointer)
-    assert at([1], "/1") is MISSING
-
-
-@given(st.binary(max_size=200))
-def test_any_payload_is_a_reading_or_none(payload):
-    number, truth = TopicChannel(topic="t"), TopicChannel(topic="t", type="boolean", pointer="/a")
-    routes = Routes([Route("t", "", "n", number), Route("t", "/a", "b", truth)], {})
-    for value in routes.readings(Message(0, "t", payload, False)).values():
-        assert value.value is None or isinstance(value.value, float)
-
-
-@given(
-    st.recursive(
-        st.none() | st.booleans() | st.floats() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
-        max_leaves=20,
-    )
-)
-def test_any_document_of_a_device_is_looked_through(document):
-    Tasmota("t", 2).found(document)
-    Tasmota("t", 2).found({"StatusSNS": document})
-    EspHome("n").found("homeassistant/sensor/n/x/config", document)

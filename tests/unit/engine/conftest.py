@@ -8,6 +8,7 @@ from labmon import datastream
 from labmon.datastream import aggregate, sealing
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.exceptions import StoreUnavailable
+from tests.unit.engine.retention_lab import Lab
 
 START_NS = 1_700_000_000 * 1_000_000_000
 
@@ -75,3 +76,11 @@ def until():
                 await asyncio.sleep(0.005)
 
     return wait
+
+
+@pytest.fixture
+async def lab():
+    made = Lab()
+    yield made
+    if made.streams is not None:
+        await made.streams.close()
