@@ -11,17 +11,13 @@ import logging
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from labmon.datastream import codec
+from labmon.datastream.block_list import BlockList
 from labmon.datastream.exceptions import DamagedBlock
-from labmon.datastream.granularity import Granularity
 from labmon.datastream.retained import counts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
-
-    from numpy.typing import NDArray
 
     from labmon.datastream.backends.base import Backend, BlockKey, BlockOutline
     from labmon.datastream.columns import Columns
@@ -30,59 +26,12 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-INDEXES: Final = 2048
-"""So many indexes are kept."""
+LISTS_BYTES: Final = 32 << 20
+"""How much memory the lists may take: 450,000 blocks, which 60 streams at 1 Hz make in a year."""
+LIST_BYTES: Final = 700
+"""What a list takes beside its columns."""
 INLINE: Final = 4
 """More blocks than this are decoded on another thread."""
-
-
-class BlockList:
-    """The blocks of one stream at one granularity, by ordinal; never changed once made."""
-
-    __slots__ = ("from_ns", "lengths", "outlines", "to_ns")
-
-    def __init__(self, outlines: Sequence[BlockOutline]) -> None:
-        self.outlines = outlines
-        self.from_ns: NDArray[np.int64] = np.array([o.from_ns for o in outlines], np.int64)
-        self.to_ns: NDArray[np.int64] = np.array([o.to_ns for o in outlines], np.int64)
-        self.lengths: NDArray[np.int64] = np.array([o.length for o in outlines], np.int64)
-
-    def __len__(self) -> int:
-        """How many blocks there are."""
-        return len(self.outlines)
-
-    def __contains__(self, key: BlockKey) -> bool:
-        """Whether a block is among them."""
-        return any(outline.key == key for outline in self.outlines)
-
-    def overlapping(self, start_ns: int, end_ns: int) -> list[BlockOutline]:
-        """The blocks that reach into `start_ns <= t < end_ns`, where `to_ns` is inside."""
-        which = np.flatnonzero((self.from_ns < end_ns) & (self.to_ns >= start_ns))
-        return [self.outlines[i] for i in which.tolist()]
-
-    def rows_inside(self, start_ns: int, end_ns: int) -> int:
-        """How many rows the blocks have that lie wholly in `start_ns <= t < end_ns`."""
-        return int(self.lengths[(self.from_ns >= start_ns) & (self.to_ns < end_ns)].sum())
-
-    def until(self, floor_ns: int) -> list[BlockOutline]:
-        """The blocks that do not reach behind the floor of their granularity."""
-        return [self.outlines[i] for i in np.flatnonzero(self._ends_before(floor_ns)).tolist()]
-
-    def behind(self, floor_ns: int) -> BlockList:
-        """Without the blocks that do not reach behind the floor."""
-        left = np.flatnonzero(~self._ends_before(floor_ns)).tolist()
-        return BlockList([self.outlines[i] for i in left])
-
-    def _ends_before(self, floor_ns: int) -> NDArray[np.bool_]:
-        is_raw = bool(self.outlines) and self.outlines[0].key.granularity == Granularity.Raw.key
-        return self.to_ns < floor_ns if is_raw else self.to_ns <= floor_ns
-
-    def replaced(self, new: Iterable[BlockOutline], gone: Iterable[BlockKey] = ()) -> BlockList:
-        """With other blocks added, and some removed."""
-        removed = set(gone)
-        kept = {o.key: o for o in self.outlines if o.key not in removed}
-        kept.update((o.key, o) for o in new)
-        return BlockList([kept[key] for key in sorted(kept)])
 
 
 class Blocks:
@@ -99,6 +48,7 @@ class Blocks:
         self._lists: OrderedDict[tuple[int, str], BlockList] = OrderedDict()
         self._tables: OrderedDict[object, tuple[Any, int]] = OrderedDict()
         self._held = 0
+        self._listed = 0
         self._absent: set[BlockKey] = set()
         self._gone: Counter[int] = Counter()
         """How many blocks of each stream were removed or replaced."""
@@ -116,14 +66,20 @@ class Blocks:
         outlines = await self._backend.read_outlines(*place)
         made = BlockList(_current(outlines, stream.state))
         if stream.version == version:
-            self._lists[place] = made
-            while len(self._lists) > INDEXES:
-                self._lists.popitem(last=False)
+            self._list(place, made)
         return made
 
-    def loaded(self, stream: Stream, granularity: str) -> BlockList | None:
-        """The blocks, where they are in memory."""
-        return self._lists.get((stream.number, granularity))
+    def _list(self, place: tuple[int, str], made: BlockList) -> None:
+        """Keep a list, in the place of an older one where there is one."""
+        self._listed += _bytes_of(made) - _bytes_of(self._lists.get(place))
+        self._lists[place] = made
+        while self._listed > LISTS_BYTES and len(self._lists) > 1:
+            self._unlist(next(iter(self._lists)))
+
+    def _unlist(self, place: tuple[int, str]) -> BlockList:
+        found = self._lists.pop(place, None)
+        self._listed -= _bytes_of(found)
+        return found or BlockList()
 
     def written(
         self, stream: Stream, outlines: Iterable[BlockOutline], gone: Iterable[BlockKey] = ()
@@ -140,14 +96,14 @@ class Blocks:
         for granularity, (new, removed) in by_granularity.items():
             place = (stream.number, granularity)
             if place in self._lists:
-                self._lists[place] = self._lists[place].replaced(new, removed)
+                self._list(place, self._lists[place].replaced(new, removed))
 
     def removed(self, stream: Stream) -> None:
         """Leave out what no longer counts, after the floors of a stream were raised."""
         for granularity, floor_ns in stream.state.floors.items():
             place = (stream.number, granularity)
             if place in self._lists:
-                self._lists[place] = self._lists[place].behind(floor_ns)
+                self._list(place, self._lists[place].behind(floor_ns))
 
     def remember(self, key: BlockKey, table: Columns) -> None:
         """Keep the table of a block that was just written, so that nobody has to decode it."""
@@ -162,7 +118,7 @@ class Blocks:
     def forget_stream(self, number: int) -> None:
         """Forget everything about a stream."""
         for place in [place for place in self._lists if place[0] == number]:
-            for outline in self._lists.pop(place).outlines:
+            for outline in self._unlist(place).outlines:
                 self._forget(outline.key)
 
     async def tables(
@@ -233,7 +189,7 @@ class Blocks:
                 self._damage(key, f"block {'/'.join(map(str, key))}: {why}")
             else:
                 self._absent.add(key)
-                self._lists.pop((key.stream, key.granularity), None)
+                self._unlist((key.stream, key.granularity))
         return any(key not in self.damaged for key in missing)
 
     def _damage(self, key: BlockKey, reason: str) -> None:
@@ -295,6 +251,10 @@ class _Decoding:
         if address not in self.times:
             self.times[address] = codec.decode_times(self._stored[address], address=address)
         return self.times[address]
+
+
+def _bytes_of(found: BlockList | None) -> int:
+    return 0 if found is None else found.nbytes + LIST_BYTES
 
 
 def _current(outlines: Iterable[BlockOutline], state: SealState) -> list[BlockOutline]:

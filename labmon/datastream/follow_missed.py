@@ -61,7 +61,7 @@ async def _arrived_since(
     while True:
         version = stream.version
         found = await engine.blocks.of(stream, "r")
-        newer = [outline for outline in found.outlines if outline.through > ordinal]
+        newer = found.newer(ordinal)
         through = min((outline.through for outline in newer), default=0)
         cut = await engine.blocks.tables([o for o in newer if o.through == through])
         later = [o for o in newer if o.through > through and o.from_ns < before_ns]

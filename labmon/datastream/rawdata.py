@@ -57,7 +57,7 @@ class RawData:
         while True:
             version = stream.version
             found = await self._blocks.of(stream, "r")
-            tables = await self._blocks.tables([o for o in found.outlines if o.through > ordinal])
+            tables = await self._blocks.tables(found.newer(ordinal))
             if tables is not None and stream.version == version:
                 break
         head = stream.head
@@ -97,7 +97,7 @@ class RawData:
         if start_ns > stream.state.last_ns:
             return []
         found = await self._blocks.of(stream, "r")
-        cuts = sorted(o.from_ns for o in found.overlapping(start_ns, end_ns))[8::8]
+        cuts = found.starts(start_ns, end_ns)[8::8]
         return sorted({*midnights(stream, start_ns, end_ns), *cuts})
 
     async def sealed(self, stream: Stream, start_ns: int, end_ns: int) -> Columns:

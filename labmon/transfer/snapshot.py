@@ -108,7 +108,7 @@ class Snapshot(Datastream):
         if start_ns >= end_ns:
             return []
         found = await self._engine.blocks.of(stream, Granularity.Raw.key)
-        starts = sorted(outline.from_ns for outline in found.overlapping(start_ns, end_ns))
+        starts = found.starts(start_ns, end_ns)
         cuts = [start_ns]
         for cut_ns in sorted({*midnights(stream, start_ns, end_ns), *starts[blocks::blocks]}):
             rounded_ns = granularity.round_timestamp(cut_ns)
