@@ -58,7 +58,7 @@ export function PickerDialog({ isOpen, onClose, selected, onChange, store }) {
     if (!isOpen && dialog.current?.open) dialog.current.close();
   }, [isOpen]);
   const outside = (/** @type {MouseEvent} */ event) => event.target === dialog.current && onClose();
-  return html`<dialog class="card pickdlg" ref=${dialog} onClose=${onClose} onClick=${outside} aria-label="Streams of the graph">
+  return html`<dialog class="card pickdlg" ref=${dialog} onCancel=${onClose} onClick=${outside} aria-label="Streams of the graph">
     ${isOpen && html`<div class="in"><header><h2>Streams</h2><span class="sub">${selected.length} of at most ${MAX_STREAMS}</span>
       <span class="end"><button type="button" class="btn small primary" onClick=${onClose}>Done</button></span></header>
       <${StreamPicker} selected=${selected} onChange=${onChange} store=${store} /></div>`}
