@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends.base import COMMIT_ENTRY, Change, EntryKey, EntryRow
 from labmon.datastream.delivery import Delivery
+from labmon.datastream.entry_list import EntryList
 from labmon.datastream.exceptions import ChangeRefused, StoreError, StreamAppendFailed
 from labmon.datastream.open_entry import OpenEntry
 from labmon.datastream.receipts import Receipts
@@ -107,8 +108,8 @@ class Journal:
         """How many bytes of entries have become durable since the start."""
         self.receipts = Receipts()
         """What was taken of pushes, those of earlier starts too, as far as the journal tells."""
-        self.entries: deque[EntryRow] = deque()
-        """What stands in the journal, bodies left out; in the order of writing."""
+        self.entries = EntryList()
+        """What stands in the journal."""
 
     @property
     def pending_bytes(self) -> int:
@@ -308,10 +309,9 @@ class Journal:
         self._taken(waiting)
         self.durable_seq = max(self.durable_seq, waiting.last_seq)
         self.written_bytes += waiting.weight
-        removed = set(waiting.change.removed_entries)
-        if removed:
-            self.entries = deque(row for row in self.entries if row.key not in removed)
-        self.entries.extend(row._replace(body=b"") for row in waiting.change.entries)
+        if waiting.change.removed_entries:
+            self.entries.remove(set(waiting.change.removed_entries))
+        self.entries.extend(waiting.change.entries)
         waiting.tell()
         if waiting.full:
             self.on_durable(waiting.full)

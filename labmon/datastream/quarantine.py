@@ -6,10 +6,10 @@ written after this, and may say the same datapoints once more; their ordinals te
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING
 
 from labmon.datastream.backends.base import CARRY_ENTRY, Change, EpochRow, StreamRow
+from labmon.datastream.entry_list import EntryList
 from labmon.datastream.upkeep import TRIMMED, encode_carry
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def restatement(engine: Engine) -> Change:
         if stream.head.length and stream.config.derived_from is None  # they have marks
     ]
     carry = engine.journal.entry_row(CARRY_ENTRY, encode_carry(engine.epoch, heads))
-    engine.journal.entries = deque([carry._replace(body=b"")])
+    engine.journal.entries = EntryList([carry])
     engine.trimmed = max(engine.trimmed, (engine.epoch, durable_seq))
     return Change(
         node=engine.node,

@@ -11,7 +11,6 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from labmon.datastream.backends.base import COMMIT_ENTRY, EntryKey
 from labmon.datastream.entry import decode_entry
 from labmon.datastream.exceptions import DamagedBlock
 from labmon.reading import ArrayBatch, Batch
@@ -59,12 +58,7 @@ async def journal_since(
     tail = JournalTail(complete=(epoch, seq) >= engine.trimmed, epoch=epoch, seq=seq)
     if epoch != engine.epoch and epoch not in engine.ends:
         tail.complete = False
-    after = EntryKey(epoch, 0)
-    rows = [row for row in engine.journal.entries if row.kind == COMMIT_ENTRY]
-    for row in rows:
-        if row.key.epoch == epoch and 0 < row.last_seq <= seq:
-            after = max(after, row.key)
-    rows = sorted(row for row in rows if row.key > after)
+    rows = engine.journal.entries.commits_after(epoch, seq)
     if rows:
         tail.from_ns = rows[0].time_ns
     found = 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from labmon.datastream.backends.base import CARRY_ENTRY, COMMIT_ENTRY, Change
+from labmon.datastream.backends.base import CARRY_ENTRY, Change
 from labmon.datastream.entry import JournalEntry, encode_entry
 from labmon.datastream.exceptions import DatastreamException
 from labmon.datastream.journal_values import JournalValues
@@ -91,13 +91,9 @@ def seal(engine: Engine, streams: Iterable[Stream]) -> None:
 
 async def trim(engine: Engine, before_ns: int) -> None:
     """Remove the journal entries from before a time; what is not sealed is carried on."""
-    rows = list(engine.journal.entries)
-    old = [row.key for row in rows if row.kind == COMMIT_ENTRY and row.time_ns < before_ns]
-    if old:
-        last = max(old)
-        await _carry(
-            engine, [row for row in rows if row.key <= last or row.kind == CARRY_ENTRY], {}
-        )
+    gone = engine.journal.entries.up_to(before_ns)
+    if gone:
+        await _carry(engine, gone, {})
 
 
 async def rewrite(engine: Engine) -> None:

@@ -45,7 +45,8 @@ def rows(columns):
 
 async def last_entry(streams):
     engine = streams._engine
-    (body,) = await engine.backend.read_entries([engine.journal.entries[-1].key])
+    *_, row = engine.journal.entries
+    (body,) = await engine.backend.read_entries([row.key])
     return decode_entry(body)
 
 
