@@ -106,7 +106,8 @@ class App:
         spool_bytes = self.config.recording.spool_bytes
         self.recorder = Recorder(self.datastream, spool_bytes, self._spool)
         self._stops.append(("datastream", self._close_store))
-        self.hub = Hub(self.datastream.node, self.datastream.epoch, self.recorder.record)
+        node, epoch = self.datastream.node, self.datastream.epoch
+        self.hub = Hub(node, epoch, self.recorder.record, self.datastream.start_id(epoch))
         self.devices = self._build_devices()
         for device in self.devices.values():
             await self._declare(device)

@@ -128,11 +128,20 @@ class Hub:
         epoch: the number of this start, durable before the hub is made: a sequence number is
             never used twice within it.
         record: takes every batch, at once and without loss: the recorder.
+        start_id: tells this start from every other one, also those of copies of the store: they
+            have its node, and the same epochs. Absent: the node, for where there are no copies.
     """
 
-    def __init__(self, node: str, epoch: int, record: Callable[[AnyBatch], None]) -> None:
+    def __init__(
+        self,
+        node: str,
+        epoch: int,
+        record: Callable[[AnyBatch], None],
+        start_id: str | None = None,
+    ) -> None:
         self.node = node
         self.epoch = epoch
+        self.start_id = start_id or node
         self.last_seq = 0
         """Number of the newest reading."""
         self._record = record

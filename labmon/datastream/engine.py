@@ -83,6 +83,8 @@ class Engine:
         self.epoch = 0
         self.ends: dict[int, int] = {}
         """The last durable sequence number of each earlier epoch."""
+        self.starts: dict[int, int] = {}
+        """When each epoch began, as it is written down."""
         self.trimmed: tuple[int, int] = (0, 0)
         """Epoch and sequence number up to which the journal was trimmed."""
         self._epoch_rows: dict[int, EpochRow] = {}
@@ -173,12 +175,13 @@ class Engine:
         self.node = contents.node or secrets.token_hex(8)
         started = {row.epoch: row for row in contents.epochs}
         self._epoch_rows = started
+        self.starts = {epoch: row.started_ns for epoch, row in started.items()}
         self.ends = {epoch: row.last_seq for epoch, row in started.items()}
         for entry in contents.entries:
             epoch = entry.key.epoch
             self.ends[epoch] = max(self.ends.get(epoch, 0), entry.last_seq)
         self.epoch = max(self.ends, default=0) + 1
-        self.started_ns = self.clock()
+        self.started_ns = self.starts[self.epoch] = self.clock()
         await self.backend.apply(Change(node=self.node, epochs=self.epoch_rows()))
 
     def epoch_rows(self) -> list[EpochRow]:

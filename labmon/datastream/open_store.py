@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from typing import TYPE_CHECKING, Any, Self
 
@@ -123,6 +124,18 @@ class OpenStore:
     def epoch(self) -> int:
         """The number of this start."""
         return self._engine.epoch
+
+    def start_id(self, epoch: int) -> str | None:
+        """Tells a start from every other one; None: there was no such epoch.
+
+        Copies of a store have its node, and their later epochs the same numbers as its own: they
+        began at other times, and that makes the difference.
+        """
+        started_ns = self._engine.starts.get(epoch)
+        if not started_ns:
+            return None
+        text = f"{self.node} {epoch} {started_ns}"
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @property
     def durable_seq(self) -> int:

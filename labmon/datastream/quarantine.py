@@ -31,7 +31,10 @@ def restatement(engine: Engine) -> Change:
     return Change(
         node=engine.node,
         epochs=[
-            *(EpochRow(epoch, 0, last_seq) for epoch, last_seq in engine.ends.items()),
+            *(
+                EpochRow(epoch, engine.starts.get(epoch, 0), last_seq)
+                for epoch, last_seq in engine.ends.items()
+            ),
             EpochRow(engine.epoch, engine.started_ns, durable_seq),
         ],
         streams=[

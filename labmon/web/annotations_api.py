@@ -43,7 +43,7 @@ class AnnotationsHandler(ApiHandler):
             0 if start_ns is None else start_ns, MAX_NS if end_ns is None else end_ns, streams
         )
         now_ns = services.clock.now_ns()
-        cursor = Cursor(services.hub.node, services.hub.epoch, services.seen_seq, now_ns)
+        cursor = Cursor(services.hub.start_id, services.hub.epoch, services.seen_seq, now_ns)
         self.reply(
             {
                 "stream": PATH,

@@ -1,7 +1,8 @@
 """The cursor: an opaque position in the readings of a node, from which live resumes.
 
-Inside: node, epoch, SEQ, and when it was given out, so that one that is too old can be told the
-time from which to fetch history. Nobody outside may take it apart.
+Inside: which start of the server, its epoch, SEQ, and when it was given out, so that one that is
+too old can be told the time from which to fetch history. Nobody outside may take it apart. The
+trap: a copy of a store has the same node, and the same epochs again: the id of the start has not.
 """
 
 from __future__ import annotations
@@ -19,16 +20,22 @@ _TEXT: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A position: everything of this node up to `seq` of `epoch` has been seen."""
+    """A position: everything up to `seq` of a start has been seen.
 
-    node: str
+    Attributes:
+        start_id: which start, as `Hub.start_id`.
+        epoch: its number.
+        time_ns: when it was given out.
+    """
+
+    start_id: str
     epoch: int
     seq: int
     time_ns: int
 
     def __str__(self) -> str:
         """The text for clients."""
-        return f"{self.node}.{self.epoch:x}.{self.seq:x}.{self.time_ns:x}"
+        return f"{self.start_id}.{self.epoch:x}.{self.seq:x}.{self.time_ns:x}"
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
@@ -42,6 +49,6 @@ class Cursor:
             raise BadRequestError(
                 f"{text[:60]!r} is no cursor: send one back as the server gave it"
             )
-        node, *numbers = match.groups()
+        start_id, *numbers = match.groups()
         epoch, seq, time_ns = (int(number, 16) for number in numbers)
-        return cls(node, epoch, seq, time_ns)
+        return cls(start_id, epoch, seq, time_ns)

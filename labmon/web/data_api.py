@@ -96,7 +96,10 @@ class DataHandler(ApiHandler):
         services = self.services
         async with self.application.gate.enter():
             cursor = Cursor(
-                services.hub.node, services.hub.epoch, services.seen_seq, services.clock.now_ns()
+                services.hub.start_id,
+                services.hub.epoch,
+                services.seen_seq,
+                services.clock.now_ns(),
             )
             curves = await self._curves(start_ns, end_ns, cursor.seq)
             if self.query["format"] == "columns":

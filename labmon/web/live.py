@@ -218,7 +218,7 @@ class Live:
     def cursor(self) -> Cursor:
         """The position of everything that the hub has published."""
         hub = self.services.hub
-        return Cursor(hub.node, hub.epoch, hub.last_seq, self.services.clock.now_ns())
+        return Cursor(hub.start_id, hub.epoch, hub.last_seq, self.services.clock.now_ns())
 
     def add(self, client: LiveClient) -> None:
         """A new connection."""

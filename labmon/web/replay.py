@@ -77,7 +77,7 @@ class Replay:
     def _is_ours(self, after: Cursor) -> bool:
         hub = self._hub
         return (
-            after.node == hub.node
+            after.start_id == self._datastream.start_id(after.epoch)
             and after.epoch <= hub.epoch
             and (after.epoch < hub.epoch or after.seq <= hub.last_seq)
         )
@@ -254,7 +254,7 @@ class Replay:
         return self._at(epoch, batch.last_seq, min(time_ns, self._clock.now_ns()))
 
     def _at(self, epoch: int, seq: int, time_ns: int) -> Cursor:
-        return Cursor(self._hub.node, epoch, seq, time_ns)
+        return Cursor(self._datastream.start_id(epoch) or "", epoch, seq, time_ns)
 
 
 def _is_late(batch: AnyBatch) -> bool:

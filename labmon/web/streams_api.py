@@ -116,7 +116,7 @@ class LatestHandler(ApiHandler):
         found = list(newest(services.datastream, paths))
         head = {
             "now": edge_time(now_ns, fmt),
-            "cursor": str(Cursor(hub.node, hub.epoch, services.seen_seq, now_ns)),
+            "cursor": str(Cursor(hub.start_id, hub.epoch, services.seen_seq, now_ns)),
         }
         await asyncio.sleep(0)
         await self.reply_list(head, "readings", (one.told(now_ns, fmt) for one in found))

@@ -173,7 +173,7 @@ class Topic:
 
     def _body(self, rows: list[Row]) -> bytes:
         now_ns = self._clock.now_ns()
-        cursor = f"{self._hub.node}.{self._hub.epoch:x}.{self.position:x}.{now_ns:x}"
+        cursor = f"{self._hub.start_id}.{self._hub.epoch:x}.{self.position:x}.{now_ns:x}"
         return self.encoder.readings(now_ns, cursor, rows)
 
     def _tell(self, batches: list[AnyBatch]) -> None:

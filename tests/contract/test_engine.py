@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from labmon.datastream import Granularity
+from labmon.datastream.quarantine import restatement
 from labmon.datastream.upkeep import trim, upkeep
 from labmon.reading import Batch, Quality
 
@@ -68,6 +69,20 @@ async def test_node_stays_and_epoch_grows(opened):
     assert await streams.epoch_end(epoch) == 12
     assert await streams.epoch_end(epoch + 1) == 0
     assert await streams.epoch_end(epoch + 7) is None
+
+
+async def test_a_start_is_told_from_every_other_one_also_of_a_copy(opened):
+    """Whatever is said again where the store was damaged: cursors of earlier starts stay right."""
+    streams = await opened()
+    epoch, first = streams.epoch, streams.start_id(streams.epoch)
+    assert first is not None
+    assert streams.start_id(epoch + 1) is None
+    await opened.kill()
+    streams = await opened()
+    assert streams.start_id(epoch) == first
+    assert streams.start_id(epoch + 1) not in {first, None}
+    said_again = {row.epoch: row.started_ns for row in restatement(streams._engine).epochs}
+    assert said_again == streams._engine.starts
 
 
 async def test_full_heads_become_blocks_that_share_their_time_column(opened, clock, store):

@@ -74,7 +74,12 @@ class Node:
         if self.spool is not None:
             self.spool.open()
         self.recorder = Recorder(self.datastream, spool=self.spool)
-        self.hub = Hub(self.datastream.node, self.datastream.epoch, self.recorder.record)
+        self.hub = Hub(
+            self.datastream.node,
+            self.datastream.epoch,
+            self.recorder.record,
+            self.datastream.start_id(self.datastream.epoch),
+        )
         self.recorder.start()
         self.devices = {}
         self.devices = {"oven": self._oven()}

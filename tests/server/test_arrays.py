@@ -103,7 +103,7 @@ async def test_max_rate_makes_one_band_of_many(node, eventually):
 async def test_resumes_from_memory_and_from_the_journal_each_array_once(node, memory, monkeypatch):
     monkeypatch.setattr(hub_module, "RECENT_READINGS", memory)
     node.adc.push(1)
-    cursor = str(Cursor(node.hub.node, node.hub.epoch, 0, 0))
+    cursor = str(Cursor(node.hub.start_id, node.hub.epoch, 0, 0))
     got = []
     for _ in range(5):
         for _ in range(7):

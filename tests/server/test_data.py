@@ -140,7 +140,7 @@ async def test_columns_in_msgpack_are_arrays_of_numbers(filled):
     assert answer["start"] == START
     assert np.isnan(np.frombuffer(curve["v"].data, "<f8", offset=1)[100])
     cursor = Cursor.parse(answer["cursor"])
-    assert cursor.node == filled.hub.node
+    assert cursor.start_id == filled.hub.start_id
 
 
 async def test_json_and_msgpack_say_the_same(filled):

@@ -53,7 +53,7 @@ async def test_a_gap_never_ends_before_it_begins(node, kind, monkeypatch):
     """A cursor from before the clock was set back by an hour."""
     monkeypatch.setattr(hub_module, "RECENT_READINGS", 1)
     now_ns = node.clock.now_ns()
-    cursor = Cursor(node.hub.node, node.hub.epoch, 0, now_ns + 3600 * 10**9)
+    cursor = Cursor(node.hub.start_id, node.hub.epoch, 0, now_ns + 3600 * 10**9)
     node.publish(("lab/a", 0))
     node.publish(("lab/a", 0))
     await trimmed(node)

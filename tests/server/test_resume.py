@@ -31,7 +31,7 @@ async def test_resumes_from_memory(node):
 
 async def test_resumes_in_the_middle_of_a_batch(node):
     batch = node.publish(("lab/a", 1), ("lab/b", 2), ("lab/c", 3))
-    cursor = Cursor(node.hub.node, node.hub.epoch, batch.seq, 0)
+    cursor = Cursor(node.hub.start_id, node.hub.epoch, batch.seq, 0)
     socket = await node.socket()
     await socket.subscribe("lab/*", after=str(cursor))
     assert await socket.values(2) == [("lab/b", 2), ("lab/c", 3)]

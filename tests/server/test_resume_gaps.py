@@ -64,7 +64,7 @@ async def test_a_cursor_of_a_replay_is_as_old_as_what_it_stands_behind(
     """Who is cut in the middle may find the journal trimmed; the gap begins where it was."""
     node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"replay_readings": 10})
     begin_ns = node.clock.now_ns() - 200 * 10**9
-    cursor = Cursor(node.hub.node, node.hub.epoch, 0, begin_ns)
+    cursor = Cursor(node.hub.start_id, node.hub.epoch, 0, begin_ns)
     for second in range(40):
         node.publish(("lab/a", second), time_ns=begin_ns + second * 10**9)
     for _ in range(restarts):
@@ -83,8 +83,8 @@ async def test_a_cursor_that_leads_nowhere_gives_a_gap(node, which):
     hub, now = node.hub, node.clock.now_ns()
     cursor = {
         "another node": Cursor("deadbeef", 1, 1, now),
-        "another epoch": Cursor(hub.node, 77, 1, now),
-        "the future": Cursor(hub.node, hub.epoch, 10**6, now),
+        "another epoch": Cursor(hub.start_id, 77, 1, now),
+        "the future": Cursor(hub.start_id, hub.epoch, 10**6, now),
     }[which]
     socket = await node.socket()
     await socket.subscribe("lab/*", after=str(cursor))

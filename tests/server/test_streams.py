@@ -136,7 +136,7 @@ async def test_latest_has_age_quality_and_a_cursor(node):
     assert first["quality_words"] == ["over_range", "simulated"]
     assert 0 <= first["age_s"] < 5
     assert second["value"] == {"on": True}
-    assert answer["cursor"].startswith(node.hub.node)
+    assert answer["cursor"].startswith(node.hub.start_id)
 
 
 async def test_hidden_streams_are_listed_only_when_named(node):
