@@ -64,6 +64,7 @@ class ChannelRow {
   #spark = new Spark();
   #shown = '';
   #isSilent = true;
+  #value;
 
   /** @param {import('./store.js').Stream} stream @param {Channel} channel @param {() => Device} device */
   constructor(stream, channel, device) {
@@ -74,9 +75,10 @@ class ChannelRow {
     this.#quality.className = 'qual';
     const value = document.createElement('b');
     value.append(this.#prefix, this.#number);
+    this.#value = cell(channel.kind === 'numeric' ? 'n' : 'n words', value);
     this.#age.className = 'n dim';
     this.element.append(
-      cell('', nameOf(channel)), cell('n', value), cell('mute', channel.unit), cell('', this.#quality), this.#age, cell('sc', this.#spark.element),
+      cell('', nameOf(channel)), this.#value, unitCell(channel), cell('', this.#quality), this.#age, cell('sc', this.#spark.element),
     );
   }
 
@@ -105,6 +107,8 @@ class ChannelRow {
     const { reading } = this.stream;
     const title = reading ? `last reading ${formatUtc(reading.t)}` : '';
     if (this.#age.title !== title) this.#age.title = title;
+    const words = isNumeric ? '' : String(reading?.value ?? '');
+    if (this.#value.title !== words) this.#value.title = words; // the cell shows no more than three lines
   }
 }
 
@@ -113,6 +117,13 @@ function cell(className, ...children) {
   const td = document.createElement('td');
   td.className = className;
   td.append(...children);
+  return td;
+}
+
+/** @param {Channel} channel */
+function unitCell({ unit }) {
+  const td = cell('mute', unit);
+  td.title = unit;
   return td;
 }
 

@@ -33,6 +33,7 @@ export function DeviceCard({ app, device, channels, place }) {
         <span class="end"><${Rate} app=${app} device=${device} channels=${channels} /><${DeviceBadge} app=${app} device=${device} /></span>
       </header>
       <div class=${tiles} ref=${box}></div>
+      ${!channels.length && html`<p class="nochan">No channels to show; <a href=${`/devices/${encodeURIComponent(device.name)}`}>its page</a> has the rest.</p>`}
     </section>`;
 }
 

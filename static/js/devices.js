@@ -46,6 +46,7 @@ function Row({ app, device }) {
   const isLost = status.phase === 'lost';
   const held = leaseWords(device.lease, status, now);
   const isOnline = device.state === 'online';
+  const isSaid = !isOnline && device.last_error === device.reason;
   return html`<tr>
     <td class="who"><a href=${`/devices/${encodeURIComponent(device.name)}`}><b>${device.title}</b> <span class="code dim">${device.name}</span></a>
       ${device.simulated && html` <${StateBadge} name="simulated" />`}<span class="dim sub">${[device.model || device.driver, device.group].filter(Boolean).join(', ')}</span>${held && html`<span class="held"><${Icon} name="key" />${held}</span>`}</td>
@@ -55,6 +56,6 @@ function Row({ app, device }) {
     <td class="n dim asked">${device.asked_hz ? plainHz(device.asked_hz) : 'as sent'}</td>
     <td class="n cnt" data-word="errors">${countText(device.errors)}</td>
     <td class="n cnt" data-word="missed">${countText(device.missed)}</td>
-    <td class=${`last ${device.last_error ? '' : 'is-none'}`}>${device.last_error ? html`<span class="what">${device.last_error}</span>${device.last_error_time && html` <span class="dim">${formatMoment(device.last_error_time, now)}</span>`}` : html`<span class="dim">none</span>`}</td>
+    <td class=${`last ${device.last_error ? '' : 'is-none'} ${isSaid ? 'is-said' : ''}`}>${device.last_error ? html`<span class="what">${device.last_error}</span>${device.last_error_time && html` <span class="dim">${formatMoment(device.last_error_time, now)}</span>`}` : html`<span class="dim">none</span>`}</td>
   </tr>`;
 }

@@ -127,7 +127,7 @@ function Row({ app, entry, isChosen, onToggle }) {
   return html`<tr class=${isOld ? 'is-stale' : ''}>
     <td class="ck"><label class="leg"><input type="checkbox" checked=${isChosen} onChange=${() => onToggle(path)} /><span class="box"></span><span class="vh">Choose ${path}</span></label></td>
     <td class="st1" title=${description || undefined}>${isNumeric ? html`<a href=${graphAddress([path])}>${name}</a>` : name}${isInternal(entry) && html` <span class="tag">internal</span>`}</td>
-    <td class="n val"><${Digits} value=${short(value)} format=${entry} /></td><td class="mute un">${unit}</td>
+    <td class="n val"><${Digits} value=${short(value)} format=${entry} /></td><td class="mute un" title=${unit}>${unit}</td>
     <td class="n dim age" title=${latest === null ? undefined : formatUtc(latest)}>${latest === null ? '–' : formatAge(now - latest)}</td>
     <td class="n cnt">${countText(count)}</td>
     <td class="n siz" title=${size === 0 ? 'In the journal until the first block is full' : undefined}><${Bytes} count=${size || null} /></td>

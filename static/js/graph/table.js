@@ -37,7 +37,7 @@ function Row({ model, path, printer, slope_s }) {
   const isShown = !model.view.hidden.includes(path);
   const toggle = () => model.setView({ hidden: isShown ? [...model.view.hidden, path] : model.view.hidden.filter((other) => other !== path) }, 'replace');
   return html`<tr class=${isShown ? '' : 'off'}>
-    <td><label class="leg"><input type="checkbox" checked=${isShown} onChange=${toggle} /><span class="box"></span><${Swatch} pen=${model.palette.pen(path)} />
+    <td><label class="leg" title=${path}><input type="checkbox" checked=${isShown} onChange=${toggle} /><span class="box"></span><${Swatch} pen=${model.palette.pen(path)} />
       <span class="nm">${label}</span>${isMadeUp(model, path) && html`<span class="st c-sim" title="Simulated"><${Icon} name="sim" /><span class="vh">Simulated</span></span>`}${label !== path && html` <span class="dim path">${path}</span>`}</label></td>
     ${stream ? html`<${Numbers} model=${model} stream=${stream} printer=${printer(stream)} slope_s=${slope_s} />` : html`<td class="dim why" colspan="8">${reasonOf(model, path)}</td>`}
     <td class="rm"><button type="button" class="iconbtn" title="Remove from the graph" aria-label=${`Remove ${label} from the graph`} onClick=${() => model.setView({
@@ -60,7 +60,7 @@ function Numbers({ model, stream, printer, slope_s }) {
     found && Number.isFinite(found.slope_per_s) ? printer.rate(found.slope_per_s * slope_s, (end_s - start_s) / slope_s) : MISSING,
     found ? countText(found.readings) : '0',
   ];
-  return html`${cells.map((cell, i) => html`<td class=${i === 1 ? 'n now' : 'n'}>${cell}</td>`)}<td class="mute">${printer.unit}</td>`;
+  return html`${cells.map((cell, i) => html`<td class=${i === 1 ? 'n now' : 'n'}>${cell}</td>`)}<td class="mute un" title=${printer.unit}>${printer.unit}</td>`;
 }
 
 /** Whether the stream is simulated now: that is said wherever its values are. @param {GraphModel} model @param {string} path */
