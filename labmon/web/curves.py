@@ -14,6 +14,8 @@ import numpy as np
 from labmon.timestamps import SECOND_NS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from labmon.datastream.graph import Graph
@@ -110,10 +112,14 @@ def _with_nulls(name: str, column: Column, places: np.ndarray) -> Column:
     return np.insert(column.astype(np.float64), places, np.nan)
 
 
-def _with_none(values: list[Any], places: np.ndarray) -> list[Any]:
-    longer = list(values)
-    for place in reversed(places.tolist()):
-        longer.insert(place, None)
+def _with_none(values: Sequence[Any], places: np.ndarray) -> list[Any]:
+    longer: list[Any] = []
+    done = 0
+    for place in places.tolist():
+        longer += values[done:place]
+        longer.append(None)
+        done = place
+    longer += values[done:]
     return longer
 
 

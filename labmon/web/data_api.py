@@ -216,14 +216,17 @@ class DataHandler(ApiHandler):
     async def _send_table(self, curves: Sequence[Curve], start_ns: int) -> None:
         shape = self.query["format"]
         self.set_header("Content-Type", _TEXT_TYPES[shape])
+        if shape == "flot":
+            await self.send(tables.flot_pieces(curves))
+            return
+        loop = asyncio.get_running_loop()
+        table = await loop.run_in_executor(None, tables.Table.of, curves)
         if shape == "csv":
             name = "labmon-" + to_iso(start_ns)[:16].replace(":", "") + ".csv"
             self.set_header("Content-Disposition", f'attachment; filename="{name}"')
-            await self.send(tables.csv_pieces(curves))
-        elif shape == "records":
-            await self.send(tables.record_pieces(curves))
+            await self.send(tables.csv_pieces(table))
         else:
-            await self.send(tables.flot_pieces(curves))
+            await self.send(tables.record_pieces(table))
 
 
 def _columns(curve: Curve, fmt: wire.Format) -> dict[str, Any]:
