@@ -100,6 +100,12 @@ class Recorder:
         return self._backlog.readings + on_disk
 
     @property
+    def is_behind(self) -> bool:
+        """Whether readings wait, of this start or an earlier one, that no query sees yet."""
+        is_earlier_left = self.spooling is not None and not self.spooling.caught_up.is_set()
+        return is_earlier_left or self.waiting_readings > 0
+
+    @property
     def waiting_bytes(self) -> int:
         """What they take in memory, roughly."""
         return self._backlog.weight * READING_BYTES

@@ -18,6 +18,7 @@ from tornado.iostream import StreamClosedError
 from labmon.errors import LabmonError
 from labmon.paths import Selection
 from labmon.web.cursor import Cursor
+from labmon.web.late_gaps import LateGaps
 from labmon.web.mailbox import Mailbox
 from labmon.web.problems import ProblemError, describe
 from labmon.web.replay import Replay
@@ -84,7 +85,7 @@ class LiveClient:
     @property
     def subscriptions(self) -> int:
         """How many it has."""
-        return len(self._members) + len(self._replays)
+        return len(self._members.keys() | self._replays.keys())
 
     def has(self, id: SubscriptionId | None) -> bool:
         """Whether one of them has this id."""
@@ -148,7 +149,8 @@ class LiveClient:
         after: Cursor,
         join: Callable[[], None],
     ) -> None:
-        replay = Replay(self._live.services, selection, self.encoder, self.mailbox, id)
+        live = self._live
+        replay = Replay(live.services, selection, self.encoder, self.mailbox, id, live.late_gaps)
         try:
             await replay.run(after, join)
         except StreamClosedError:
@@ -187,6 +189,7 @@ class Live:
         self._skipped = 0
         self._sent = 0
         self._ring = LazyRing(is_wanted=services.config.server.io_uring)
+        self.late_gaps = LateGaps(services.hub, services.recorder)
         self._topics: dict[TopicKey, Topic] = {}
         self._events = services.hub.subscribe(Selection(()))
         self._tasks: list[asyncio.Task[None]] = []

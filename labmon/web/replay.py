@@ -8,6 +8,7 @@ without giving the event loop away.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.granularity import Granularity
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from labmon.paths import Selection
     from labmon.reading import AnyBatch
     from labmon.web.encoders import Encoder, SubscriptionId
+    from labmon.web.late_gaps import LateGap, LateGaps
     from labmon.web.mailbox import Mailbox
     from labmon.web.services import Services
 
@@ -45,6 +47,7 @@ class Replay:
         encoder: Encoder,
         mailbox: Mailbox,
         id: SubscriptionId | None,
+        late: LateGaps,
     ) -> None:
         self._hub = services.hub
         self._datastream = services.datastream
@@ -56,23 +59,41 @@ class Replay:
         self._encoder = encoder
         self._mailbox = mailbox
         self._id = id
+        self._late = late
+        self._again: LateGap | None = None
+        """What is told once more, when history has all of it."""
 
     async def run(self, after: Cursor, join: Callable[[], None]) -> None:
         """Send everything after a cursor, then `join` the live topic in the same breath.
+
+        A gap in which readings wait for the store is told again once they are recorded: they came
+        before the client joined, and no query had seen them.
 
         Raises:
             StreamClosedError: the client went away meanwhile.
             StorageError: the journal cannot be read.
         """
+        if self._is_ours(after) and after.epoch == self._hub.epoch:
+            self._again = self._late.since(after.seq)
+        if not await self._go_on(after, join):
+            join()
+        if self._again is not None:
+            await self._recorder.caught_up()
+            with suppress(StorageError):  # refused for good: history has all that there will be
+                await self._recorder.flush()
+            self._late.look()
+            self._tell_gap(self._again.from_ns, self._again.to_ns)
+
+    async def _go_on(self, after: Cursor, join: Callable[[], None]) -> bool:
+        """Send what came after a cursor, and join; False where there is a gap up to now."""
         if not self._is_ours(after):
             self._gap(None)
-        elif after.epoch < self._hub.epoch and not await self._caught_up():
+            return False
+        if after.epoch < self._hub.epoch and not await self._caught_up():
             self._gap(after.time_ns)  # what is lost cannot be told yet
-        else:
-            position = await self._through_journal(after)
-            if position is not None and await self._through_memory(position, join):
-                return
-        join()
+            return False
+        position = await self._through_journal(after)
+        return position is not None and await self._through_memory(position, join)
 
     def _is_ours(self, after: Cursor) -> bool:
         hub = self._hub
@@ -240,6 +261,12 @@ class Replay:
             from_ns = max(0, from_ns - MARGIN_NS)
         if from_ns is not None and from_ns > to_ns:  # the clock was set back since
             from_ns = None
+        late = self._late.told(from_ns, to_ns)
+        if late is not None:
+            self._again = late if self._again is None else self._again.with_another(late)
+        self._tell_gap(from_ns, to_ns)
+
+    def _tell_gap(self, from_ns: int | None, to_ns: int) -> None:
         time = self._encoder.time
         fields = {
             "id": self._id,

@@ -57,6 +57,67 @@ async def test_while_the_store_is_away_what_memory_has_let_go_is_a_gap(slow_stor
     socket.close()
 
 
+async def stored_values(node):
+    query = "stream=lab/a&start=-1h&granularity=raw"
+    return (await node.get(f"/api/v1/data?{query}"))["streams"][0]["v"]
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+@pytest.mark.parametrize("is_ours", [True, False])
+async def test_a_gap_with_readings_that_wait_is_told_again_once_they_are_recorded(
+    slow_store, complaints, eventually, is_ours, is_cut
+):
+    """History did not have them when it was first told, and live they are not told any more."""
+    slow_store.recorder._handed_bytes = 1
+    cursor = slow_store.live.cursor()
+    for number in range(10):
+        slow_store.publish(("lab/a", number))
+    socket = await slow_store.socket()
+    after = str(cursor) if is_ours else "deadbeef.1.1.1"
+    await socket.subscribe("lab/*", after=after, id=7)
+    gap = await socket.next("gap")
+    assert len(await stored_values(slow_store)) < 10
+    slow_store.publish(("lab/a", 10))
+    assert await socket.values(1) == [("lab/a", 10)]
+    if is_cut:  # its cursor is behind what waits
+        socket.close()
+        socket = await slow_store.socket()
+        after = str(slow_store.live.cursor())
+        await socket.subscribe("lab/*", after=after, id=7)
+        await socket.next("readings")
+    slow_store.may_write.set()
+    assert await socket.next("gap") == gap
+    assert (await stored_values(slow_store))[:10] == list(range(10))
+    await eventually(lambda: not any(client._replays for client in slow_store.live.clients))
+    slow_store.publish(("lab/a", 11))
+    assert await socket.values(1) == [("lab/a", 11)]
+    await socket.subscribe("lab/*", after=str(slow_store.live.cursor()), id=7)
+    assert (await socket.next("readings"))["readings"] == []
+    slow_store.publish(("lab/a", 12))
+    assert [row[2] for row in (await socket.receive())["readings"]] == [12]
+    socket.close()
+
+
+async def test_who_leaves_before_a_gap_is_told_again_is_forgotten(
+    slow_store, complaints, eventually
+):
+    slow_store.recorder._handed_bytes = 1
+    cursor = str(slow_store.live.cursor())
+    for number in range(10):
+        slow_store.publish(("lab/a", number))
+    socket = await slow_store.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    await socket.next("gap")
+    (client,) = slow_store.live.clients
+    assert client.subscriptions == 1
+    await socket.send({"type": "unsubscribe", "id": 1})
+    await eventually(lambda: not client.subscriptions and not slow_store.live.topics)
+    await socket.subscribe("lab/*", after=cursor)
+    await socket.next("gap")
+    socket.close()
+    await eventually(lambda: not slow_store.live.clients and not slow_store.live.topics)
+
+
 @pytest.mark.parametrize("restarts", [0, 1])
 async def test_a_cursor_of_a_replay_is_as_old_as_what_it_stands_behind(
     make_node, tmp_path, restarts
