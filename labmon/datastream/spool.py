@@ -63,6 +63,7 @@ class Spool:
         self._damaged: set[Path] = set()
         self._file: SpoolFile | None = None
         self._is_replacing = False
+        self._is_writing = False
         self._number = 0
         self.problems: list[str] = []
         self.frames: deque[Frame] = deque()
@@ -138,14 +139,17 @@ class Spool:
             SpoolFullError: there is no room.
             OSError: it cannot be written.
         """
-        if self.begins_file:
-            self._begin_file(head.number)
-        assert self._file is not None
+        self._is_writing = True
         try:
+            if self.begins_file:
+                self._begin_file(head.number)
+            assert self._file is not None
             (frame,) = self._file.append([(head, record)])
         except OSError:
             self._give_up_file()
             raise
+        finally:
+            self._is_writing = False
         return frame
 
     def _give_up_file(self) -> None:
@@ -227,7 +231,13 @@ class Spool:
             log.error("%s cannot be removed: %s", path, error)  # noqa: TRY400 - it is told twice
 
     def close(self) -> None:
-        """Let go of everything; what waits stays on disk."""
+        """Let go of everything; what waits stays on disk.
+
+        While a record is being written, on another thread, nothing is let go before the process
+        ends: the number of the file would be another's, and the record would go there.
+        """
+        if self._is_writing:
+            return
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -85,7 +85,12 @@ class SpoolFile:
         self.size = 0
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(path, flags, 0o644)
-        sync_folder(path.parent)
+        try:
+            sync_folder(path.parent)
+        except OSError:
+            self.close()
+            path.unlink(missing_ok=True)
+            raise
 
     def append(self, records: Iterable[tuple[Head, bytes]]) -> list[Frame]:
         """Write records behind what there is; they are on disk when this returns.

@@ -1,3 +1,8 @@
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
 import pytest
 
 from labmon.datastream.exceptions import StoreLocked
@@ -179,3 +184,45 @@ def test_a_file_is_scanned_by_its_heads(tmp_path):
     found = scan(file.path)
     assert found == (frames, False, 0)
     assert [read_record(frame) for frame in found.frames] == [b"abc"] * 5
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="no /proc")
+def test_a_file_whose_name_does_not_become_durable_leaves_nothing_open(opened, monkeypatch):
+    """It is tried every few seconds, for as long as the disk is as it is."""
+    spool = opened()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+
+    def fail(_):
+        raise OSError(5, "input/output error")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("labmon.datastream.spool_file.sync_folder", fail)
+        for _ in range(3):
+            with pytest.raises(OSError, match="input/output"):
+                put(spool, 0)
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    assert files(spool) == []
+    put(spool, 1)
+    assert seqs(opened()) == [1]
+
+
+def test_who_closes_while_a_record_is_written_leaves_the_file_to_the_writer(opened, monkeypatch):
+    """Its descriptor would soon be that of another file, and the record would go there."""
+    spool = opened()
+    put(spool, 0)
+    closing, real = threading.Event(), os.fsync
+    entered = threading.Event()
+
+    def hang(descriptor):
+        entered.set()
+        assert closing.wait(30)
+        real(descriptor)
+
+    monkeypatch.setattr("labmon.datastream.spool_file.os.fsync", hang)
+    with ThreadPoolExecutor(1) as pool:
+        written = pool.submit(put, spool, 1)
+        assert entered.wait(30)
+        spool.close()
+        closing.set()
+        assert written.result().head.first_seq == 1
+    assert seqs(opened()) == [0, 1]
