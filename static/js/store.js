@@ -17,6 +17,8 @@ const TICK_MS = 500;
 const RETRY_MS = 5000;
 const RATE_WINDOW_S = 5;
 const SEED_POINTS = 150;
+/** The server gives no more than 128 in one answer. */
+const SEED_STREAMS = 100;
 const SMOOTHING = 1 / 12;
 const MIN_INTERVALS = 6;
 const GAP_INTERVALS = 3;
@@ -184,12 +186,22 @@ export class Store extends Emitter {
 
   async #refetch() {
     await this.#guarded('history', async () => {
-      const data = await this.#http.fetchData({ stream: '**', start: `-${SPAN_S}s`, end: 'now', points: SEED_POINTS });
-      for (const columns of data.streams) {
-        if (columns.mean || columns.v instanceof Float64Array) this.#touch(columns.path).trace.seed(columns);
+      const paths = this.#drawnPaths();
+      for (let i = 0; i < paths.length; i += SEED_STREAMS) {
+        const stream = paths.slice(i, i + SEED_STREAMS);
+        const data = await this.#http.fetchData({ stream, start: `-${SPAN_S}s`, end: 'now', points: SEED_POINTS });
+        for (const columns of data.streams) {
+          if (columns.mean || columns.v instanceof Float64Array) this.#touch(columns.path).trace.seed(columns);
+        }
+        this.emit('seeded', null);
       }
-      this.emit('seeded', null);
     });
+  }
+
+  /** The streams that have a sparkline, as far as there are readings of them. */
+  #drawnPaths() {
+    const channels = [...this.devices.values()].flatMap((device) => device.channels);
+    return channels.filter(({ kind, path }) => kind === 'numeric' && this.#streams.get(path)?.reading).map(({ path }) => path);
   }
 
   /** What could not be fetched, if anything. */

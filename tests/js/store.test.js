@@ -31,7 +31,7 @@ let frames;
 let http;
 
 /** @param {any} [changes] @returns {any} */
-const device = (changes) => ({ name: 'a', title: 'A', state: 'online', since: NOW, last_error_time: null, channels: [], ...changes });
+const device = (changes) => ({ name: 'a', title: 'A', state: 'online', since: NOW, last_error_time: null, channels: [{ path: 'a/b', kind: 'numeric' }], ...changes });
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
 beforeEach(async () => {
@@ -59,6 +59,19 @@ test('it begins with the devices, their newest readings and the last ten minutes
   assert.deepEqual(store.stream('a/b').reading, { t: NOW - 1, value: 1, quality: 0 });
   assert.equal(store.stream('a/b').trace.stretches(NOW, 1).length, 1);
   assert.equal(store.now(), NOW + 100, 'by the server’s clock');
+});
+
+test('the history of many streams is fetched in pieces that the server takes, and only of what is drawn', async () => {
+  const paths = Array.from({ length: 250 }, (_, i) => `a/${i}`);
+  const words = [{ path: 'a/mode', kind: 'nominal' }, { path: 'a/never', kind: 'numeric' }];
+  const channels = [...paths.map((path) => ({ path, kind: 'numeric' })), ...words];
+  http.fetchDevices = async () => [device({ channels })];
+  http.fetchLatest = async () => ({ now: NOW, rows: [...paths, 'a/mode', 'other/stream'].map((path) => [path, NOW - 1, 1, 0]) });
+  http.fetchData.mock.resetCalls();
+  await store.refresh();
+  const asked = http.fetchData.mock.calls.map((/** @type {any} */ call) => call.arguments[0].stream);
+  assert.deepEqual(asked.map((/** @type {string[]} */ some) => some.length), [100, 100, 50]);
+  assert.deepEqual(asked.flat(), paths);
 });
 
 test('readings of one frame are told together', () => {
