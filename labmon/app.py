@@ -7,6 +7,7 @@ process ends with `os._exit`, after everything that can be saved is saved.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -293,6 +294,7 @@ def run(config: Config, ready: Callable[[App], None]) -> NoReturn:
         runner.close()
         raise
     logging.shutdown()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in filter(None, (sys.stdout, sys.stderr)):  # None: it was started without
+        with contextlib.suppress(OSError):  # a full disk, or nobody who reads
+            stream.flush()
     os._exit(0)  # a thread that hangs in a driver would be waited for otherwise

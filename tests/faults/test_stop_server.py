@@ -4,8 +4,13 @@ import base64
 import os
 import signal
 import socket
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
+
+from tests.conftest import ROOT
 
 pytestmark = pytest.mark.alone
 
@@ -92,3 +97,29 @@ def test_a_second_signal_ends_it_at_once(server):
     code, took_s = server.end(signal.SIGTERM)
     assert code in {0, 128 + signal.SIGTERM}
     assert took_s < 5.0
+
+
+@pytest.mark.parametrize("what", ["full", "closed"])
+def test_it_ends_cleanly_where_its_output_takes_nothing(server_process, until, what):
+    """A log on a disk that is full, or a start without a terminal."""
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("there is no /dev/full here")
+    server = server_process(MISBEHAVING)
+    redirection = f">{full} 2>&1" if what == "full" else ">&- 2>&-"
+    command = f'exec "$@" {redirection} <&-'
+    program = [sys.executable, "-m", "labmon", "serve", "--config", str(server.config)]
+    server.process = subprocess.Popen(
+        ["sh", "-c", command, "sh", *program, "--port", str(server.port), "--data", server.data],
+        cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+        | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'drivers'}"},
+    )
+    try:
+        until(server.is_ready, what="the server")
+        until(lambda: state(server, "hung") == "stuck", what="the hung device being stuck")
+        server.process.terminate()
+        assert server.process.wait(30) == 0
+    finally:
+        server.process.kill()
+        server.process.wait()
