@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from labmon.datastream.columns import Columns
+
 FLOAT: Final = 0
 INT: Final = 1
 OTHER: Final = 2
@@ -55,9 +57,18 @@ class JournalValues:
         return cls(v, column, others)
 
     @classmethod
+    def of(cls, columns: Columns) -> JournalValues:
+        """The values of columns; no Python objects are made where all are floats or integers."""
+        if columns.v.dtype == np.float64:
+            return cls(columns.v)
+        if columns.v.dtype == np.int64 and columns.valid is None:
+            return cls(columns.v.view(np.float64), np.full(len(columns), INT, np.uint8))
+        return cls.pack(columns.python_values())
+
+    @classmethod
     def concatenate(cls, parts: Sequence[JournalValues]) -> JournalValues:
         """One run of several, in this order."""
-        v = np.concatenate([part.v for part in parts])
+        v = np.concatenate([part.v for part in parts] or [np.empty(0)])
         if all(part.kinds is None for part in parts):
             return cls(v)
         kinds = [

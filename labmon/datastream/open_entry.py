@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from labmon.datastream.entry import EntryColumns, JournalEntry, encode_entry, encode_runs
-from labmon.datastream.journal_values import INT, JournalValues
+from labmon.datastream.journal_values import JournalValues
 from labmon.datastream.polls import Polls
 from labmon.datastream.receipts import Receipts
 
@@ -104,7 +104,7 @@ class OpenEntry:
             self._arrays.append((self.count, count))
         seqs = seq_column(first_seq, count)
         streams = np.full(count, stream, np.uint32)
-        values = _array_values(columns)
+        values = JournalValues.of(columns)
         self.add_columns(EntryColumns(seqs, streams, columns.t, values, columns.quality))
 
     def add_receipt(self, receipt: Receipt) -> None:
@@ -179,14 +179,6 @@ def _ends(seqs: NDArray[np.int64]) -> tuple[int, int]:
     """The first and the last number that there is; 0: there is none."""
     numbered = seqs if seqs[0] and seqs[-1] else seqs[seqs != 0]
     return (int(numbered[0]), int(numbered[-1])) if len(numbered) else (0, 0)
-
-
-def _array_values(columns: Columns) -> JournalValues:
-    if columns.v.dtype == np.float64:
-        return JournalValues(columns.v)
-    if columns.v.dtype == np.int64 and columns.valid is None:
-        return JournalValues(columns.v.view(np.float64), np.full(len(columns), INT, np.uint8))
-    return JournalValues.pack(columns.python_values())
 
 
 def _joined_qualities(

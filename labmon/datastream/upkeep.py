@@ -132,7 +132,7 @@ def encode_carry(epoch: int, heads: list[tuple[int, int, Columns]]) -> bytes:
     """(stream, first ordinal, datapoints in the order of arrival) of each head as an entry."""
     counts = [len(columns) for _, _, columns in heads]
     qualities = [columns.qualities() for _, _, columns in heads]
-    values = [value for _, _, columns in heads for value in columns.python_values()]
+    values = [JournalValues.of(columns) for _, _, columns in heads]
     numbers = [number for number, _, _ in heads]
     return encode_entry(
         JournalEntry(
@@ -140,7 +140,7 @@ def encode_carry(epoch: int, heads: list[tuple[int, int, Columns]]) -> bytes:
             np.zeros(sum(counts), np.int64),
             np.repeat(np.array(numbers, np.uint32), counts),
             np.concatenate([columns.t for _, _, columns in heads] or [np.empty(0, np.int64)]),
-            JournalValues.pack(values),
+            JournalValues.concatenate(values),
             np.concatenate(qualities) if any(map(np.any, qualities)) else None,
             {"streams": numbers, "ordinals": [ordinal for _, ordinal, _ in heads]},
         )
