@@ -281,7 +281,6 @@ class Recorder:
 
     async def _append(self, batch: AnyBatch) -> None:
         try:
-            await self._mark_gaps()
             taken = await self._hand_over_or_give_up(batch)
         except (DatastreamException, OSError) as error:
             await self._wait(error)
@@ -300,7 +299,6 @@ class Recorder:
             if portion.is_earlier:
                 await self._hand_over_earlier(spooling, portion)
                 return
-            await self._mark_gaps()
             handed = 0
             for batch in portion.batches:
                 self.recorded_readings += await self._hand_over_or_give_up(batch)
@@ -347,6 +345,7 @@ class Recorder:
 
     async def _hand_over(self, batch: AnyBatch) -> int:
         """Give a batch to the datastream; returns how many of its readings are taken."""
+        await self._mark_gaps()
         await self._streams.ensure_all(batch)
         rejected: list[Rejection] = []
         for run in self._streams.recordable(batch):
@@ -364,10 +363,14 @@ class Recorder:
         """Record a null of each stream where its dropped readings began."""
         if not self._gaps:
             return
-        gaps, self._gaps = self._gaps, {}
+        for path in list(self._gaps):
+            time_ns = self._gaps.pop(path)
+            if self._streams.is_blocked(path) or self._datastream.stream_id(path) is None:
+                continue
+            mark = Batch("recorder", time_ns, (path,), (None,), bytes(1))
+            try:
+                await self._datastream.append_batch(mark)
+            except (DatastreamException, OSError):
+                self._gaps[path] = time_ns
+                raise
         log.warning("readings are recorded again; %d were dropped since the start", self._dropped)
-        for path, time_ns in gaps.items():
-            if not self._streams.is_blocked(path) and self._datastream.stream_id(path) is not None:
-                await self._datastream.append_batch(
-                    Batch("recorder", time_ns, (path,), (None,), bytes(1))
-                )

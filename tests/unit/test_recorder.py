@@ -195,3 +195,43 @@ async def test_readings_of_known_streams_are_recorded_within_a_turn_of_the_loop(
     assert recorder.waiting_readings == 0
     assert store.latest(store.stream_id("gauge/a")) == (2, 2.0, 0)
     assert recorder.recorded_readings == 2
+
+
+async def test_gaps_that_cannot_be_marked_at_once_are_marked_later(away, monkeypatch):
+    """The datastream refuses in the middle of them: it has no room."""
+    recorder, store, backend = away
+    await spill(recorder, 2, 2002)
+    append, calls = store.append_batch, []
+
+    async def fail_once(one):
+        if one.source == "recorder" and not calls:
+            calls.append(one)
+            raise StoreUnavailable("no room")
+        return await append(one)
+
+    monkeypatch.setattr(store, "append_batch", fail_once)
+    monkeypatch.setattr("labmon.recorder.RETRY_S", 0.01)
+    backend.is_away = False
+    await recorder.flush()
+    assert calls
+    for path in ("gauge/a", "gauge/b"):
+        assert sum(value != value for value in await values(store, path)) == 1
+
+
+async def test_a_gap_whose_mark_brings_out_a_bug_holds_up_nothing(away, monkeypatch, caplog):
+    recorder, store, backend = away
+    await spill(recorder, 2, 2002)
+    append = store.append_batch
+
+    async def fail(one):
+        if one.source == "recorder" and one.paths == ("gauge/a",):
+            raise RuntimeError("a bug")
+        return await append(one)
+
+    monkeypatch.setattr(store, "append_batch", fail)
+    backend.is_away = False
+    async with asyncio.timeout(20):
+        await recorder.flush()
+    assert sum(value != value for value in await values(store, "gauge/b")) == 1
+    assert (await values(store, "gauge/a"))[-1] == 2001.0
+    assert "a bug of labmon" in caplog.text
