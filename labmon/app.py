@@ -45,6 +45,8 @@ STOP_S: Final = {"web": 1.5, "devices": 0.9, "recorder": 1.6, "datastream": 0.9}
 """How long each part may take to stop: less than 5 s together."""
 FLUSH_S: Final = 0.4
 """What the recorder's flush did not get durable is tried for so long again, and then counted."""
+HANGUP: Final[int | None] = getattr(signal, "SIGHUP", None)
+"""That the terminal was closed; Windows has none."""
 RECORDS: Final = Channel(kind="nominal", description="commands, who gave them and what came of it")
 
 
@@ -253,11 +255,13 @@ async def _within(part: str, stop: Callable[[], Awaitable[object]]) -> None:
 
 
 async def serve(config: Config, ready: Callable[[App], None]) -> None:
-    """Run until SIGINT or SIGTERM; a second one ends the process at once."""
+    """Run until SIGINT, SIGTERM or the end of its terminal; a second one ends it at once."""
     app = App(config)
     stopping = asyncio.Event()
 
     def stop(number: int) -> None:
+        if stopping.is_set() and number == HANGUP:  # shell and terminal both tell it
+            return
         if stopping.is_set():
             os._exit(128 + number)
         log.info("stopping: %s", signal.Signals(number).name)
@@ -273,7 +277,10 @@ async def serve(config: Config, ready: Callable[[App], None]) -> None:
 
 def _on_signals(stop: Callable[[int], None]) -> None:
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ends: list[int] = [signal.SIGINT, signal.SIGTERM]
+    if HANGUP is not None and signal.getsignal(HANGUP) != signal.SIG_IGN:  # as nohup has it
+        ends.append(HANGUP)
+    for number in ends:
         try:
             loop.add_signal_handler(number, stop, number)
         except NotImplementedError:  # Windows

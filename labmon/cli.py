@@ -6,18 +6,25 @@ come from the configuration and from instruments; they are printed as text, neve
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import re
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from labmon import __version__, cli_read, cli_simulate, cli_store, cli_transfer
+from labmon.cli_store import said
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
     from rich.tree import Tree
 
     from labmon.app import App
@@ -38,9 +45,44 @@ class _Commands(click.Group):
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a file of Windows has no Ω
         try:
-            return super().main(*args, **kwargs)
+            with _ended_as_by_ctrl_c():
+                return super().main(*args, **kwargs)
         except OSError as error:
-            _fail(error if error.filename else f"the output cannot be written: {error.strerror}")
+            _fail(
+                said(error) if error.filename else f"the output cannot be written: {error.strerror}"
+            )
+
+
+@contextlib.contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """SIGTERM, and a terminal that is closed, end a command as Ctrl-C does: no half file stays.
+
+    The trap: in the background of a shell Ctrl-C is ignored, and what `nohup` ignores stays so.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    ended_by = 0
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal ended_by
+        ended_by = number
+        interrupt = signal.getsignal(signal.SIGINT)
+        (interrupt if callable(interrupt) else signal.default_int_handler)(signal.SIGINT, frame)
+
+    known = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]  # Windows has one
+    ends = [each for each in known if each and signal.getsignal(each) == signal.SIG_DFL]
+    for each in ends:
+        signal.signal(each, end)
+    try:
+        yield
+    except SystemExit:
+        if ended_by:
+            sys.exit(128 + ended_by)  # as a shell has it of who is ended by a signal
+        raise
+    finally:
+        for each in ends:
+            signal.signal(each, signal.SIG_DFL)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -77,7 +119,7 @@ def serve(
     try:
         app.run(config.load(path, host=host, port=port, data_dir=data_dir), _say_ready)
     except (LabmonError, OSError) as error:
-        _fail(error)
+        _fail(said(error))
 
 
 def _say_ready(app: App) -> None:

@@ -292,7 +292,14 @@ def failures() -> Iterator[None]:
     except BrokenPipeError:
         raise
     except (LabmonError, OSError) as error:
-        fail(error)
+        fail(said(error))
+
+
+def said(error: Exception) -> str:
+    """What went wrong, without the number that the system has for it."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 @contextmanager

@@ -48,11 +48,11 @@ def written(path: Path | None, *, force: bool = False) -> Iterator[IO[bytes]]:
         BadRequestError: it exists, and `force` is not given.
         OSError: it cannot be written; names it.
     """
-    if path is None:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
-        return
     try:
+        if path is None:
+            yield sys.stdout.buffer
+            sys.stdout.buffer.flush()
+            return
         with replaced(path, force=force) as part, part.open("xb") as file:
             if path.suffix == ".gz":
                 with gzip.GzipFile("", "wb", _LEVEL, file, 0) as packed:
@@ -61,7 +61,7 @@ def written(path: Path | None, *, force: bool = False) -> Iterator[IO[bytes]]:
                 yield file
     except OSError as error:
         if error.filename is None:
-            error.filename = str(path)
+            error.filename = "standard output" if path is None else str(path)
         raise
 
 

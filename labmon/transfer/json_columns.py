@@ -30,6 +30,7 @@ _IN_NUMBERS: Final = np.isin(np.arange(256), list(b"0123456789+-.eEnul\0"))
 """The bytes of numbers and of null; none of them could end one value and begin another."""
 _POINT, _MINUS, _PLUS, _ZERO = b".-+0"
 _UNIX_WIDTHS: Final = (10, *range(12, 18))
+_BEYOND: Final = 2.0**63
 _SPECIAL: Final = frozenset({"stream", "infinite"})
 """Names that give a line another meaning."""
 
@@ -119,6 +120,8 @@ def json_numbers(cells: NDArray[np.bytes_]) -> NDArray[Any] | None:
         return None
     if not all(is_int64(value) for value in values if type(value) is int):
         return None
+    if any(type(value) is float and not abs(value) < _BEYOND for value in values):
+        return None  # perhaps an integer beyond 64 bits, of which orjson makes a float
     return column_of(values, is_numeric=True)
 
 

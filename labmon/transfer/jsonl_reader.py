@@ -7,6 +7,7 @@ read. The trap: both must give the same rows, and a line that is no JSON spoils 
 from __future__ import annotations
 
 import json
+import re
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 PORTION: Final = 2 << 20
 LONGEST: Final = 64 << 20
 """Bytes of one line at most."""
+_LONG: Final = re.compile(rb"(?<![\d.])\d{19}")
+"""What may be an integer beyond 64 bits, of which orjson makes a float without a word."""
 
 
 class JsonLinesReader:
@@ -170,9 +173,10 @@ class JsonLinesReader:
 
     def _objects(self, lines: list[bytes], first_line: int, report: Report) -> list[Any]:
         """The JSON of each line; None for a blank one, or one that was reported."""
+        whole = b"[" + b",".join(lines) + b"]"
         try:
-            found = orjson.loads(b"[" + b",".join(lines) + b"]")
-            if len(found) == len(lines):
+            found = None if _LONG.search(whole) else orjson.loads(whole)
+            if found is not None and len(found) == len(lines):
                 return found
         except ValueError:
             pass
@@ -277,7 +281,9 @@ class JsonLinesReader:
 
 
 def _loaded(line: bytes) -> Any:
-    try:
-        return orjson.loads(line)
-    except ValueError:  # half a pair of surrogates, which only Python's own JSON reads
-        return json.loads(line, parse_float=finite)
+    if not _LONG.search(line):
+        try:
+            return orjson.loads(line)
+        except ValueError:  # half a pair of surrogates, which only Python's own JSON reads
+            pass
+    return json.loads(line, parse_float=finite)

@@ -96,3 +96,10 @@ async def test_a_viewer_ends_with_what_is_stored(server_process, commit_s):
     assert viewer.kinds.count("lost") >= (1 if commit_s == 2.0 else 0)
     assert set(viewer.kinds) <= {"lost", "bye", "hello"}
     await asyncio.to_thread(server.end)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="there are no such terminals here")
+def test_a_server_whose_terminal_is_closed_ends_like_any_other(server_process):
+    server = server_process("devices: {}\n")
+    server.start()
+    assert server.end(signal.SIGHUP)[0] == 0

@@ -96,6 +96,19 @@ def test_an_export_that_nobody_reads_to_its_end_ends_without_a_word(labmon, tmp_
     process.stderr.close()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
+def test_a_full_disk_under_an_export_is_said_in_words(labmon, tmp_path):
+    (tmp_path / "a.csv").write_text("time,a/b\n1700000000,1.5\n")
+    store = ("--store", tmp_path / "x.db")
+    labmon("import", tmp_path / "a.csv", *store)
+    command = [sys.executable, "-m", "labmon", "export", *map(str, store)]
+    with Path("/dev/full").open("w") as output:
+        done = subprocess.run(
+            command, cwd=ROOT, stdout=output, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.stderr.startswith("standard output: No space left on device\n")
+
+
 def test_a_span_of_nothing_is_refused(labmon, tmp_path):
     said = labmon("export", "--store", tmp_path / "x.db", "--from", "now", "--to", "-1h", code=1)
     assert "does not lie behind --from now" in said.stderr
@@ -138,6 +151,35 @@ def test_an_import_that_is_interrupted_says_what_that_leaves(tmp_path, monkeypat
     done = CliRunner().invoke(main, ["import", str(path), "--store", str(tmp_path / "x.db")])
     assert done.exit_code == 1
     assert "what was imported until now stays; go on with --only-newer" in done.stderr
+
+
+@pytest.fixture(params=["counts", "is ignored"])
+def ctrl_c(request):
+    """Ctrl-C counts, or is ignored as in the background of a shell."""
+    handler = signal.default_int_handler if request.param == "counts" else signal.SIG_IGN
+    before = signal.signal(signal.SIGINT, handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_an_export_that_is_ended_leaves_no_half_file(tmp_path, monkeypatch, number):
+    async def end(_snapshot, _wanted, file, _done):
+        file.write(b"half")
+        assert list(folder.iterdir())
+        os.kill(os.getpid(), number)
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("labmon.transfer.exporting.export", end)
+    (folder := tmp_path / "out").mkdir()
+    (tmp_path / "x.csv").write_text("time,c/d\n1700000000,1.5\n")
+    store = ["--store", str(tmp_path / "x.db")]
+    assert CliRunner().invoke(main, ["import", str(tmp_path / "x.csv"), *store]).exit_code == 0
+    done = CliRunner().invoke(main, ["export", "--output", str(folder / "y.csv"), *store])
+    assert done.exit_code == 128 + number
+    assert list(folder.iterdir()) == []
+    assert signal.getsignal(number) == signal.SIG_DFL
 
 
 def test_a_store_moves_to_another_file_and_back(labmon, tmp_path):

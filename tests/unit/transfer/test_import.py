@@ -263,6 +263,26 @@ def test_a_number_of_json_that_no_float_holds_is_not_infinite(store, written):
     assert "a.jsonl:2: is no JSON: '1e400' is larger than any float" in line
 
 
+@pytest.mark.parametrize("others", ["", "7", "null", "0.5"])
+@pytest.mark.parametrize(
+    "whole", ["123456789012345678901234567890", "-9223372036854775809", "18446744073709551616"]
+)
+def test_an_integer_of_json_beyond_64_bits_is_no_float(store, written, whole, others):
+    line = '{{"time": "2023-11-01T0{}:00:00Z", "path": "a/b", "value": {}}}\n'
+    cells = [others, whole, others] if others else [whole]
+    text = "".join(line.format(hour, cell) for hour, cell in enumerate(cells))
+    (said,) = store.load(written("a.jsonl", text)).problems.lines()
+    where = 1 + cells.index(whole)
+    assert said.startswith(f"a.jsonl:{where}: column 'value': {whole} is beyond 64 bits: write")
+
+
+def test_a_large_float_of_json_is_taken(store, written):
+    line = '{{"time": 170000000{}, "path": "a/b", "value": {}}}\n'
+    texts = ["1e20", "123456789012345678901.0", "-1.5E300"]
+    store.load(written("a.jsonl", "".join(line.format(i, text) for i, text in enumerate(texts))))
+    assert [float(value) for value in values(store)] == [float(text) for text in texts]
+
+
 def test_rollups_are_no_datapoints(store, other):
     other.fill_array("a/b", [i * 10**9 for i in range(100)], [i / 2 for i in range(100)], unit="V")
     from labmon.datastream import Granularity
