@@ -19,6 +19,7 @@ const ROW_SHARE = 0.5;
 const COLUMN_SHARE = 0.985;
 const FULL_ROW = 9.5; // in lower rows the words must become smaller, too
 const SHORT_TURNS = 120; // ticks: who becomes shorter for a moment makes nobody's digits larger
+const COLUMNS = [2, 1, 3, 4, 5, 6, 7, 8]; // two where others are hardly better
 const SMALLEST_WORD = 0.3; // of the digits: a longer text ends in an ellipsis
 
 /**
@@ -31,7 +32,7 @@ const SMALLEST_WORD = 0.3; // of the digits: a longer text ends in an ellipsis
  */
 export function bestColumns({ tiles, width, height, aspect }) {
   let best = { columns: Math.min(2, Math.max(1, tiles)), size: 0 };
-  for (const columns of [2, 1, 3, 4]) {
+  for (const columns of COLUMNS) {
     const rows = Math.ceil(tiles / columns);
     const size = Math.min(width / columns / aspect, (height / rows) * ROW_SHARE);
     if (columns <= tiles && size > best.size * 1.05) best = { columns, size };
@@ -245,17 +246,17 @@ export class WallGrid {
     const widths = this.tiles.map(({ big }) => contentWidth(big));
     const hasNumbers = this.tiles.some(({ isWords }) => !isWords);
     const widest = Math.max(1, ...widths.filter((_, i) => !hasNumbers || !this.tiles[i].isWords));
-    const margins = this.tiles[0].element.clientWidth - this.tiles[0].big.clientWidth;
     const columns = this.#isPortrait() ? 1 : bestColumns({
       tiles: this.tiles.length, width: this.box.clientWidth, height: this.box.clientHeight, aspect: widest / pixels,
     });
     wall.style.setProperty('--columns', String(columns));
     const rows = Math.ceil(this.tiles.length / columns);
-    const column = this.box.clientWidth / columns - margins - 2;
     const height = this.#rowHeight(rows);
     const unit = pixels / TRY_SIZE;
     wall.style.setProperty('--h', `${height}px`);
     wall.style.setProperty('--k', Math.min(1, height / unit / FULL_ROW).toFixed(3));
+    const margins = this.tiles[0].element.clientWidth - this.tiles[0].big.clientWidth; // narrower in low rows
+    const column = this.box.clientWidth / columns - margins - 2;
     const size = Math.min((column / widest) * COLUMN_SHARE * pixels, height * ROW_SHARE);
     wall.style.setProperty('--d', (size / unit).toFixed(3));
     this.tiles.forEach(({ big }, i) => {

@@ -9,7 +9,8 @@ test('the wall has as many columns as make the digits largest', () => {
   assert.equal(bestColumns({ ...SCREEN, tiles: 8, aspect: 8 }), 2);
   assert.equal(bestColumns({ ...SCREEN, tiles: 1, aspect: 8 }), 1);
   assert.equal(bestColumns({ ...SCREEN, tiles: 24, aspect: 8 }), 3);
-  assert.equal(bestColumns({ ...SCREEN, tiles: 40, aspect: 4 }), 4);
+  assert.equal(bestColumns({ ...SCREEN, tiles: 40, aspect: 4 }), 6);
+  assert.equal(bestColumns({ ...SCREEN, tiles: 104, aspect: 8.5 }), 7, 'a hundred tiles can still be read');
 });
 
 test('a tile says whose it is where two channels are called the same', () => {
