@@ -91,6 +91,10 @@ class LiveClient:
         """Whether one of them has this id."""
         return id in self._members or id in self._replays
 
+    def is_in(self, topic: Topic) -> bool:
+        """Whether one of them shares this topic."""
+        return any(each is topic for each, _ in self._members.values())
+
     def send(self, kind: str, fields: dict[str, Any]) -> None:
         """Send one message that must arrive."""
         self.mailbox.put(self.encoder.message(kind, fields))
@@ -286,7 +290,7 @@ class Live:
 
     async def stop(self) -> None:
         """Say goodbye to everybody; whoever does not take it is cut."""
-        for topic in self._topics.values():
+        for topic in list(self._topics.values()):
             topic.flush()
         for task in self._tasks:
             task.cancel()
@@ -332,8 +336,8 @@ class Live:
     async def _cut_slow(self, since: float) -> None:
         slow = {m for m in self.blocked if m.blocked_since is not None and m.blocked_since < since}
         for client in [client for client in self.clients if client.mailbox in slow] if slow else []:
-            if client.is_cut or client not in self.clients:
-                continue  # it lingers, or went away while others were cut
+            if client.is_cut or client not in self.clients or client.mailbox not in self.blocked:
+                continue  # it lingers, or went away or took all while others were cut
             client.is_cut = True
             self.slow_clients += 1
             client.mailbox.clear()
@@ -350,7 +354,7 @@ class Live:
         """Nobody may think that nothing happens: they come back, and resume."""
         topic = self._topics.pop(key)
         topic.close()
-        for client in list(self.clients):
+        for client in [client for client in self.clients if client.is_in(topic)]:
             client.hang_up(*COME_BACK)
 
 

@@ -75,11 +75,11 @@ class ThinnedTopic(Topic):
         for seq, summaries in self._own.items():
             summaries.add(rows_of(batches, self.selection, self.encoder, seq))
 
-    def refresh(self, quiet_s: float) -> None:
+    def _refresh(self, quiet_s: float) -> None:
         """Likewise; where readings wait, their message brings the cursor."""
-        self.flush()
+        self._flush()
         if not self._waiting:
-            super().refresh(quiet_s)
+            super()._refresh(quiet_s)
 
 
 class Summaries:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from contextlib import contextmanager
 from time import monotonic
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,7 @@ from labmon.web.audience import Audience, Member
 from labmon.web.encoders import row_count, rows_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from labmon.hub import Hub
     from labmon.paths import Selection
@@ -115,6 +116,10 @@ class Topic:
 
     def flush(self) -> None:
         """Send what waits, now."""
+        with self._or_fail():
+            self._flush()
+
+    def _flush(self) -> None:
         self._end_turn()
         taken = self._subscription.take()
         if taken.skipped:
@@ -123,10 +128,14 @@ class Topic:
 
     def refresh(self, quiet_s: float) -> None:
         """Give the members of a quiet topic a new cursor, lest theirs grow too old to resume."""
+        with self._or_fail():
+            self._refresh(quiet_s)
+
+    def _refresh(self, quiet_s: float) -> None:
         now = monotonic()
         if now - self._sent_at < quiet_s:
             return
-        self.flush()
+        self._flush()
         if now - self._sent_at >= quiet_s:
             self._send([])
 
@@ -160,8 +169,13 @@ class Topic:
 
     def _take_turn(self) -> None:
         self._turn = None
+        self.flush()
+
+    @contextmanager
+    def _or_fail(self) -> Iterator[None]:
+        """Whoever calls has others to care for: a bug in here is not theirs."""
         try:
-            self.flush()
+            yield
         except Exception:
             log.exception("bug in the live topic %s", self.selection.globs)
             self._failed()

@@ -189,3 +189,25 @@ async def test_more_than_a_topic_takes_in_one_turn_is_counted_also_to_who_just_c
     assert got == {1: list(range(21, 31)), 2: list(range(21, 31))}
     assert skipped == {1: 21, 2: 21}
     socket.close()
+
+
+async def test_a_bug_in_a_quiet_topic_does_not_end_the_care_for_the_others(
+    make_node, complaints, monkeypatch
+):
+    monkeypatch.setattr("labmon.web.live.SWEEP_S", 0.01)
+    node = await make_node(limits={"comment_s": 0.02})
+    bad, good = await node.socket(), await node.socket()
+    await bad.subscribe("bad/*")
+    await node.subscribed()
+    (topic,) = node.live._topics.values()
+    await good.subscribe("lab/*")
+    await node.subscribed(2)
+    monkeypatch.setattr(topic, "_body", None)
+    async with asyncio.timeout(10):
+        while not bad.is_closed:
+            await bad.receive()
+        for _ in range(3):  # a new cursor now and then
+            assert (await good.next("readings"))["readings"] == []
+    assert bad.close_code == 1011
+    assert "bug in the live topic" in complaints()[0]
+    good.close()

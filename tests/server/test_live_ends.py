@@ -82,3 +82,44 @@ async def test_stopping_says_bye_to_two_hundred_and_cuts_those_that_do_not_answe
     assert loop.time() - begin < 2
     for client in events:
         await client.close()
+
+
+async def test_a_bug_in_a_topic_keeps_nobody_else_from_the_goodbye(
+    make_node, complaints, monkeypatch
+):
+    node = await make_node()
+    bad, good = await node.socket(), await node.socket()
+    await bad.subscribe("bad/*")
+    await node.subscribed()
+    (topic,) = node.live._topics.values()
+    await good.subscribe("lab/*")
+    await node.subscribed(2)
+    monkeypatch.setattr(topic, "_body", None)
+    node.publish(("bad/a", 1.0))
+    stopping = asyncio.create_task(node.server.stop())
+    async with asyncio.timeout(10):
+        await good.next("bye")
+        await good.closed()
+        await bad.closed()
+        await stopping
+    assert (bad.close_code, good.close_code) == (1011, 1001)
+    assert "bug in the live topic" in complaints()[0]
+
+
+async def test_who_takes_all_while_others_are_cut_stays(make_node, monkeypatch):
+    monkeypatch.setattr("labmon.web.live.CUT_PAUSE_S", 0.01)
+    node = await make_node()
+    sockets = [await node.socket() for _ in range(2)]
+    clients = list(node.live.clients)
+    for client in clients:
+        client.mailbox._block()
+    cutting = asyncio.create_task(node.live._cut_slow(float("inf")))
+    await asyncio.sleep(0)
+    (other,) = [client for client in clients if not client.is_cut]
+    other.mailbox._wait()  # what waited leaves
+    await other.mailbox.drained()
+    await cutting
+    assert not other.is_cut
+    assert node.live.slow_clients == 1
+    for socket in sockets:
+        socket.close()
