@@ -11,6 +11,7 @@ have happened; give it an `idempotency_key` if it is to be sent again.
 
 from labmon.client.aio import AsyncClient
 from labmon.client.blocking import Client, RemoteDevice
+from labmon.client.live import Live
 from labmon.client.values import (
     Band,
     ClientError,
@@ -30,6 +31,7 @@ __all__ = [
     "Columns",
     "Event",
     "History",
+    "Live",
     "Reading",
     "RemoteDevice",
     "RequestError",

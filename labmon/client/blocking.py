@@ -8,14 +8,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import http.client
-import threading
 from typing import TYPE_CHECKING, Any
 
 from labmon.client.api import Api, Request, answer, history, latest, result, selection
 from labmon.client.follow import SILENCE_S, Follow
+from labmon.client.live import Ending, Live
 from labmon.client.values import Event, History, Reading
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from labmon.client.aio import AsyncClient
@@ -114,17 +115,24 @@ class Client:
         """A device, its commands as methods."""
         return RemoteDevice(self, name)
 
-    def live(self, *globs: str, cursor: str | None = None) -> Generator[Reading, None, None]:
+    def live(self, *globs: str, cursor: str | None = None) -> Live[Reading]:
         """The readings as they come, for ever; comes back by itself after a broken connection.
 
         Durable readings come exactly once, in the order of arrival. `events` also tells of gaps.
+        To end it from another thread, or another cell of a notebook, `close` what this gave.
         """
-        with contextlib.closing(self.events(*globs, cursor=cursor)) as events:
-            for event in events:
-                yield from event.readings()
 
-    def events(self, *globs: str, cursor: str | None = None) -> Generator[Event, None, None]:
+        def follow(ending: Ending) -> Generator[Reading, None, None]:
+            with contextlib.closing(self._events(globs, cursor, ending)) as events:
+                for event in events:
+                    yield from event.readings()
+
+        return Live(follow)
+
+    def events(self, *globs: str, cursor: str | None = None) -> Live[Event]:
         """Everything that comes live, for ever: readings, states of devices, gaps.
+
+        It is ended like `live`.
 
         Args:
             globs: of stream paths; all without.
@@ -133,20 +141,25 @@ class Client:
         Raises:
             OSError: the server cannot be reached at first; later it is waited for.
         """
-        follow = Follow(self._api, globs, cursor)
-        pause = threading.Event()
-        while True:
-            try:
-                yield from self._receive(follow)
-            except OSError:
-                if not follow.has_begun:
-                    raise
-            pause.wait(follow.pause_s())
+        return Live(lambda ending: self._events(globs, cursor, ending))
 
-    def _receive(self, follow: Follow) -> Generator[Event, None, None]:
+    def _events(
+        self, globs: Sequence[str], cursor: str | None, ending: Ending
+    ) -> Generator[Event, None, None]:
+        follow = Follow(self._api, globs, cursor)
+        while not ending.is_over:
+            try:
+                yield from self._receive(follow, ending)
+            except OSError:
+                if not (follow.has_begun or ending.is_over):
+                    raise
+            ending.wait(follow.pause_s())
+
+    def _receive(self, follow: Follow, ending: Ending) -> Generator[Event, None, None]:
         with (
             self._api.reaching(SILENCE_S),
             contextlib.closing(self._connect(SILENCE_S)) as connection,
+            ending.of(_connected(connection)),
             _ask(connection, follow.request()) as response,
         ):
             if not follow.is_accepted(response.status, response.headers):
@@ -167,6 +180,11 @@ class Client:
     def _connect(self, timeout_s: float) -> http.client.HTTPConnection:
         kind = http.client.HTTPSConnection if self._api.is_tls else http.client.HTTPConnection
         return kind(self._api.host, self._api.port, timeout=timeout_s)
+
+
+def _connected(connection: http.client.HTTPConnection) -> socket.socket | None:
+    connection.connect()
+    return connection.sock
 
 
 def _ask(connection: http.client.HTTPConnection, request: Request) -> http.client.HTTPResponse:
