@@ -252,6 +252,8 @@ async def _within(part: str, stop: Callable[[], Awaitable[object]]) -> None:
         log.warning("%s did not stop within %.1f s", part, STOP_S[part])
     except (LabmonError, OSError) as error:
         log.warning("%s did not stop cleanly: %s", part, error)
+    except Exception:
+        log.exception("%s did not stop cleanly, a bug of labmon", part)
 
 
 async def serve(config: Config, ready: Callable[[App], None]) -> None:

@@ -118,3 +118,21 @@ async def test_all_devices_that_cannot_be_built_are_named_at_once(make_app):
         await app.start()
     assert "config.yaml:2" in str(caught.value)
     assert "config.yaml:3" in str(caught.value)
+
+
+async def test_a_bug_at_the_end_of_one_part_holds_up_no_other(make_app, tmp_path, caplog):
+    """What waits must be recorded all the same."""
+    app = make_app()
+    await app.start()
+    await latest(app, "wavemeter/ch1")
+    part, stop = app._stops[-1]
+    assert part == "web"
+
+    async def fail():
+        await stop()
+        raise RuntimeError("a bug")
+
+    app._stops[-1] = part, fail
+    await app.stop()
+    assert "web did not stop cleanly" in caplog.text
+    assert not app.datastream._engine.is_open
