@@ -39,7 +39,7 @@ function whenText(t, now) {
  */
 function follow({ connection }, path, show) {
   /** @type {Map<string, Entry>} */
-  const known = new Map();
+  let known = new Map();
   let isOver = false;
   /** @type {import('./connection.js').Subscription | null} */
   let subscription = null;
@@ -47,7 +47,9 @@ function follow({ connection }, path, show) {
     if (audit && typeof audit === 'object' && audit.command) known.set(`${t} ${audit.command}`, { t, audit });
   };
   const publish = () => {
-    if (!isOver) show([...known.values()].sort((a, b) => b.t - a.t).slice(0, MOST));
+    const newest = [...known].sort(([, a], [, b]) => b.t - a.t).slice(0, MOST);
+    known = new Map(newest); // a page that is open for weeks does not keep them all
+    if (!isOver) show(newest.map(([, entry]) => entry));
   };
   const readings = (/** @type {import('./shapes.js').ReadingRow[]} */ rows) => {
     for (const [, t, value] of rows) take(t, value);

@@ -63,6 +63,19 @@ test('columns grow as long as readings come', () => {
   assert.equal(columns.min, columns.mean);
 });
 
+test('a live range keeps no more than it needs, however long it is left alone', () => {
+  for (const columns of [raw([0], [0]), buckets(1, [0], [0])]) {
+    for (let i = 1; i < 100_000; i += 1) {
+      columns.forgetBefore(i - 600);
+      appendReading(columns, i, pieceOf(i), 0, 1);
+    }
+    assert.ok(columns.t.length < 2000, `${columns.t.length} rows`);
+    assert.ok(columns.t[0] <= 99_999 - 600);
+    for (let row = 0; row < columns.length; row += 1) assert.deepEqual([columns.mean[row], columns.max[row]], [columns.t[row], columns.t[row]]);
+    assert.equal(columns.t[columns.length - 1], 99_999);
+  }
+});
+
 test('a silence of more than three periods opens a gap', () => {
   const columns = raw([1, 2], [10, 20]);
   appendReading(columns, 5, pieceOf(50), 0, 1);

@@ -137,6 +137,31 @@ test('after the connection was away, what it could not hold is fetched', async (
   model.stop();
 });
 
+test('a server that refuses is not asked again at every tick', async () => {
+  const model = await loaded('?streams=a/ch&start=-5m&end=now');
+  const before = requests.length;
+  app.store.now = () => NOW + 60;
+  app.store.emit('tick', NOW + 60);
+  await settled();
+  assert.equal(requests.length, before + 1);
+  globalThis.fetch = async (url) => {
+    if (String(url).includes('/data')) requests.push(String(url));
+    return /** @type {any} */ ({ ok: false, status: 503, headers: { get: () => 'application/json' }, json: async () => ({ error: { code: 'busy', message: 'busy' } }) });
+  };
+  model.loader.reload();
+  await settled();
+  assert.equal(model.loader.problem?.message, 'busy');
+  const refused = requests.length;
+  for (let i = 0; i < 5; i += 1) app.store.emit('tick', NOW + 60);
+  await settled();
+  assert.equal(requests.length, refused);
+  app.store.now = () => NOW + 71;
+  app.store.emit('tick', NOW + 71);
+  await settled();
+  assert.equal(requests.length, refused + 1);
+  model.stop();
+});
+
 test('before anything has answered nobody says that a stream is not there', () => {
   const model = new GraphModel(app, parseView('streams=old/value', NOW));
   assert.equal(model.loader.isMissing('old/value'), false, 'a busy browser shows a page long before it fetches');

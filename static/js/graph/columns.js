@@ -62,6 +62,15 @@ export class Columns {
     return this.length - 1;
   }
 
+  /** Where there is no more room, let go of the rows before a time, if they are enough to make some. @param {number} time_s */
+  forgetBefore(time_s) {
+    const gone = this.firstFrom(time_s);
+    if (this.length < this.t.length || gone < this.length / 4) return;
+    // raw readings are their own minimum and maximum: each array is moved once
+    for (const column of new Set([this.t, this.mean, this.min, this.max, this.count, this.std, this.quality])) column?.copyWithin(0, gone, this.length);
+    this.length -= gone;
+  }
+
   /** @param {number} capacity */
   #widen(capacity) {
     const { hasBand } = this;

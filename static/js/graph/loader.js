@@ -30,8 +30,8 @@ export class Loader extends Emitter {
   problem = null;
   /** Also before the first question: a busy browser shows the page long before it asks. */
   isLoading = true;
-  /** When the columns on the screen were asked for, by the server's clock. */
-  loadedAt_s = -Infinity;
+  /** When columns were last asked for, by the server's clock. */
+  askedAt_s = -Infinity;
   /** Of the history: a device that was given another unit since is not recorded, and its readings are no part of the line. @type {Map<string, string>} */
   #units = new Map();
   /** @type {Wanted | null} */
@@ -56,6 +56,7 @@ export class Loader extends Emitter {
   /** @param {Wanted} wanted */
   async load(wanted) {
     this.#wanted = wanted;
+    this.askedAt_s = this.#app.store.now();
     this.#abort?.abort();
     const abort = new AbortController();
     this.#abort = abort;
@@ -103,7 +104,6 @@ export class Loader extends Emitter {
   /** @param {Wanted} wanted @param {AbortSignal} signal */
   async #fetch(wanted, signal) {
     const { streams, start_s, end_s, points, isLive } = wanted;
-    const asked_s = this.#app.store.now();
     this.#describe(streams);
     const unknown = streams.filter((path) => !this.descriptors.has(path));
     const describing = fetchDescriptors(unknown, signal);
@@ -121,7 +121,6 @@ export class Loader extends Emitter {
     this.#units = new Map(replied.map(({ path, unit }) => [path, unit ?? '']));
     this.#describe(streams);
     this.columns = new Map(replied.map((stream) => [stream.path, columnsOf(stream)]));
-    this.loadedAt_s = asked_s;
     this.#follow(reply?.cursor ?? null);
   }
 
@@ -151,8 +150,10 @@ export class Loader extends Emitter {
     for (const [path, time_s, value, quality, ...band] of rows) {
       const columns = this.columns.get(path);
       if (!columns || !wanted || this.descriptors.get(path)?.stale_s === 0) continue;
-      const isFar = !wanted.isLive && time_s > wanted.end_s + (wanted.end_s - wanted.start_s) * MARGIN;
+      const span_s = wanted.end_s - wanted.start_s;
+      const isFar = !wanted.isLive && time_s > wanted.end_s + span_s * MARGIN;
       if (isFar) continue; // a fixed range does not grow for ever
+      if (wanted.isLive) columns.forgetBefore(time_s - span_s * (1 + MARGIN)); // nor does a page that is not seen and fetches nothing anew
       const piece = pieceOf(typeof value === 'number' ? value : null, band);
       appendReading(columns, time_s, piece, quality, this.descriptors.get(path)?.period_s);
     }

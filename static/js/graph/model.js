@@ -25,6 +25,8 @@ const LIVE_ROOM = 0.015;
 const CALM_FROM_S = 6 * 3600;
 const BURST_MS = 300;
 const GESTURE_FETCH_MS = 70;
+/** What could not be fetched is asked for again after that long, as long as the range is live. */
+const RETRY_S = 10;
 
 /** @extends {Emitter<{view: null, data: null, draw: null, cursor: null, notes: null}>} */
 export class GraphModel extends Emitter {
@@ -196,7 +198,7 @@ export class GraphModel extends Emitter {
     if (!this.view.range.live) return;
     this.requestLiveDraw();
     const due_s = Math.min(600, Math.max(10, spanOf(this.view.range, this.now()) / 20));
-    const isDue = this.now() - this.loader.loadedAt_s > due_s;
+    const isDue = this.now() - this.loader.askedAt_s > (this.loader.problem ? RETRY_S : due_s);
     const isLive = this.app.connection.status.phase === 'live';
     if (isDue && isLive && !this.loader.isLoading && !document.hidden) this.#fetch();
   }
