@@ -9,8 +9,7 @@ from labmon import datastream
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.backends.mongodb import MongodbBackend
 from labmon.datastream.backends.sqlite import SqliteBackend
-
-START_NS = 1_700_000_000 * 1_000_000_000
+from tests.stepped_clock import SteppedClock
 
 
 class Store:
@@ -22,20 +21,6 @@ class Store:
     def backend(self):
         """A backend that is not open, on the same data as the one before."""
         return self._make()
-
-
-class SteppedClock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self):
-        self.now_ns = START_NS
-
-    def __call__(self):
-        return self.now_ns
-
-    def step(self, seconds):
-        self.now_ns += round(seconds * 1e9)
-        return self.now_ns
 
 
 def _memory(request):

@@ -8,6 +8,13 @@ import msgpack
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+HANDSHAKE = (
+    b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+    b"Sec-WebSocket-Version: 13\r\n\r\n"
+)
+"""Of a WebSocket, by hand: for peers that do not read, or do not answer."""
+
 
 class Socket:
     """A test's end of a WebSocket: messages decoded, and what was received kept."""

@@ -22,15 +22,11 @@ from labmon.paths import Selection
 from labmon.reading import ArrayBatch
 from labmon.web import replay as replay_module
 from labmon.web.cursor import Cursor
+from tests.server.connections import HANDSHAKE
 
 PATHS = ("lab/a", "lab/b", "lab/text", "lab/deep/c", "lab/adc", "other/x")
 GLOBS = ("lab/*", "lab/**", "**", "lab/a", "other/*", "lab/adc", "lab/text")
 RATES = (None, None, 3, 10, 40)
-HANDSHAKE = (
-    b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    b"Sec-WebSocket-Version: 13\r\n\r\n"
-)
 GONE = (OSError, EOFError, asyncio.IncompleteReadError)
 
 

@@ -2,11 +2,7 @@
 
 import asyncio
 
-HANDSHAKE = (
-    b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    b"Sec-WebSocket-Version: 13\r\n\r\n"
-)
+from tests.server.connections import HANDSHAKE
 
 
 async def test_dead_peers_are_found(make_node, eventually):

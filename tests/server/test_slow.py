@@ -9,12 +9,7 @@ import numpy as np
 import pytest
 
 from labmon.reading import ArrayBatch
-
-HANDSHAKE = (
-    b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-    b"Sec-WebSocket-Version: 13\r\n\r\n"
-)
+from tests.server.connections import HANDSHAKE
 
 
 class Slow:

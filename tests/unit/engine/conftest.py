@@ -8,9 +8,8 @@ from labmon import datastream
 from labmon.datastream import aggregate, sealing
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.exceptions import StoreUnavailable
+from tests.stepped_clock import SteppedClock
 from tests.unit.engine.retention_lab import Lab
-
-START_NS = 1_700_000_000 * 1_000_000_000
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -20,18 +19,6 @@ def levels_that_pay_early():
         patch.setattr(sealing, "PAYS_FROM", 8)
         patch.setattr(aggregate, "FEW", 8)
         yield
-
-
-class SteppedClock:
-    def __init__(self):
-        self.now_ns = START_NS
-
-    def __call__(self):
-        return self.now_ns
-
-    def step(self, seconds):
-        self.now_ns += round(seconds * 1e9)
-        return self.now_ns
 
 
 class FailingBackend(MemoryBackend):
