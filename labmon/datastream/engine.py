@@ -288,9 +288,7 @@ class Engine:
         self.check_writable()
         following = str(self.catalogue.next_number).encode()
         row = StreamRow(stream.number, stream.id, stream.document())
-        self.journal.submit(
-            Change(streams=[row], cursors={**(cursors or {}), NEXT_STREAM: following})
-        )
+        self.journal.submit_stream(row, {**(cursors or {}), NEXT_STREAM: following})
 
     def check_open(self) -> None:
         """Refuse to say or to take anything where nothing is open.

@@ -24,7 +24,7 @@ from labmon.datastream.refused import set_aside
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from labmon.datastream.backends.base import Backend
+    from labmon.datastream.backends.base import Backend, StreamRow
     from labmon.datastream.columns import Columns
     from labmon.datastream.entry import EntryColumns
     from labmon.datastream.journal_values import JournalValues
@@ -38,11 +38,20 @@ ENTRY_READINGS: Final = 16_384
 """An entry is closed at so many, however long the store takes."""
 
 
+STREAM_ROWS: Final = 500
+"""So many streams that are made or changed in a row are written together."""
+
+
 @dataclass(slots=True)
 class Waiting:
-    """One change on its way to the store; each of `waiters` is told once it is there."""
+    """One change on its way to the store; each of `waiters` is told once it is there.
+
+    Attributes:
+        places: of the numbers of streams their rows in the change, while more may join them.
+    """
 
     change: Change
+    places: dict[int, int] | None = None
     readings: int = 0
     weight: int = 0
     last_seq: int = 0
@@ -54,6 +63,24 @@ class Waiting:
         waiter = asyncio.get_running_loop().create_future()
         self.waiters.append(waiter)
         return waiter
+
+    def join(self, row: StreamRow, cursors: dict[str, bytes | None]) -> bool:
+        """Take the row of a stream, too; returns False where it needs a change of its own."""
+        if self.places is None or len(self.places) >= STREAM_ROWS:
+            return False
+        rows = self.change.streams
+        place = self.places.setdefault(row.number, len(rows))
+        rows[place : place + 1] = [row]
+        self.change.cursors.update(cursors)
+        return True
+
+    def apart(self) -> list[Waiting]:
+        """The same in changes of one stream each, of which the last one tells."""
+        change = self.change
+        parts = [Waiting(Change(streams=[row])) for row in change.streams]
+        parts[-1].change.cursors = change.cursors
+        parts[-1].waiters = self.waiters
+        return parts
 
     def tell(self, error: Exception | None = None) -> None:
         """It is durable, or was refused."""
@@ -254,6 +281,17 @@ class Journal:
         self._due.set()
         return done
 
+    def submit_stream(self, row: StreamRow, cursors: dict[str, bytes | None]) -> None:
+        """The same for a stream that was made or changed, together with others in a row.
+
+        A commit for each held up everybody's readings: a thousand new streams for a second.
+        """
+        self.close_entry()
+        if not (self._queue and self._queue[-1].join(row, cursors)):
+            waiting = self._enqueue(Change(streams=[row], cursors=cursors))
+            waiting.places = {row.number: 0}
+        self._due.set()
+
     def _enqueue(self, change: Change) -> Waiting:
         waiting = Waiting(change)
         self._queue.append(waiting)
@@ -287,6 +325,7 @@ class Journal:
             self.close_entry()
             while self._queue:
                 waiting = self._queue[0]
+                waiting.places = None
                 try:
                     await self.delivery.apply(waiting.change)
                 except ChangeRefused as error:
@@ -295,8 +334,14 @@ class Journal:
                     self._finish(waiting)
 
     def _refuse(self, waiting: Waiting, error: ChangeRefused) -> None:
-        """Go on without a change; what it had of readings is kept in a file, and in the heads."""
+        """Go on without a change; what it had of readings is kept in a file, and in the heads.
+
+        Of streams that are written together each is tried alone before.
+        """
         self._taken(waiting)
+        if len(waiting.change.streams) > 1:
+            self._queue.extendleft(reversed(waiting.apart()))
+            return
         kept = set_aside(self._backend.folder, waiting.change)
         log.critical("%s; it was given up%s", error, f", {kept} has its readings" if kept else "")
         waiting.tell(error)
