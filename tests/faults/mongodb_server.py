@@ -23,6 +23,7 @@ class Database:
         self.held_port = HeldPort()
         self.port = self.held_port.number
         self.url = f"mongodb://127.0.0.1:{self.port}"
+        self._log = folder / "log"
         self._process = None
 
     @classmethod
@@ -38,21 +39,22 @@ class Database:
             database.held_port.close()
 
     def start(self):
-        self._process = subprocess.Popen(
-            [
-                *(Path(sys.executable).with_name("secantusd-py"), "--port", str(self.port)),
-                *("--storage-path", self._folder / "data", "--sync-on-commit"),
-                *("--log-level", "ERROR"),
-            ],
-            cwd=self._folder,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [
+                    *(Path(sys.executable).with_name("secantusd-py"), "--port", str(self.port)),
+                    *("--storage-path", self._folder / "data", "--sync-on-commit"),
+                    *("--log-level", "ERROR"),
+                ],
+                cwd=self._folder,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
         until(self._answers, 30, "the MongoDB server")
 
     def _answers(self):
         assert self._process is not None
-        assert self._process.poll() is None, "the MongoDB server ended"
+        assert self._process.poll() is None, self._log.read_text()
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
             return True
         return False
