@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 
 from labmon import hub as hub_module
 from labmon.hub import Event, Hub
 from labmon.paths import Selection
-from labmon.reading import Batch
+from labmon.reading import ArrayBatch, Batch
 
 EVERYTHING = Selection(("**",))
 
@@ -102,3 +103,31 @@ async def test_who_selects_nothing_gets_events_alone(hub):
     hub.announce(Event("bye", {}))
     taken = subscription.take()
     assert (taken.batches, len(taken.events)) == ([], 1)
+
+
+def array(path, samples):
+    return ArrayBatch("adc", (path,), np.arange(samples) + 1, np.zeros(samples))
+
+
+async def test_what_was_taken_makes_room_again(hub):
+    subscription = hub.subscribe(EVERYTHING, limit_readings=4)
+    for _ in range(3):
+        hub.publish(batch("a/1", "a/2"))
+        hub.publish(batch("a/1", "a/2"))
+        taken = subscription.take()
+        assert len(taken.batches) == 2
+        assert not taken.skipped
+
+
+async def test_samples_that_are_lost_are_counted_each(hub):
+    subscription = hub.subscribe(EVERYTHING, limit_readings=4)
+    hub.publish(array("adc/in", 1000))
+    hub.publish(batch("a/1"))
+    assert subscription.take().skipped == {"adc/in": 1000}
+
+
+async def test_who_has_left_is_offered_nothing_more(hub):
+    subscription = hub.subscribe(EVERYTHING)
+    hub.unsubscribe(subscription)
+    hub.publish(batch("a/1"))
+    assert subscription.take().batches == []
