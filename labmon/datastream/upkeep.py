@@ -36,6 +36,8 @@ LONG_BYTES: Final = 64 << 20
 LOOK_S: Final = 30.0
 SEAL_FROM: Final = 512
 """A head with so many datapoints is worth a block."""
+HEADS: Final = 200
+"""So many are looked at in one turn of the event loop."""
 
 TRIMMED: Final = "engine/trimmed"
 
@@ -85,7 +87,7 @@ def seal(engine: Engine, streams: Iterable[Stream]) -> None:
     """Seal those heads that are worth a block, soon."""
     worth = min(SEAL_FROM, engine.sealer.size)
     for stream in streams:
-        if stream.head.length >= worth:
+        if stream.head_length >= worth:
             engine.sealer.want(stream)
 
 
@@ -111,11 +113,7 @@ async def rewrite(engine: Engine) -> None:
 async def _carry(engine: Engine, gone: list[EntryRow], cursors: dict[str, bytes | None]) -> None:
     """Write one entry with everything that is not sealed, and remove the others."""
     seqs = [(row.key.epoch, row.last_seq) for row in gone if row.last_seq]
-    heads = [
-        (stream.number, stream.head.first_ordinal, stream.head.arrivals())
-        for stream in engine.catalogue
-        if stream.head.length and stream.config.derived_from is None
-    ]
+    heads = await _heads(engine)
     body = await asyncio.get_running_loop().run_in_executor(None, encode_carry, engine.epoch, heads)
     trimmed = max([engine.trimmed, *seqs])
     change = Change(
@@ -126,6 +124,20 @@ async def _carry(engine: Engine, gone: list[EntryRow], cursors: dict[str, bytes 
     )
     engine.trimmed = trimmed  # first: who reads the journal while entries go must see that they go
     await engine.journal.submit(change)
+
+
+async def _heads(engine: Engine) -> list[tuple[int, int, Columns]]:
+    """Number, first ordinal and datapoints of each head, taken in many turns.
+
+    What arrives or is sealed in between is in later entries, or in blocks: ordinals tell.
+    """
+    heads: list[tuple[int, int, Columns]] = []
+    for place, stream in enumerate(list(engine.catalogue), 1):
+        if stream.head_length and stream.config.derived_from is None:
+            heads.append((stream.number, stream.head.first_ordinal, stream.head.arrivals()))
+        if place % HEADS == 0:
+            await asyncio.sleep(0)
+    return heads
 
 
 def encode_carry(epoch: int, heads: list[tuple[int, int, Columns]]) -> bytes:

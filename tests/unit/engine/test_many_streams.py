@@ -1,12 +1,18 @@
 """Thousands of streams that are made at once are written together, in order, and none is lost."""
 
+import asyncio
+
 import pytest
 
 from labmon import datastream
+from labmon.datastream.backends.base import CARRY_ENTRY
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.exceptions import ChangeRefused
 from labmon.datastream.granularity import Granularity
+from labmon.datastream.head import Head
 from labmon.datastream.journal import STREAM_ROWS
+from labmon.datastream.upkeep import HEADS, trim
+from labmon.reading import Batch
 
 STREAMS = 2 * STREAM_ROWS + 10
 
@@ -76,3 +82,60 @@ async def test_a_stream_that_is_refused_costs_no_other(clock, monkeypatch):
 
 async def _no_pause(_seconds):
     pass
+
+
+async def test_the_heads_of_many_streams_are_carried_in_many_turns(
+    streams, backend, clock, monkeypatch
+):
+    paths = [f"lab/{number}" for number in range(2 * HEADS + 10)]
+    for number in range(len(paths)):
+        await made(streams, number)
+    turns = Turns()
+    monkeypatch.setattr(Head, "arrivals", turns.count(Head.arrivals))
+    await streams.append_batch(batch_of(paths, clock()))
+    await streams.commit()
+    clock.step(400)
+    watching = asyncio.create_task(turns.watch())
+    trimming = asyncio.create_task(trim(streams._engine, clock()))
+    while not trimming.done():  # readings come meanwhile, and one stream goes
+        await streams.append_batch(batch_of(paths, clock.step(1)))
+        await streams.delete_streams({"path": paths[-1]})
+        await asyncio.sleep(0)
+    watching.cancel()
+    assert turns.most <= HEADS
+    newest = {path: streams.latest(streams.stream_id(path)) for path in paths[:-1]}
+    counts = {path: streams.describe(streams.stream_id(path))["count"] for path in paths[:-1]}
+    await streams.close()
+    assert any(entry.kind == CARRY_ENTRY for change in backend.asked for entry in change.entries)
+    async with datastream.open(backend, clock=clock, read_only=True) as again:
+        for path in paths[:-1]:
+            stream = again.stream_id(path)
+            assert again.latest(stream) == newest[path]
+            assert again.describe(stream)["count"] == counts[path]
+            datapoints = await again.get_data(stream, Granularity.Raw, start=0)
+            assert await datapoints.count() == counts[path]
+
+
+def batch_of(paths, time_ns):
+    values = tuple(float(number) for number in range(len(paths)))
+    return Batch("lab", time_ns, tuple(paths), values, bytes(len(paths)))
+
+
+class Turns:
+    """Counts calls of a method, and the most of them in one turn of the event loop."""
+
+    def __init__(self):
+        self.most = self._now = 0
+
+    def count(self, method):
+        def counted(*args):
+            self._now += 1
+            self.most = max(self.most, self._now)
+            return method(*args)
+
+        return counted
+
+    async def watch(self):
+        while True:
+            self._now = 0
+            await asyncio.sleep(0)
