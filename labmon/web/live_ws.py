@@ -81,7 +81,8 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
         plain = super().get_websocket_protocol()
         if not isinstance(plain, WebSocketProtocol13):
             return None
-        return StrictProtocol(self, plain, TokenBucket(self.services.limits.frames_per_s))
+        frames = TokenBucket(self.services.limits.frames_per_s)
+        return StrictProtocol(self, plain, frames, self._end_mailbox)
 
     def open(self, *args: str, **kwargs: str) -> None:
         """Register, and say hello."""
@@ -226,9 +227,13 @@ class LiveSocketHandler(GuardedHandler, WebSocketHandler):
     def _bye(self, code: int, reason: str) -> None:
         if self.client is not None:
             mailbox = self.client.mailbox
-            mailbox.end()
             self.close(code, reason)
             asyncio.get_running_loop().call_later(self.services.limits.linger_s, mailbox.close)
+
+    def _end_mailbox(self) -> None:
+        """A goodbye comes now: no frame may follow it."""
+        if self.client is not None:
+            self.client.mailbox.end()
 
 
 def selection_of(streams: object, limit: int) -> Selection:

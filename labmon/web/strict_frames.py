@@ -13,6 +13,7 @@ from tornado.websocket import WebSocketProtocol13
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Callable
 
     from tornado.websocket import WebSocketHandler
 
@@ -28,13 +29,24 @@ class StrictProtocol(WebSocketProtocol13):
     Args:
         plain: the protocol as Tornado would have made it for this handler.
         frames: has a token for each frame that may come.
+        ending: called before a goodbye is written, whoever says it: nothing may follow that.
     """
 
     def __init__(
-        self, handler: WebSocketHandler, plain: WebSocketProtocol13, frames: TokenBucket
+        self,
+        handler: WebSocketHandler,
+        plain: WebSocketProtocol13,
+        frames: TokenBucket,
+        ending: Callable[[], None],
     ) -> None:
         super().__init__(handler, mask_outgoing=False, params=plain.params)
         self._frames = frames
+        self._ending = ending
+
+    def close(self, code: int | None = None, reason: str | None = None) -> None:
+        """Say goodbye: where no pong comes and as an answer to one Tornado does it by itself."""
+        self._ending()
+        super().close(code, reason)
 
     async def _receive_frame(self) -> None:
         if not self._frames.take():

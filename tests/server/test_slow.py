@@ -1,6 +1,7 @@
 """Clients that do not read: bounded, told what they missed, cut in the end."""
 
 import asyncio
+import contextlib
 import json
 import socket as sockets
 import struct
@@ -166,6 +167,28 @@ async def test_one_that_takes_nothing_is_cut_and_told_why(make_node, slow, event
     assert payload[2:] == b"slow"
     client.close()
     await eventually(lambda: not node.live.clients)
+
+
+async def test_nothing_follows_the_goodbye_to_one_that_answers_no_ping(make_node, slow, eventually):
+    """Tornado says it by itself; browsers call a frame behind it an error of the server."""
+    node = await make_node(
+        limits={"send_buffer_bytes": 8192, "interval_s": 0.001, "ping_s": 0.2, "pong_s": 0.2}
+    )
+    client = await slow(node)
+    await client.send({"type": "subscribe", "id": 1, "streams": ["lab/**"]})
+    await eventually(lambda: node.live.topics)
+    await fill(node, 1, count=300)  # some of it waits, and is not for a connection that has ended
+    (viewer,) = node.live.clients
+    connection = viewer.hang_up.__self__.ws_connection
+    await eventually(lambda: connection.server_terminated)
+    await fill(node, 1, count=10)
+    opcodes = []
+    with contextlib.suppress(EOFError, ConnectionError):
+        while True:
+            opcodes.append((await client.frame())[0])
+            if opcodes[-1] == 8:
+                client.loop.call_later(0.3, viewer.mailbox.close)  # Tornado would, after 5 s
+    assert opcodes.index(8) == len(opcodes) - 1
 
 
 async def test_sse_that_takes_nothing_is_cut(make_node, slow, eventually):
