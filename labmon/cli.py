@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import os
 import re
 import signal
 import sys
@@ -48,9 +49,23 @@ class _Commands(click.Group):
             with _ended_as_by_ctrl_c():
                 return super().main(*args, **kwargs)
         except OSError as error:
+            _forget_output()
             _fail(
                 said(error) if error.filename else f"the output cannot be written: {error.strerror}"
             )
+        except SystemExit as end:
+            if end.code:
+                _forget_output()
+            raise
+
+
+def _forget_output() -> None:
+    """Drop what the output does not take: Python tries again as it ends, and ends with 120."""
+    try:
+        if sys.stdout:  # None: it was started without
+            sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 import labmon
-from labmon import cli
+from labmon import cli, datastream
 from labmon.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -250,18 +250,33 @@ def test_serve_with_a_wrong_configuration_says_what_is_wrong_and_starts_nothing(
     assert result.exit_code == 2
 
 
-@pytest.mark.parametrize("arguments", [["check"], ["drivers", "host"], ["simulate", "--list"]])
-def test_an_output_that_takes_nothing_is_said_in_a_line(arguments):
+def into_a_full_disk(*arguments):
+    """What a command says, and its exit code, where its output cannot be written."""
     full = Path("/dev/full")
     if not full.exists():
         pytest.skip("there is no /dev/full here")
+    usual = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with full.open("w") as output:
         done = subprocess.run(
             [sys.executable, "-m", "labmon", *arguments],
-            cwd=ROOT, stdout=output, stderr=subprocess.PIPE, text=True, check=False,
+            cwd=ROOT, env=usual, stdout=output, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
-    assert done.returncode == 1
-    assert done.stderr == "the output cannot be written: No space left on device\n"
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["check"], ["drivers", "host"], ["simulate", "--list"]])
+def test_an_output_that_takes_nothing_is_said_in_a_line(arguments):
+    said = "the output cannot be written: No space left on device\n"
+    assert into_a_full_disk(*arguments) == (1, said)
+
+
+async def test_an_export_that_its_output_does_not_take_is_said_in_a_line(tmp_path):
+    store = tmp_path / "labmon.db"
+    async with datastream.open(f"sqlite:///{store}") as streams:
+        stream = await streams.ensure_stream({"path": "a/b"}, {}, ["mean"], "raw")
+        await streams.append(stream, 1.0, 1)
+    said = "standard output: No space left on device\n"
+    assert into_a_full_disk("export", "--store", store) == (1, said)
 
 
 def test_an_output_without_our_letters_gets_others_instead():
