@@ -279,6 +279,7 @@ class _Reader:
     def config(self, overrides: dict[str, Any], data_dir: FilePath | None) -> Config:
         """The configuration as far as it is right; only good if there are no problems."""
         devices = self._devices(self._data.pop("devices", None))
+        self._refuse_misplaced()
         data = {key: value for key, value in self._data.items() if key not in {"path", "devices"}}
         if "path" in self._data:
             self._problem(("path",), unknown("path", Config))
@@ -303,6 +304,12 @@ class _Reader:
         folder = (data_dir or self._path.parent / config.data_dir).absolute()
         changes = {"devices": devices, "data_dir": folder, "store": _resolved(config.store, folder)}
         return config.model_copy(update=changes)
+
+    def _refuse_misplaced(self) -> None:
+        for key, value in list(self._data.items()):
+            if isinstance(value, dict) and "driver" in value:
+                self._problem((key,), f"{key}: a device stands under 'devices:', further indented")
+                del self._data[key]
 
     def _devices(self, data: Any) -> list[DeviceConfig]:
         if data is None:

@@ -83,7 +83,10 @@ def explained(kind: type[BaseModel], error: ErrorDetails, name: str) -> str:
     if key not in kind.model_fields:
         return unknown(key, kind, name)
     if error["type"] == "missing":
-        return f"{name} is missing; allowed: {allowed(_schemas(kind)[str(key)])}"
+        given = [*error["input"], *error["input"].get("settings", ())]
+        near = difflib.get_close_matches(str(key), map(str, given), n=1, cutoff=0.8)
+        meant = f" (is {near[0]!r} meant to be it?)" if near else ""
+        return f"{name} is missing{meant}; allowed: {allowed(_schemas(kind)[str(key)])}"
     return _refused(kind, str(key), error["input"], name)
 
 

@@ -37,7 +37,11 @@ _FLOAT: Final = re.compile(
 _EXPLAINED: Final = {
     "'\\t'": "a tab; indent with spaces",
     "cannot start any token": "put the text in quotes",
-    "mapping values are not allowed": "text with ': ' in it needs quotes; or the indent is off",
+    "mapping values are not allowed": (
+        "text with ': ' in it needs quotes; or the indent is off;"
+        " or a key above has no space behind its ':'"
+    ),
+    "unknown escape character": "in double quotes '\\' begins an escape: use single quotes",
     "expected ':'": "a key is followed by ': ' and its value, or the indentation is off",
     "expected <block end>": "the lines of one block begin in the same column",
     "undefined alias": "a text that begins with '*' needs quotes",

@@ -14,6 +14,7 @@ from pydantic import Field
 from labmon.device.driver import Driver
 from labmon.device.simulator import SCHEME
 from labmon.device.transport import Link, LinkKeys, LinkSettings, open_link
+from labmon.device.transports.port_name import check_port
 from labmon.errors import InstrumentTimeoutError, OfflineError
 
 Port = Annotated[
@@ -46,6 +47,7 @@ class LinkDriver(Driver):
     def __init__(self, port: Port, **link: Unpack[LinkKeys]) -> None:
         self.port = port
         self.settings = self.link_settings.changed(**link)
+        check_port(port, self.settings.tcp_port)
         self.connect_timeout_s = Driver.connect_timeout_s + self.settings.settle_s
         self.simulated = port.startswith(SCHEME)
         self._link = None

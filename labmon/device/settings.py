@@ -1,7 +1,7 @@
 """The settings of a driver: what stands beside labmon's own keys of a device, and its check.
 
 They are the parameters of the driver's `__init__`. The trap: a setting may be refused by the
-constructor too, where two of them do not go together; such an error names the device's line.
+constructor too; where its message begins with the key, `port: ...`, it names the line of that.
 """
 
 from __future__ import annotations
@@ -32,14 +32,20 @@ def signature_of(driver_class: type[Driver]) -> Signature:
     """The settings of a class of drivers.
 
     Raises:
-        TypeError: a parameter of its constructor has no type hint, or one that YAML cannot fill.
+        TypeError: a parameter of its constructor has no type hint, or one that YAML cannot fill,
+            or is called like a key of labmon's own, of which it would never hear.
     """
     constructor = driver_class.__init__
     if constructor is object.__init__:
         return Signature(_no_settings)
     docs = [inspect.getdoc(constructor) or "", inspect.getdoc(driver_class) or ""]
     described = next((doc for doc in docs if "\nArgs:\n" in f"\n{doc}"), "")
-    return Signature(constructor, described)
+    signature = Signature(constructor, described)
+    for name in signature.arguments:
+        if name in DEVICE_KEYS:
+            where = f"{name} of {constructor.__qualname__}"
+            raise TypeError(f"{where} is a key of labmon's own: give it another name")
+    return signature
 
 
 def create(driver_class: type[Driver], config: DeviceConfig) -> Driver:
@@ -83,7 +89,12 @@ def _construct(driver_class: type[Driver], given: dict[str, Any], config: Device
     try:
         return driver_class(**given)
     except (ConfigError, BadRequestError, ValueError) as error:
-        raise ConfigError(f"{config.mark}: devices.{config.name}: {error}") from error
+        key = str(error).partition(": ")[0]  # of the setting that it is about, where it names one
+        mark = config.marks.get(key)
+        place = f"{config.mark}: devices.{config.name}: "
+        if mark is not None:
+            place = f"{mark}: devices.{config.name}."
+        raise ConfigError(f"{place}{error}") from error
     except Exception as error:
         raise ConfigError(
             f"{config.mark}: devices.{config.name}: its driver failed to start: "

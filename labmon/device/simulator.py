@@ -83,6 +83,17 @@ def describe_simulator(name: str) -> tuple[str, list[Option]]:
     return summary(doc), options
 
 
+def check_simulator(url: str) -> None:
+    """Look whether there is such a simulator with such options, and make none.
+
+    Raises:
+        ConfigError: there is not.
+    """
+    factory, options, faults = _parsed(url)
+    _converted(FaultySimulator, faults, url)
+    _converted(factory, options, url)
+
+
 def make_simulator(url: str) -> Simulator:
     """The simulator of `sim://NAME?option=value&...`; each call makes a new one.
 
@@ -91,10 +102,7 @@ def make_simulator(url: str) -> Simulator:
     Raises:
         ConfigError: there is no such simulator or option, or a value is not of the right type.
     """
-    name, _, query = url.removeprefix(SCHEME).partition("?")
-    factory = _find(name)
-    options = dict(parse_qsl(query, keep_blank_values=True))
-    fault_texts = {key: options.pop(key) for key in FAULT_OPTIONS if key in options}
+    factory, options, fault_texts = _parsed(url)
     faults = _converted(FaultySimulator, fault_texts, url)
     try:
         simulator = factory(**_converted(factory, options, url))
@@ -105,6 +113,15 @@ def make_simulator(url: str) -> Simulator:
     faulty = FaultySimulator(simulator, **faults)
     faulty.cable = _cables.setdefault(url, faulty.cable)
     return faulty
+
+
+def _parsed(url: str) -> tuple[Callable[..., Simulator], dict[str, str], dict[str, str]]:
+    """What makes the simulator of a URL, its own options, and those of its faults."""
+    name, _, query = url.removeprefix(SCHEME).partition("?")
+    factory = _find(name)
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    faults = {key: options.pop(key) for key in FAULT_OPTIONS if key in options}
+    return factory, options, faults
 
 
 def _find(name: str) -> Callable[..., Simulator]:

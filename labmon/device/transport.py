@@ -15,6 +15,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Final, TypeVar, Unpack
 
 from labmon.device.simulator import SCHEME
+from labmon.device.transports.port_name import TCP_SCHEMES
 from labmon.device.transports.serial_port import open_serial
 from labmon.device.transports.settings import LinkKeys, LinkSettings
 from labmon.device.transports.shared import share
@@ -46,7 +47,6 @@ CAUSES: Final = {
 NUMBER: Final = re.compile(
     r"[+-]?(?:(?:\d{1,40}\.?\d{0,40}|\.\d{1,40})(?:[eE][+-]?\d{1,4})?|inf|nan)", re.ASCII | re.I
 )
-TCP_SCHEMES: Final = ("tcp://", "socket://")
 
 Reply = TypeVar("Reply")
 

@@ -232,3 +232,29 @@ def test_the_example_in_the_page_is_right(load):
     page = config_docs.page()
     example = page.split("```yaml\n")[1].split("```")[0]
     assert [device.name for device in load(example).devices] == ["chamber"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "devices:\ngauge:\n  driver: host\n",
+            "FILE:2: gauge: a device stands under 'devices:', further indented",
+        ),
+        (
+            "devices:\n  gauge:\n    Driver: host\n",
+            "FILE:2: devices.gauge.driver is missing (is 'Driver' meant to be it?); allowed: text",
+        ),
+        (
+            'devices:\n  w:\n    library: "C:\\Windows\\wlmData.dll"\n',
+            "character 'W' (in double quotes '\\' begins an escape: use single quotes)",
+        ),
+        (
+            "devices:\n  w:\n    driver:host\n    port: x\n",
+            "or a key above has no space behind its ':')",
+        ),
+    ],
+)
+def test_what_people_often_get_wrong_says_what_is_meant(problems, text, said):
+    (problem,) = problems(text)
+    assert problem.endswith(said)

@@ -135,7 +135,7 @@ def test_an_unknown_driver_names_file_line_and_what_there_is(shipped):
                 " (did you mean 'even'?)"
             ),
         ),
-        ({"port": "nowhere"}, "config.yaml:3: devices.main: port: nowhere is no port"),
+        ({"port": "nowhere"}, "config.yaml:10: devices.main.port: nowhere is no port"),
     ],
 )
 def test_a_wrong_setting_names_file_line_key_and_what_is_allowed(shipped, settings, message):
@@ -304,3 +304,19 @@ def test_a_constructor_that_fails_names_the_device_and_where(shipped):
     assert said.startswith("config.yaml:3: devices.main: its driver failed to start: ")
     assert "RuntimeError: no such library" in said
     assert "eager.py, line 6" in said
+
+
+@pytest.mark.parametrize("key", ["timeout_s", "limits", "title"])
+def test_a_setting_called_like_a_key_of_labmons_own_is_refused(shipped, key):
+    shipped(
+        "shadowing",
+        f"""
+        from labmon.device import Driver
+
+        class Shadowing(Driver):
+            def __init__(self, {key}: float = 2.0) -> None: ...
+        """,
+    )
+    said = f"{key} of Shadowing.__init__ is a key of labmon's own: give it another name"
+    with pytest.raises(ConfigError, match=said):
+        registry.find("shadowing")
