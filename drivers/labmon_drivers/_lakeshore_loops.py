@@ -23,16 +23,16 @@ UNITS: Final = {"1": "K", "2": "°C", "3": ""}
 class Controller(Protocol):
     """What is asked of the driver."""
 
-    def ask(self, query: str, output: int) -> str:
-        """The answer to a query of an output."""
-        ...
-
     def send(self, text: str) -> None:
         """Send a command, and ask whether it was understood."""
         ...
 
-    def loop_unit(self, output: int) -> str:
-        """The unit of a loop's setpoint; empty where it is no temperature."""
+    def loop(self, output: int) -> tuple[float, str]:
+        """The setpoint of a loop, and its unit; empty where it is no temperature."""
+        ...
+
+    def heater_range(self, output: int) -> str:
+        """The range of a heater."""
         ...
 
     def set_range(self, output: int, value: int) -> None:
@@ -63,12 +63,11 @@ def setpoint(output: int, unit: str, highest: float) -> Parameter[Any]:
     """The temperature that a loop holds, in the unit of the channel."""
 
     def read(driver: Controller) -> float | None:
-        number = as_number(driver.ask("SETP?", output))
-        loop = driver.loop_unit(output)
+        number, loop = driver.loop(output)
         return converted(number, loop, unit) if loop else None
 
     def write(driver: Controller, value: float) -> None:
-        loop = driver.loop_unit(output)
+        _, loop = driver.loop(output)
         if not loop:
             raise InstrumentError(f"loop {output} does not regulate a temperature; see its setup")
         driver.send(f"SETP {output},{converted(value, unit, loop):.4f}")
@@ -94,7 +93,7 @@ def heater_range(output: int, model: Model) -> Parameter[Any]:
     """The range of a heater; 0 is off."""
 
     def read(driver: Controller) -> int:
-        return int(as_number(driver.ask("RANGE?", output)))
+        return int(as_number(driver.heater_range(output)))
 
     def write(driver: Controller, value: int) -> None:
         driver.set_range(output, value)

@@ -20,6 +20,7 @@ class Model:
     Attributes:
         keys: how its serial or USB line is set up ex works.
         heaters: how many it reports; the older ones take no number with `HTR?` and `RANGE?`.
+        has_chains: several queries may stand in a message, with semicolons between.
     """
 
     inputs: tuple[str, ...]
@@ -27,6 +28,7 @@ class Model:
     heaters: int = 0
     has_numbered_heaters: bool = True
     has_names: bool = True
+    has_chains: bool = False
     ranges: int = 3
 
     def input_of_output(self, number: int) -> str:
@@ -45,7 +47,7 @@ MODELS: Final[dict[str, Model]] = {
     ),
     "331": Model(("A", "B"), RS232, 1, has_numbered_heaters=False, has_names=False),
     "340": Model(("A", "B"), RS232, 1, has_numbered_heaters=False, has_names=False, ranges=5),
-    "335": Model(("A", "B"), USB, 2),
-    "336": Model(("A", "B", "C", "D"), USB, 2),
-    "350": Model(("A", "B", "C", "D"), USB, 2, ranges=5),
+    "335": Model(("A", "B"), USB, 2, has_chains=True),
+    "336": Model(("A", "B", "C", "D"), USB, 2, has_chains=True),
+    "350": Model(("A", "B", "C", "D"), USB, 2, has_chains=True, ranges=5),
 }

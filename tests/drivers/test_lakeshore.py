@@ -180,3 +180,42 @@ def test_another_maker_s_instrument_is_noticed():
     with pytest.raises(InstrumentError, match="no Lake Shore"):
         driver.identify()
     driver.disconnect()
+
+
+class Counted(Simulated):
+    """Counts the messages that it answers; some of them in another way."""
+
+    def __init__(self, spoilt=None, **options):
+        super().__init__(**options)
+        self.messages: list[bytes] = []
+        self._spoilt = spoilt
+
+    def feed(self, data):
+        answer = super().feed(data)
+        self.messages.append(data)
+        return self._spoilt(answer) if self._spoilt and b";" in data else answer
+
+
+@pytest.mark.parametrize(("model", "most"), [("335", 1), ("336", 1), ("350", 1), ("331", 6)])
+def test_a_poll_takes_as_few_messages_as_the_model_lets_it(bench, model, most):
+    simulator = Counted(model=model)
+    driver = connected(bench, simulator, model=model, sensor_readings=model != "331")
+    simulator.messages.clear()
+    readings = driver.poll()
+    assert set(readings) == set(driver.channels)
+    assert len(simulator.messages) == most
+    assert max(map(len, simulator.messages)) <= 255  # what the manuals allow
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        lambda answer: answer.partition(b";")[2],
+        lambda answer: b"1;" + answer,
+        lambda answer: answer[:-2] + b";\r\n",
+    ],
+)
+def test_answers_that_are_too_few_or_too_many_are_none_of_them(bench, spoilt):
+    driver = connected(bench, Counted(spoilt))
+    with pytest.raises(InstrumentError, match=r"12 were asked, and 1[13] came"):
+        driver.poll()
