@@ -10,6 +10,7 @@ import asyncio
 import functools
 from typing import TYPE_CHECKING, Any, Final
 
+import numpy as np
 from pydantic_core import to_jsonable_python
 
 from labmon.device.worker import DriverBugError, HungError, Run
@@ -109,7 +110,18 @@ class Calls:
 
 def _run(command: Command, driver: Driver, kwargs: Mapping[str, Any]) -> Any:
     """On the worker's thread."""
-    return to_jsonable_python(command.run(driver, kwargs))
+    return to_jsonable_python(command.run(driver, kwargs), fallback=_plain)
+
+
+def _plain(result: object) -> object:
+    """Numpy's numbers and arrays as Python's.
+
+    Raises:
+        TypeError: it is something else that cannot travel.
+    """
+    if isinstance(result, np.generic | np.ndarray):
+        return result.tolist()
+    raise TypeError(f"a command cannot return a {type(result).__name__}: use plain data")
 
 
 def _lose_patience(run: Run[Any], name: str, timeout_s: float) -> None:

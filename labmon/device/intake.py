@@ -10,6 +10,8 @@ import json
 import logging
 import math
 from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -114,7 +116,9 @@ class Intake:
         if channel is None:
             known = ", ".join(self._channels) or "none"
             near = did_you_mean(str(name), self._channels)
-            raise ValueError(f"there is no such channel{near}; the driver declares {known}")
+            raise ValueError(
+                f"there is no such channel{near}; those of the end of connect() are {known}"
+            )
         return channel
 
     def _checked(self, name: str, value: Any) -> reading.Value:
@@ -147,14 +151,31 @@ def _number(value: Any) -> float | int | None:
         return None if math.isnan(value) else float(value)
     if isinstance(value, int):  # a bool counts as 0 or 1
         return int(value) if value in INT64 else float(value)
-    if isinstance(value, np.ndarray):
-        raise TypeError("an array needs times: return Samples(values, times_ns)")
+    if isinstance(value, Decimal | Fraction):
+        return _number(float(value))
+    if isinstance(value, np.ndarray | list | tuple):
+        kind = "an array" if isinstance(value, np.ndarray) else f"a {type(value).__name__}"
+        raise TypeError(f"{kind} needs times: return Samples(values, times_ns)")
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{str(value)[:40]!r} is text and no number: as_number() makes one of it")
     raise TypeError(f"a {type(value).__name__} is no number")
 
 
 def _plain(value: Any) -> reading.Value:
-    if isinstance(value, dict | list):
-        return json.loads(json.dumps(value))  # a copy: the driver may go on changing its own
+    if isinstance(value, dict | list | np.ndarray):
+        # a copy: the driver may go on changing its own
+        return json.loads(json.dumps(value, default=_inside))
     if isinstance(value, str | int | float | bool):
         return value
+    return _inside(value)
+
+
+def _inside(value: Any) -> Any:
+    """What JSON does not know: numpy's numbers and arrays as Python's.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
     raise TypeError(f"a {type(value).__name__} is no plain value: use text, numbers, lists, dicts")

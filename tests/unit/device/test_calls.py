@@ -4,6 +4,7 @@ import asyncio
 import threading
 from typing import Annotated, Any
 
+import numpy as np
 import pytest
 
 from labmon.device import Channel, Driver, Limits, command
@@ -48,6 +49,12 @@ class Valve(Driver):
         return self.go.wait(seconds)
 
     @command
+    def answer(self, how: str) -> Any:
+        """Return what numpy has."""
+        answers = {"number": np.float32(1.5), "array": np.arange(3)}
+        return answers[how]
+
+    @command
     def fail(self, how: str) -> None:
         """Fail in one of several ways."""
         errors: dict[str, BaseException] = {
@@ -87,6 +94,11 @@ async def test_a_command_runs_on_the_thread_and_its_readback_shows_at_once(bench
     command = device.commands["open_to"]
     assert await device.call("open_to", command.validate([40])) == {"opened": 40.0}
     await bench.until(lambda: bench.of("valve/opening")[-1] == 40.0)
+
+
+async def test_what_numpy_has_is_returned_as_plain_data(device):
+    assert await device.call("answer", {"how": "number"}) == 1.5
+    assert await device.call("answer", {"how": "array"}) == [0, 1, 2]
 
 
 async def test_the_caller_is_answered_before_the_poll_that_follows_begins(bench, device, valve):
@@ -140,7 +152,7 @@ async def test_a_bug_in_a_command_is_logged_and_contained(bench, device, how, ca
 
 
 async def test_a_result_that_cannot_travel_is_a_bug(device, caplog):
-    with pytest.raises(DriverBugError, match="serialize"):
+    with pytest.raises(DriverBugError, match="cannot return a "):
         await device.call("odd", {})
     assert "valve.odd failed" in caplog.text
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import logging
 import math
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -67,7 +69,7 @@ def test_a_channel_that_was_not_declared_is_said_once(intake, caplog):
     for _ in range(3):
         assert intake.batch(7, {"x": 1.0}) is None
     assert len(caplog.records) == 1
-    assert "there is no such channel; the driver declares p, t, mode" in caplog.text
+    assert "there is no such channel; those of the end of connect() are p, t, mode" in caplog.text
     assert intake.refused == 3
 
 
@@ -87,6 +89,32 @@ def test_a_quality_that_is_no_byte_refuses_the_reading(intake, quality, caplog):
 @pytest.mark.parametrize("value", ["on", 3, True, {"a": [1, None]}, [1, 2], 1.5])
 def test_a_nominal_channel_takes_plain_data(intake, value):
     assert intake.batch(7, {"mode": value}).values == (value,)
+
+
+def test_numpy_inside_a_nominal_value_is_plain_data(intake):
+    given = {"a": np.float32(1.5), "b": np.arange(3), "c": [np.bool_(True)]}
+    assert intake.batch(7, {"mode": given}).values == ({"a": 1.5, "b": [0, 1, 2], "c": [True]},)
+    assert intake.batch(7, {"mode": np.arange(2)}).values == ([0, 1],)
+
+
+@pytest.mark.parametrize("value", [Decimal("0.25"), Fraction(1, 4)])
+def test_exact_numbers_of_python_are_floats(intake, value):
+    assert intake.batch(7, {"p": value}).values == (0.25,)
+    assert intake.batch(7, {"p": Decimal("nan")}).values == (None,)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("21.4", "'21.4' is text and no number: as_number() makes one of it"),
+        (b"21.4", "as_number()"),
+        ([1.0, 2.0], "a list needs times: return Samples(values, times_ns)"),
+        (np.array(1.5), "an array needs times"),
+    ],
+)
+def test_what_is_no_number_says_what_to_do(intake, value, said):
+    assert intake.batch(7, {"p": value}) is None
+    assert said in intake.refusal
 
 
 def test_a_nominal_value_is_a_copy(intake):
