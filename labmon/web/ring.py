@@ -119,15 +119,15 @@ class Ring:
         requests = np.frombuffer(
             self._memory(_REQUEST.itemsize * entries, _REQUESTS_OFFSET), _REQUEST, entries
         )
-        words = np.frombuffer(memory, np.uint32, size // 4)
+        words = memoryview(memory).cast("I")
         self._request_head, self._request_tail = _ends(words, ours)
         self._completion_head, self._completion_tail = _ends(words, theirs)
-        self._order = words[order // 4 :][:entries]
         completed = np.frombuffer(memory, _COMPLETION, answers, completions)
         self._answered, self._results = completed["number"], completed["result"]
         self._entries, self._answers = entries, answers
         requests["opcode"], requests["send_flags"] = _SEND, _FLAGS
-        requests["number"] = self._order[:] = np.arange(entries)
+        requests["number"] = np.arange(entries)
+        np.frombuffer(memory, np.uint32, entries, order)[:] = np.arange(entries)
         self._descriptors = requests["descriptor"]
         self._addresses, self._sizes = requests["address"], requests["size"]
 
@@ -142,7 +142,7 @@ class Ring:
         count, size = len(descriptors), len(frame)
         if self.is_broken:
             return dict.fromkeys(range(count), -errno.EAGAIN)
-        tail, address = int(self._request_tail[0]), _address_of(frame)
+        tail, address = self._request_tail[0], _address_of(frame)
         for slots, places in _runs(tail, count, self._entries):
             self._descriptors[slots] = descriptors[places]
             self._addresses[slots], self._sizes[slots] = address, size
@@ -167,13 +167,12 @@ class Ring:
 
     def _are_all(self, count: int, size: int) -> bool:
         """Whether all were carried out, and to the end; then their answers are done with."""
-        head, tail = int(self._completion_head[0]), int(self._completion_tail[0])
+        head, tail = self._completion_head[0], self._completion_tail[0]
         if (tail - head) & _COUNTER != count:
             return False
-        if not all(
-            (self._results[at] == size).all() for at, _ in _runs(head, count, self._answers)
-        ):
-            return False
+        for slots, _ in _runs(head, count, self._answers):
+            if self._results[slots].min() < size:  # nobody takes more than there is
+                return False
         self._completion_head[0] = tail
         return True
 
@@ -188,7 +187,7 @@ class Ring:
         """
         results = dict.fromkeys(range(taken), -errno.ECONNABORTED)  # until it is known better
         results |= dict.fromkeys(range(taken, count), -errno.EAGAIN)
-        head, tail = int(self._completion_head[0]), int(self._completion_tail[0])
+        head, tail = self._completion_head[0], self._completion_tail[0]
         come = (tail - head) & _COUNTER
         for slots, _ in _runs(head, come, self._answers):
             places = (self._answered[slots].astype(np.int64) - first) & (self._entries - 1)
@@ -256,8 +255,8 @@ def _runs(counter: int, count: int, size: int) -> list[tuple[slice, slice]]:
     return [(slice(begin, size), slice(0, room)), (slice(0, count - room), slice(room, count))]
 
 
-def _ends(words: NDArray[np.uint32], offsets: np.void) -> Iterator[NDArray[np.uint32]]:
-    """The two counters of a queue, each as an array of one: where it begins and ends."""
+def _ends(words: memoryview[int], offsets: np.void) -> Iterator[memoryview[int]]:
+    """The two counters of a queue, each as a view of one: where it begins and ends."""
     return (words[int(offsets[name]) // 4 :][:1] for name in ("head", "tail"))
 
 
