@@ -14,7 +14,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from labmon import collector, datastream
+from labmon import allocator, collector, datastream
 from labmon.control.annotations import Annotations
 from labmon.control.audit import Audit
 from labmon.control.lease import Leases
@@ -296,6 +296,7 @@ def run(config: Config, ready: Callable[[App], None]) -> NoReturn:
         LabmonError: the server could not start; the message says why and what would be right.
         OSError: the data folder cannot be written.
     """
+    allocator.set_up()
     runner = asyncio.Runner(loop_factory=new_event_loop)
     try:
         runner.run(serve(config, ready))
