@@ -5,126 +5,20 @@ import asyncio
 import numpy as np
 import pytest
 
-from labmon import datastream, spooling
-from labmon.datastream.backends.memory import MemoryBackend
+from labmon import spooling
 from labmon.datastream.exceptions import StoreUnavailable
 from labmon.datastream.spool import Spool
-from labmon.hub import Hub
 from labmon.reading import ArrayBatch, Batch, Channel
-from labmon.recorder import Recorder
-
-MEMORY = 64 * 400
-DISK = 1 << 20
-PATHS = ("gauge/a", "gauge/b")
-
-
-class AwayBackend(MemoryBackend):
-    """A store that can be away, and whose answers can be lost."""
-
-    is_away = False
-    is_mute = False
-
-    async def apply(self, change):
-        if self.is_away:
-            raise StoreUnavailable("it is away")
-        await super().apply(change)
-        if self.is_mute:
-            raise StoreUnavailable("the answer is lost")
-
-
-class Server:
-    """What of a server records, on a store and a folder that outlive it."""
-
-    def __init__(self, backend, folder, disk=DISK):
-        self.backend = backend
-        self.folder = folder
-        self.disk = disk
-
-    async def start(self):
-        self.store = datastream.open(self.backend, commit_interval_s=0.001)
-        await self.store.start()
-        self.spool = Spool(self.folder, self.disk, lambda _: 1 << 40)
-        self.spool.open()
-        self.recorder = Recorder(self.store, MEMORY, self.spool)
-        self.hub = Hub(self.store.node, self.store.epoch, self.recorder.record)
-        self.recorder.start()
-        return self
-
-    async def publish(self, first, last, *, paced=True):
-        """Readings whose values are their times; memory has room for them where that is asked."""
-        for i in range(first, last):
-            self.hub.publish(Batch("gauge", i, PATHS, (float(i), -float(i)), bytes(2)))
-            await asyncio.sleep(0)
-            if paced:
-                await until(lambda: self.recorder.waiting_bytes < MEMORY // 2)
-
-    async def kill(self):
-        """End without a word."""
-        engine = self.store._engine
-        for task in (
-            *(self.recorder._task, self.recorder._saving, engine._upkeep, engine._care),
-            *(engine.deriver._task, engine.sealer._task, engine.journal._task),
-        ):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        self.spool.close()
-        await engine.backend.close()
-
-    async def stop(self, within_s=5.0):
-        try:
-            await asyncio.wait_for(self.recorder.stop(), within_s)
-        finally:
-            await self.store.close(0.01)
-
-    async def values(self, path="gauge/a"):
-        found = await self.store.get_arrays(self.store.stream_id(path), "raw", 0, 10**12)
-        assert "quality" not in found or not np.any(found["quality"]), "nothing counts as late"
-        return found["v"].tolist()
-
-
-@pytest.fixture(autouse=True)
-def hurry(monkeypatch):
-    for name in ("LOOK_S", "SAVE_S", "RETRY_S"):
-        monkeypatch.setattr(spooling, name, 0.01)
-
-
-@pytest.fixture
-async def server(tmp_path):
-    server = await Server(AwayBackend(), tmp_path / "spool").start()
-    await server.publish(1, 3)
-    await server.recorder.flush()
-    return server
-
-
-async def until(condition):
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - it is a condition of any kind
-            await asyncio.sleep(0.005)
-
-
-def saved(server):
-    """Whether all that is not durable is on disk."""
-
-    def is_saved():
-        last = server.spool.frames[-1].head if server.spool.frames else None
-        here = (server.store.epoch, server.hub.last_seq)
-        return last is not None and (last.epoch, last.last_seq) == here
-
-    return is_saved
-
-
-async def settled(server):
-    """Wait until nothing is in the spool any more."""
-    await server.recorder.flush()
-    await until(lambda: not list(server.folder.glob("*.spool")))
-    assert not server.spool.frames
-    assert server.recorder.dropped_readings == 0
-    assert server.recorder.waiting_readings == 0
-
-
-def expected(last, sign=1.0):
-    return [sign * i for i in range(1, last)]
+from tests.unit.spool.recording import (
+    DISK,
+    MEMORY,
+    AwayBackend,
+    Server,
+    expected,
+    saved,
+    settled,
+    until,
+)
 
 
 async def test_what_memory_cannot_hold_waits_on_disk_and_nothing_is_lost(server):
@@ -142,6 +36,47 @@ async def test_what_memory_cannot_hold_waits_on_disk_and_nothing_is_lost(server)
     assert await server.values("gauge/b") == expected(3010, -1.0)
     assert server.store.durable_seq == server.hub.last_seq == 2 * 3009
     assert not server.recorder.is_filling
+    await server.stop()
+
+
+async def test_what_fails_in_the_middle_of_a_record_goes_on_there(server, monkeypatch):
+    """The datastream has no room for a moment: what it was given already is not given again."""
+    monkeypatch.setattr("labmon.recorder.RETRY_S", 0.01)
+    server.backend.is_away = True
+    await server.publish(3, 1500)
+    await until(saved(server))
+    append, given = server.store.append_batch, []
+
+    async def fail_once(batch):
+        given.append(batch)
+        if len(given) == 700:
+            raise StoreUnavailable("no room")
+        return await append(batch)
+
+    monkeypatch.setattr(server.store, "append_batch", fail_once)
+    server.backend.is_away = False
+    await settled(server)
+    assert len(given) > 700
+    assert await server.values() == expected(1500)
+    await server.stop()
+
+
+async def test_what_an_earlier_start_has_written_twice_is_recorded_once(server):
+    """The disk said that it had not taken a record, and had."""
+    server.backend.is_away = True
+    await server.publish(3, 200)
+    await until(saved(server))
+    await server.kill()
+    spool = Spool(server.folder, DISK, lambda _: 1 << 40)
+    spool.open()
+    for frame in list(spool.frames):
+        head = frame.head._replace(number=spool.next_number())
+        spool.add(spool.write(head, spool.read(frame)))
+    spool.close()
+    server.backend.is_away = False
+    await server.start()
+    await settled(server)
+    assert await server.values() == expected(200)
     await server.stop()
 
 
