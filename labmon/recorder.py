@@ -38,7 +38,7 @@ FLUSH_S: Final = 0.8
 SAVE_S: Final = 0.7
 """So long, or twice that where the store is away, the end may take to bring all to that disk."""
 SLICE: Final = 1000
-"""So many readings are handed over from disk before others have their turn."""
+"""So many readings that waited are handed over before others have their turn."""
 HANDED_SHARE: Final = 0.25
 """So much of the spool is what the datastream holds; the rest waits here and can be dropped."""
 
@@ -269,13 +269,19 @@ class Recorder:
     async def _write(self) -> None:
         while True:
             await self._wake.wait()
+            handed = 0
             while self._is_more:
                 if self._datastream.pending_bytes >= self._handed_bytes:
                     await self._datastream.progress()
                 elif self.spooling is not None and self.spooling.is_next:
                     await self._take_back(self.spooling)
                 else:
-                    await self._append(self._backlog.batches[0])
+                    batch = self._backlog.batches[0]
+                    await self._append(batch)
+                    handed += len(batch)
+                if handed >= SLICE:
+                    handed = 0
+                    await asyncio.sleep(0)
             self._wake.clear()
             self._idle.set()
 

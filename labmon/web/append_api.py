@@ -138,9 +138,12 @@ async def publish(
     good, rejected = await _sorted_out(services, body, in_ns=in_ns)
     good, refused = await _fitting(services, good)
     rejected += refused
-    for number, batch in enumerate(pushed.batches(_missing(services, good, key), key)):
+    published = 0
+    for batch in pushed.batches(_missing(services, good, key), key):
         services.hub.publish(batch)
-        if number % SLICE == SLICE - 1:
+        published += len(batch)
+        if published >= SLICE:
+            published = 0
             await asyncio.sleep(0)
     rejected.sort(key=lambda rejection: rejection["index"])
     if not good:

@@ -15,6 +15,8 @@ from labmon.reading import Batch, Quality, Receipt, Value, quality_from_words
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+AT_ONCE: Final = 250
+"""Readings of one batch: of ten thousand, each subscription would look at every path in one go."""
 MAX_UNIT: Final = 255
 READING_SCHEMA: Final[dict[str, Any]] = {
     "type": "object",
@@ -106,7 +108,10 @@ class Key(NamedTuple):
 
 
 def batches(readings: Iterable[Pushed], key: Key | None = None) -> Iterator[Batch]:
-    """Batches in the order of the readings: of one time each, no path twice, no place left out."""
+    """Batches in the order of the readings: of one time each, no path twice, no place left out.
+
+    None has more than `AT_ONCE`.
+    """
     run: list[Pushed] = []
     paths: set[str] = set()
     for reading in readings:
@@ -114,6 +119,7 @@ def batches(readings: Iterable[Pushed], key: Key | None = None) -> Iterator[Batc
             reading.time_ns != run[0].time_ns
             or reading.path in paths
             or reading.place != run[-1].place + 1
+            or len(run) == AT_ONCE
         ):
             yield _batch(run, key)
             run, paths = [], set()

@@ -204,3 +204,18 @@ async def test_what_is_appended_is_live(node):
     await node.append({"stream": "room/t", "value": 21.5})
     assert await socket.values(1) == [("room/t", 21.5)]
     socket.close()
+
+
+async def test_a_large_push_is_published_in_batches_that_hold_up_nobody(node):
+    published = []
+    publish = node.hub.publish
+    node.hub.publish = lambda batch: published.append(publish(batch))
+    readings = [{"stream": f"lab/{number}", "value": number, "time": 5} for number in range(1000)]
+    assert await node.append(*readings) == (200, {"accepted": 1000, "rejected": []})
+    assert max(len(batch) for batch in published) <= 250
+    paths = [path for batch in published for path in batch.paths]
+    assert paths == [reading["stream"] for reading in readings]
+    latest = await node.get("/api/v1/latest?path=lab/*")
+    assert {one["path"]: one["value"] for one in latest["readings"]} == {
+        reading["stream"]: reading["value"] for reading in readings
+    }
