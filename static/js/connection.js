@@ -71,6 +71,10 @@ export class Connection extends Emitter {
   #heard = 0;
   /** @type {number | null} when the unanswered question was asked */
   #asked = null;
+  /** When the silence was last looked at. */
+  #watched = 0;
+  /** The page stood while it waited for the answer, which was given more time once. */
+  #wasStanding = false;
   /** @type {any} */
   #retry = null;
   #url;
@@ -88,7 +92,7 @@ export class Connection extends Emitter {
 
   /** Connects, and stays connected. */
   start() {
-    this.#heard = Date.now();
+    this.#heard = this.#watched = Date.now();
     setInterval(() => this.#watch(), WATCH_S * 1000);
     this.#connect();
   }
@@ -156,6 +160,7 @@ export class Connection extends Emitter {
     socket.onclose = () => this.#lose();
     this.#socket = socket;
     this.#asked = Date.now(); // no hello in time counts as no answer
+    this.#wasStanding = false;
     this.#announce({ retryAt: null });
   }
 
@@ -219,12 +224,18 @@ export class Connection extends Emitter {
   }
 
   #watch() {
-    if (!this.#socket) return;
     const now = Date.now();
-    if (this.#asked !== null) {
+    const stood = now - this.#watched > 2 * WATCH_S * 1000;
+    this.#watched = now;
+    if (!this.#socket) return;
+    if (this.#asked !== null && stood && !this.#wasStanding) {
+      this.#wasStanding = true; // the answer may be here already, behind this
+      this.#asked = now;
+    } else if (this.#asked !== null) {
       if (now - this.#asked > ANSWER_S * 1000 && this.#heard <= this.#asked) this.#lose();
     } else if (now - this.#heard > QUIET_S * 1000) {
       this.#asked = now;
+      this.#wasStanding = false;
       this.#send({ jsonrpc: '2.0', id: 0, method: 'rpc.ping' });
     }
   }

@@ -137,6 +137,29 @@ test('silence without an answer is a lost connection, since the last message', (
   assert.ok(sockets[0].isClosed);
 });
 
+test('a page that stood has heard no answer, and hears it first', () => {
+  newest().hello();
+  pass(6000);
+  const call = connection.call('wavemeter.set_exposure', { channel: 1, milliseconds: 5 });
+  const sent = newest().sent.find(({ method }) => method !== 'rpc.ping');
+  mock.timers.setTime(Date.now() + 20_000); // the lid was closed; the clock is the first to be looked at
+  mock.timers.tick(1000);
+  assert.equal(connection.status.phase, 'live');
+  newest().say({ jsonrpc: '2.0', id: sent.id, result: null });
+  pass(4000);
+  assert.equal(connection.status.phase, 'live');
+  return call;
+});
+
+test('who stands at every look is not excused for ever: tabs behind others are looked at once a minute', () => {
+  newest().hello();
+  for (let minute = 0; minute < 3; minute += 1) {
+    mock.timers.setTime(Date.now() + 59_000);
+    mock.timers.tick(1000);
+  }
+  assert.equal(connection.status.phase, 'lost');
+});
+
 test('it tries again with growing pauses, and at once when asked', () => {
   newest().onclose();
   for (let i = 0; i < 6; i++) {
