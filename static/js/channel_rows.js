@@ -23,6 +23,7 @@ export function ChannelTable({ app, device }) {
   const body = useRef(/** @type {HTMLElement | null} */ (null));
   const shown = JSON.stringify(device.channels); // a server that was started again may have other units for the same paths
   useLayoutEffect(() => (body.current ? showRows(app, body.current, device) : undefined), [app, device.name, shown]);
+  if (device.channels.length === 0) return html`<p class="cf mute">This device has no channels.</p>`;
   return html`<table class="ct"><thead><tr><th scope="col">Channel</th><th scope="col" class="n">Value</th><th scope="col">Unit</th><th scope="col">Quality</th>
     <th scope="col" class="n">Age</th><th scope="col" class="sc">Last 10 min</th></tr></thead><tbody ref=${body}></tbody></table>`;
 }

@@ -22,7 +22,8 @@ export const title = () => 'Overview';
 /** @param {import('./shapes.js').PageProps} props */
 export default function Overview({ app, location }) {
   const devices = useDevices(app);
-  const [filter, setFilter] = useState({ group: location.query.get('group') ?? '', search: location.query.get('q') ?? '' });
+  const [filter, setFilter] = useState(filterOf(location));
+  useLayoutEffect(() => setFilter(filterOf(location)), [location]); // a link to this page, from it
   const query = queryOf(filter);
   useEffect(() => describe(query), [filter]);
   const cards = cardsOf(devices, filter);
@@ -39,6 +40,11 @@ export default function Overview({ app, location }) {
       <${Cards} app=${app} cards=${cards} />
       ${app.store.isLoaded && !cards.length && html`<${Nothing} filter=${filter} hasDevices=${devices.length > 0} onClear=${() => setFilter({ group: '', search: '' })} />`}
     </main>`;
+}
+
+/** @param {import('./shapes.js').PageLocation} location */
+function filterOf({ query }) {
+  return { group: query.get('group') ?? '', search: query.get('q') ?? '' };
 }
 
 /** @param {{group: string, search: string}} filter */

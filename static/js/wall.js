@@ -35,8 +35,16 @@ export default function Wall({ app, location }) {
     <main class="wall" id="main">
       <${WallHead} app=${app} cards=${cards} group=${group} />
       <${Grid} app=${app} cards=${cards} />
+      ${app.store.isLoaded && !cards.some(({ channels }) => channels.length) && html`<p class="nothing">${emptyText(devices.length > 0, location.query)}</p>`}
       <a class="leave" href=${overview}>Leave the wall</a>
     </main>`;
+}
+
+/** Why nothing is on the wall. @param {boolean} hasDevices @param {URLSearchParams} query */
+function emptyText(hasDevices, query) {
+  if (!hasDevices) return 'No device is configured. Add one to config.yaml and start labmon again.';
+  const wanted = [query.get('group') && `group “${query.get('group')}”`, query.get('q') && `“${query.get('q')}”`].filter(Boolean);
+  return wanted.length ? `No channel matches ${wanted.join(' and ')}, which stands in the address of this page.` : 'No device has a channel to show.';
 }
 
 /** The overview with the same filters. @param {URLSearchParams} query */

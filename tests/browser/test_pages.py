@@ -103,12 +103,17 @@ async def test_search_and_groups_narrow_the_overview(server, open_page):
     await page.keyboard.type("rb")
     await expect(tile(page, "host/cpu")).to_be_hidden()
     await expect(tile(page, "wavemeter/ch1")).to_be_visible()
+    await page.get_by_role("link", name="Overview").first.click()
+    await expect(tile(page, "host/cpu")).to_be_visible()
+    assert urlsplit(page.url).query == ""
 
 
 async def test_the_wall_is_for_looking_from_far_away(server, open_page):
     page = await open_page(f"{server.address}/?kiosk=1", width=1920, height=1080)
     await expect(page.get_by_text("384.23").first).to_be_visible()
     await expect(page.get_by_role("navigation")).to_have_count(0)
+    await page.goto(f"{server.address}/?kiosk=1&group=Laser")
+    await expect(page.get_by_text("No channel matches group “Laser”")).to_be_visible()
 
 
 async def drawn(page):
