@@ -13,6 +13,8 @@ import time
 import psutil
 import pytest
 
+from tests.faults.others import Others
+
 pytestmark = [pytest.mark.long, pytest.mark.alone]
 
 STEADY = """
@@ -95,7 +97,7 @@ def dawdle(opened, piece, stop):
 @pytest.mark.parametrize("kind", DAWDLERS)
 def test_500_that_dawdle_are_cut_after_their_30_s_and_hold_up_nobody(server, until, kind):
     first, piece = DAWDLERS[kind]
-    process = psutil.Process(server.process.pid)
+    process, others = psutil.Process(server.process.pid), Others()
     before = process.num_fds()
     opened = []
     for _ in range(500):
@@ -110,12 +112,13 @@ def test_500_that_dawdle_are_cut_after_their_30_s_and_hold_up_nobody(server, unt
     thread = threading.Thread(target=dawdle, args=(opened, piece, stop))
     thread.start()
     try:
-        until(lambda: process.num_fds() > before + 450, what="500 connections")
-        while process.num_fds() > before + 10:
+        # on a busy machine the first are cut before the last are taken
+        until(lambda: process.num_fds() > before + 100, what="the first connections")
+        while (left := process.num_fds() - before) > 10:
             asked = time.monotonic()
             server.get("/healthz")
             slowest_s = max(slowest_s, time.monotonic() - asked)
-            assert time.monotonic() - began < 40, f"{process.num_fds() - before} are still open"
+            assert time.monotonic() - began < 40 * others.slowdown(), f"{left} are still open"
             stop.wait(0.2)
     finally:
         stop.set()
@@ -123,4 +126,4 @@ def test_500_that_dawdle_are_cut_after_their_30_s_and_hold_up_nobody(server, unt
         for sock in opened:
             sock.close()
     print(f"cut after {time.monotonic() - began:.1f} s; slowest answer {slowest_s:.3f} s")
-    assert slowest_s < 1.0
+    assert slowest_s < 1.0 * others.slowdown()
