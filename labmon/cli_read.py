@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from labmon.config import DeviceConfig
-    from labmon.device.driver import Driver, Polled, Readings
+    from labmon.device.driver import Driver, Readings
     from labmon.device.intake import Intake
     from labmon.reading import AnyBatch, Channel
 
@@ -29,6 +29,8 @@ CONFIG = Path("config.yaml")
 FILE = click.Path(path_type=Path, dir_okay=False)
 ABORT_S = 1.0
 """How long a call may still take after its connection was closed under it."""
+LISTEN_S = 2.0
+"""How long one that pushes is heard after its first reading: not all channels come at once."""
 
 
 def register(group: click.Group) -> None:
@@ -40,7 +42,10 @@ def register(group: click.Group) -> None:
 @click.argument("device")
 @click.option("--config", "path", type=FILE, default=CONFIG, show_default=True)
 def read_device(device: str, path: Path) -> None:
-    """Connect to one device, poll it once and print what it said; not while a server has it."""
+    """Connect to one device, poll it once and print what it said; not while a server has it.
+
+    One that speaks by itself is heard for two seconds after its first reading.
+    """
     from labmon.device import registry
     from labmon.errors import LabmonError
 
@@ -110,6 +115,8 @@ def _in_time(driver: Driver, timeout_s: float) -> Readings:
     thread = threading.Thread(target=_keep, args=(outcome, driver, timeout_s), daemon=True)
     thread.start()
     limit_s = max(timeout_s, driver.connect_timeout_s) + timeout_s
+    if _is_stream(driver):
+        limit_s += 2 * LISTEN_S
     thread.join(limit_s)
     if thread.is_alive():
         threading.Thread(target=driver.abort, daemon=True).start()
@@ -136,13 +143,12 @@ def _keep(outcome: list[Any], driver: Driver, timeout_s: float) -> None:
 
 def _readings(driver: Driver, timeout_s: float) -> Readings:
     """Connect, and one poll, or what is pushed first; with the readbacks of all parameters."""
-    from labmon.device.driver import Driver, Timed
+    from labmon.device.driver import Timed
     from labmon.device.parameter import Parameters
 
     try:
         driver.connect()
-        is_stream = type(driver).stream is not Driver.stream
-        polled: Any = _pushed(driver, timeout_s) if is_stream else driver.poll()
+        polled: Any = _pushed(driver, timeout_s) if _is_stream(driver) else driver.poll()
         given: Any = polled.readings if isinstance(polled, Timed) else polled
         if not isinstance(given, Mapping):
             return given  # which is said to be none
@@ -152,13 +158,28 @@ def _readings(driver: Driver, timeout_s: float) -> Readings:
         driver.disconnect()
 
 
-def _pushed(driver: Driver, timeout_s: float) -> Polled:
+def _is_stream(driver: Driver) -> bool:
+    from labmon.device.driver import Driver
+
+    return type(driver).stream is not Driver.stream
+
+
+def _pushed(driver: Driver, timeout_s: float) -> Any:
+    """The newest of each channel: until all have come, or a while after the first has."""
+    from labmon.device.driver import Timed
     from labmon.errors import InstrumentTimeoutError, OfflineError
 
+    heard: dict[str, Any] = {}
     end_s = time.monotonic() + timeout_s
     for polled in driver.stream():
-        if polled:
-            return polled
+        given: Any = polled.readings if isinstance(polled, Timed) else polled
+        if given and not isinstance(given, Mapping):
+            return given  # which is said to be none
+        if given and not heard:
+            end_s = time.monotonic() + LISTEN_S
+        heard.update(given or {})
+        if heard and (time.monotonic() > end_s or driver.channels.keys() <= heard.keys()):
+            return heard
         if time.monotonic() > end_s:
             raise InstrumentTimeoutError(f"it is connected, but said nothing for {timeout_s:g} s")
     raise OfflineError("its stream ended")

@@ -13,7 +13,7 @@ from labmon.cli import main
 
 DRIVERS = """
     import threading
-    from labmon.device import Channel, Driver, Parameter, Samples, Value
+    from labmon.device import Channel, Driver, Parameter, Samples, Timed, Value
 
     class Base(Driver):
         pressure = Channel(unit="mbar", digits=1)
@@ -52,6 +52,16 @@ DRIVERS = """
             yield {}
             yield None
             yield {"pressure": 2.0}
+
+    class Turns(Base):
+        temperature = Channel(unit="K", digits=1)
+        seldom = Channel(unit="V", every_s=None)
+
+        def stream(self):
+            while True:
+                yield {"pressure": 2.0}
+                yield Timed(7, {"temperature": 3.0})
+                yield {"pressure": 4.0}
 
     class Empties(Base):
         def poll(self):
@@ -92,7 +102,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     ("name", "said"),
     [
         ("Misspelt", "'presure' is refused: there is no such channel (did you mean 'pressure'?)"),
-        ("Text", "'pressure' is refused: a str is no number"),
+        ("Text", "'pressure' is refused: '2.0' is text and no number: as_number() makes one"),
     ],
 )
 def test_a_reading_that_the_server_would_refuse_is_not_called_ok(read, caplog, name, said):
@@ -100,7 +110,7 @@ def test_a_reading_that_the_server_would_refuse_is_not_called_ok(read, caplog, n
     assert result.exit_code == 1
     assert said in caplog.text
     assert "presure" not in result.output
-    assert ("2.0" in result.output) == (name == "Misspelt")
+    assert ("mbar" in result.output) == (name == "Misspelt")
 
 
 @pytest.mark.parametrize(
@@ -123,6 +133,12 @@ def test_what_a_driver_did_wrong_is_said_without_labmons_own_traceback(read, nam
 
 def test_a_driver_that_pushes_is_heard_until_it_says_something(read):
     assert read("Speaks").output.splitlines()[1].split() == ["pressure", "2.0", "mbar", "ok"]
+
+
+def test_a_driver_that_pushes_channel_by_channel_is_heard_for_a_while(read, monkeypatch):
+    monkeypatch.setattr(cli_read, "LISTEN_S", 0.05)
+    lines = [line.split() for line in read("Turns").output.splitlines()[1:]]
+    assert [line[0] for line in lines] == ["pressure", "temperature"]
 
 
 def test_what_is_not_zero_is_not_printed_as_zero(read):
