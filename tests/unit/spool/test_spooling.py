@@ -61,8 +61,8 @@ async def test_what_fails_in_the_middle_of_a_record_goes_on_there(server, monkey
     await server.stop()
 
 
-async def test_what_an_earlier_start_has_written_twice_is_recorded_once(server):
-    """The disk said that it had not taken a record, and had."""
+async def test_what_an_earlier_start_has_written_twice_is_recorded_once(server, monkeypatch):
+    """The disk said that it had not taken a record, and had; and the store is slow."""
     server.backend.is_away = True
     await server.publish(3, 200)
     await until(saved(server))
@@ -74,6 +74,13 @@ async def test_what_an_earlier_start_has_written_twice_is_recorded_once(server):
         spool.add(spool.write(head, spool.read(frame)))
     spool.close()
     server.backend.is_away = False
+    apply = server.backend.apply
+
+    async def slowly(change):
+        await asyncio.sleep(0.05)
+        await apply(change)
+
+    monkeypatch.setattr(server.backend, "apply", slowly)
     await server.start()
     await settled(server)
     assert await server.values() == expected(200)
