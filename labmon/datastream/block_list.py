@@ -59,16 +59,24 @@ class BlockList:
 
     def overlapping(self, start_ns: int, end_ns: int) -> list[BlockOutline]:
         """The blocks that reach into `start_ns <= t < end_ns`, where `to_ns` is inside."""
-        return self._outlines(self._reaching_into(start_ns, end_ns))
+        return self._outlines(np.flatnonzero(self._reach_into(start_ns, end_ns)))
+
+    def crossing(self, start_ns: int, end_ns: int) -> list[BlockOutline]:
+        """Those of them that do not lie wholly in the range."""
+        crosses = self._reach_into(start_ns, end_ns) & ~self._lie_in(start_ns, end_ns)
+        return self._outlines(np.flatnonzero(crosses))
+
+    def count(self, start_ns: int, end_ns: int) -> int:
+        """How many blocks reach into a range."""
+        return int(np.count_nonzero(self._reach_into(start_ns, end_ns)))
 
     def starts(self, start_ns: int, end_ns: int) -> list[int]:
         """When the blocks begin that reach into a range, ascending."""
-        return np.sort(self._from_ns[self._reaching_into(start_ns, end_ns)]).tolist()
+        return np.sort(self._from_ns[self._reach_into(start_ns, end_ns)]).tolist()
 
     def rows_inside(self, start_ns: int, end_ns: int) -> int:
         """How many rows the blocks have that lie wholly in `start_ns <= t < end_ns`."""
-        lengths = self._numbers[4]
-        return int(lengths[(self._from_ns >= start_ns) & (self._to_ns < end_ns)].sum())
+        return int(self._numbers[4][self._lie_in(start_ns, end_ns)].sum())
 
     def newer(self, ordinal: int) -> list[BlockOutline]:
         """The blocks whose sealing covers what arrived from an ordinal on, perhaps of before."""
@@ -112,8 +120,11 @@ class BlockList:
     def _to_ns(self) -> NDArray[np.int64]:
         return self._numbers[3]
 
-    def _reaching_into(self, start_ns: int, end_ns: int) -> NDArray[np.intp]:
-        return np.flatnonzero((self._from_ns < end_ns) & (self._to_ns >= start_ns))
+    def _reach_into(self, start_ns: int, end_ns: int) -> NDArray[np.bool_]:
+        return (self._from_ns < end_ns) & (self._to_ns >= start_ns)
+
+    def _lie_in(self, start_ns: int, end_ns: int) -> NDArray[np.bool_]:
+        return (self._from_ns >= start_ns) & (self._to_ns < end_ns)
 
     def _ends_before(self, floor_ns: int) -> NDArray[np.bool_]:
         is_raw = self._place[1] == Granularity.Raw.key

@@ -73,13 +73,8 @@ class RawData:
                 continue
             start_ns = max(start_ns, floor_ns(stream, Granularity.Raw))
             count = len(stream.head.columns().between(start_ns, end_ns))
-            cut = []
-            for outline in found.overlapping(start_ns, end_ns):
-                if start_ns <= outline.from_ns and outline.to_ns < end_ns:
-                    count += outline.length
-                else:
-                    cut.append(outline)
-            tables = await self._blocks.tables(cut)
+            count += found.rows_inside(start_ns, end_ns)
+            tables = await self._blocks.tables(found.crossing(start_ns, end_ns))
             if tables is not None:
                 return count + sum(len(table.between(start_ns, end_ns)) for table in tables)
 

@@ -190,7 +190,7 @@ class Retainer:
         """The floors after the next step: all at once where that is little, else a day."""
         raw_ns = until.get(_RAW, 0)
         found = await self._engine.blocks.of(stream, _RAW)
-        if len(found.overlapping(0, raw_ns)) <= STEP_BLOCKS:
+        if found.count(0, raw_ns) <= STEP_BLOCKS:
             return until
         return {key: min(ns, _base(stream, key) + DAY_NS) for key, ns in until.items()}
 

@@ -44,8 +44,10 @@ def test_a_list_answers_as_its_outlines_do(data, granularity, start_ns, end_ns):
     over = [o for o in outlines if o.from_ns < end_ns and o.to_ns >= start_ns]
     assert found.overlapping(start_ns, end_ns) == over
     assert found.starts(start_ns, end_ns) == sorted(o.from_ns for o in over)
-    inside = [o.length for o in outlines if o.from_ns >= start_ns and o.to_ns < end_ns]
-    assert found.rows_inside(start_ns, end_ns) == sum(inside)
+    assert found.count(start_ns, end_ns) == len(over)
+    inside = [o for o in outlines if o.from_ns >= start_ns and o.to_ns < end_ns]
+    assert found.rows_inside(start_ns, end_ns) == sum(o.length for o in inside)
+    assert found.crossing(start_ns, end_ns) == [o for o in over if o not in inside]
     assert found.newer(end_ns) == [o for o in outlines if o.through > end_ns]
     gone = [o for o in outlines if (o.to_ns < end_ns if granularity == "r" else o.to_ns <= end_ns)]
     assert found.until(end_ns) == gone
