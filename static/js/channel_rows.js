@@ -9,7 +9,7 @@ import { graphAddress } from './graph/view.js';
 import { paintDigits, setText } from './digits.js';
 import { formatUtc } from './ages.js';
 import { iconElement } from './icons.js';
-import { Spark, sparkShape } from './spark.js';
+import { Spark, SPARK_TICKS, sparkShape } from './spark.js';
 import { periodOf, STATES } from './states.js';
 import { tileFace } from './tile_face.js';
 import { html, useLayoutEffect, useRef } from './vendor.js';
@@ -39,6 +39,7 @@ function showRows({ store, connection }, body, known) {
     const now = lostAt() ?? store.now();
     rows.forEach((row) => row.paintSpark(now));
   };
+  let turn = 0;
   body.replaceChildren(...rows.map(({ element }) => element));
   paintAll();
   paintSparks();
@@ -48,7 +49,8 @@ function showRows({ store, connection }, body, known) {
     }),
     store.on('tick', () => {
       paintAll();
-      paintSparks();
+      turn = (turn + 1) % SPARK_TICKS;
+      if (turn === 0) paintSparks();
     }),
     store.on('seeded', paintSparks),
     connection.on('status', paintAll),

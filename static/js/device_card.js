@@ -6,6 +6,7 @@ import { drawings } from './frames.js';
 import { useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
 import { rateText } from './numbers.js';
+import { SPARK_TICKS } from './spark.js';
 import { deviceState, STATES } from './states.js';
 import { Tile } from './tile.js';
 import { html, useLayoutEffect, useRef } from './vendor.js';
@@ -13,8 +14,6 @@ import { html, useLayoutEffect, useRef } from './vendor.js';
 /** @typedef {import('./shapes.js').App} App */
 /** @typedef {import('./shapes.js').Channel} Channel */
 /** @typedef {import('./shapes.js').Device} Device */
-
-const SPARK_TICKS = 4; // a sparkline of ten minutes moves by a pixel in three seconds
 
 /**
  * @param {{app: App, device: Device, channels: Channel[], place: import('./card_layout.js').CardPlace}} props

@@ -15,6 +15,9 @@ import { spansDecades } from './units.js';
  * @property {number} high
  */
 
+/** Ticks of the store from one drawing to the next: ten minutes move by a pixel in three seconds. */
+export const SPARK_TICKS = 4;
+
 const WIDTH = 200;
 const HEIGHT = 26;
 const MARGIN = 2; // for the thickness of the line

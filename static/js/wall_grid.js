@@ -5,7 +5,7 @@ import { formatAge, formatMinute } from './ages.js';
 import { paintDigits, setText } from './digits.js';
 import { drawings } from './frames.js';
 import { iconElement } from './icons.js';
-import { Spark, sparkShape } from './spark.js';
+import { Spark, SPARK_TICKS, sparkShape } from './spark.js';
 import { periodOf, STATES } from './states.js';
 import { tileFace } from './tile_face.js';
 
@@ -13,7 +13,6 @@ import { tileFace } from './tile_face.js';
 /** @typedef {import('./shapes.js').Channel} Channel */
 /** @typedef {import('./tile_face.js').TileFace} TileFace */
 
-const SPARK_TICKS = 4;
 const TRY_SIZE = 8.6; // in the wall's own unit, only to measure with
 const ROW_SHARE = 0.5;
 const COLUMN_SHARE = 0.985;
