@@ -210,8 +210,8 @@ class DataHandler(ApiHandler):
             "cursor": str(cursor),
             "streams": [],
         }
-        pieces = (wire.encode(_columns(curve, fmt), fmt) for curve in curves)
-        await self.send(wire.with_list(head, "streams", pieces, len(curves), fmt))
+        elements = (wire.object_pieces(_columns(curve, fmt), fmt) for curve in curves)
+        await self.send(wire.with_list(head, "streams", elements, len(curves), fmt))
 
     async def _send_table(self, curves: Sequence[Curve], start_ns: int) -> None:
         shape = self.query["format"]

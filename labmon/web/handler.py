@@ -255,7 +255,7 @@ class ApiHandler(GuardedHandler):
                 made = 0
                 await asyncio.sleep(0)
         self.set_header("Content-Type", wire.CONTENT_TYPES[fmt])
-        await self.send(wire.with_list(head, name, pieces, len(pieces), fmt))
+        await self.send(wire.with_list(head, name, zip(pieces), len(pieces), fmt))
 
     async def send(self, pieces: Iterable[bytes]) -> None:
         """Finish with pieces; let others run in between, and wait for a slow client."""

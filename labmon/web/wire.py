@@ -52,6 +52,8 @@ _CODES: Final = {
     "b1": b"B",
 }
 _DTYPES: Final = {code: "<" + dtype for dtype, code in _CODES.items() if dtype != "b1"}
+PIECE: Final = 500
+"""Elements of a long list that are encoded together: objects take some milliseconds."""
 _JSON_OPTIONS: Final = orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_NON_STR_KEYS
 _MSGPACK_BOMB: Final = (
     ValueError,
@@ -106,16 +108,26 @@ def encode_msgpack(value: object) -> bytes:
 def with_list(
     head: dict[str, Any],
     name: str,
-    pieces: Iterable[bytes],
+    elements: Iterable[Iterable[bytes]],
     count: int,
     format: Format,
 ) -> Iterator[bytes]:
-    """The bytes of an object whose last member is a list, its elements encoded one by one."""
+    """The bytes of an object whose last member is a list, its elements encoded one by one.
+
+    Args:
+        head: the other members.
+        name: of the list.
+        elements: each in one piece or several.
+        count: how many there are.
+        format: of the elements.
+    """
     plain = {key: value for key, value in head.items() if key != name}
     if format == "json":
         yield encode_json(plain)[:-1] + (b"," if plain else b"") + encode_json(name) + b":["
-        for number, piece in enumerate(pieces):
-            yield (b"," if number else b"") + piece
+        for number, pieces in enumerate(elements):
+            if number:
+                yield b","
+            yield from pieces
         yield b"]}"
         return
     packer = msgpack.Packer(autoreset=False)
@@ -126,7 +138,37 @@ def with_list(
     packer.pack(name)
     packer.pack_array_header(count)
     yield packer.bytes()
-    yield from pieces
+    for pieces in elements:
+        yield from pieces
+
+
+def object_pieces(members: dict[str, Any], format: Format) -> Iterator[bytes]:
+    """The bytes of an object, long lists in it in pieces: columns of words, or of objects."""
+    in_pieces = _json_pieces if format == "json" else _msgpack_pieces
+    yield b"{" if format == "json" else _PACKER.pack_map_header(len(members))
+    for number, (name, value) in enumerate(members.items()):
+        if isinstance(value, np.ndarray) and value.dtype == object:
+            value = value.tolist()  # noqa: PLW2901
+        if format == "json":
+            yield (b"," if number else b"") + encode_json(name) + b":"
+        else:
+            yield encode_msgpack(name)
+        is_long = isinstance(value, list) and len(value) > PIECE
+        yield from in_pieces(value) if is_long else (encode(value, format),)
+    if format == "json":
+        yield b"}"
+
+
+def _json_pieces(values: list[Any]) -> Iterator[bytes]:
+    for start in range(0, len(values), PIECE):
+        yield (b"," if start else b"[") + encode_json(values[start : start + PIECE])[1:-1]
+    yield b"]"
+
+
+def _msgpack_pieces(values: list[Any]) -> Iterator[bytes]:
+    yield _PACKER.pack_array_header(len(values))
+    for start in range(0, len(values), PIECE):
+        yield b"".join(map(encode_msgpack, values[start : start + PIECE]))
 
 
 def encode_array(array: np.ndarray) -> msgpack.ExtType:

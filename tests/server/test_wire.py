@@ -147,3 +147,21 @@ names = st.sampled_from(
 def test_any_query_is_understood_or_a_bad_request(operation: Operation, query):
     with contextlib.suppress(BadRequestError):
         operation.read_query(query, 1_764_244_800 * 10**9)
+
+
+@pytest.mark.parametrize("length", [0, 3, wire.PIECE, wire.PIECE + 1, 3 * wire.PIECE + 7])
+def test_a_long_column_of_words_is_encoded_in_pieces(length):
+    """A hundred thousand records of commands at once held up everybody for 0.2 s."""
+    words = [{"n": number, "ok": None} if number % 3 else "ok" for number in range(length)]
+    column = np.empty(length, object)
+    column[:] = words
+    members = {"path": "lab/log", "t": np.arange(length) / 4, "v": words, "again": column}
+    expected = {**members, "t": members["t"].tolist(), "again": words}
+    pieces = list(wire.object_pieces(members, "json"))
+    assert wire.decode(b"".join(pieces), "json", LIMITS) == expected
+    assert max(piece.count(b'"n"') for piece in pieces) <= wire.PIECE
+    packed = list(wire.object_pieces(members, "msgpack"))
+    assert wire.decode(b"".join(packed), "msgpack", LIMITS) == expected
+    assert max(piece.count(b"\xa1n") for piece in packed) <= wire.PIECE
+    whole = b"".join(wire.with_list({"end": 1}, "list", [pieces, [b"{}"]], 2, "json"))
+    assert wire.decode(whole, "json", LIMITS) == {"end": 1, "list": [expected, {}]}
