@@ -15,6 +15,8 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from tests.faults.others import Others
+
 CHATTY = """
 store: "memory:"
 devices:
@@ -92,16 +94,18 @@ async def test_a_thousand_that_never_read_cost_little_and_are_cut(
     server = server_process(CHATTY, environment={"PYTHONMALLOC": "default"})
     await asyncio.to_thread(server.start)
     process = psutil.Process(server.process.pid)
-    stop = asyncio.Event()
+    stop, others = asyncio.Event(), Others()
     healthy = asyncio.create_task(ages(server.port, stop))
     before = process.memory_info().rss
     is_events = transport == "sse"
     request, more = (EVENTS, b"") if is_events else (UPGRADE.format(""), SUBSCRIBE)
     crowd = await asyncio.to_thread(Crowd, server.port, 1000, request.encode(), more)
-    while (await asyncio.to_thread(viewers, server)) < 1001:
+    there = now = 0
+    while there <= now < 1001:  # on a busy machine the first are cut before the last are there
+        there, now = now, await asyncio.to_thread(viewers, server)
         assert not healthy.done()
     most, slowest_s = 0, 0.0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 60 * others.slowdown()
     while (await asyncio.to_thread(viewers, server)) > 1 and time.monotonic() < deadline:
         began = time.monotonic()
         assert (await asyncio.to_thread(server.get, "/healthz"))["status"] == "ok"
@@ -119,8 +123,8 @@ async def test_a_thousand_that_never_read_cost_little_and_are_cut(
     # on a busy machine most of those with pings may be found by one that is not answered
     assert (900 if is_events else 1) <= cut <= 1000
     assert most < 100e6
-    assert found[len(found) * 99 // 100] < 0.25
-    assert slowest_s < 1.0
+    assert found[len(found) * 99 // 100] < 0.25 * others.slowdown()
+    assert slowest_s < 1.0 * others.slowdown()
 
 
 EVERYBODY = ('{transport="sse",format="sse"}', '{transport="websocket",format="json"}')
@@ -132,7 +136,7 @@ def viewers(server):
 
 
 def metrics(server):
-    with urllib.request.urlopen(f"{server.address}/metrics", timeout=10) as reply:
+    with urllib.request.urlopen(f"{server.address}/metrics", timeout=60) as reply:
         lines = reply.read().decode().splitlines()
     return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
 
