@@ -128,11 +128,13 @@ def serve(
 ) -> None:
     """Run the server until Ctrl-C or SIGTERM."""
     from labmon import app, config, logs
-    from labmon.errors import LabmonError
+    from labmon.errors import LabmonError, StorageError
 
     logs.set_up(is_verbose=verbose)
     try:
         app.run(config.load(path, host=host, port=port, data_dir=data_dir), _say_ready)
+    except StorageError as error:
+        _fail(f"labmon does not start without its store: {error}")
     except (LabmonError, OSError) as error:
         _fail(said(error))
 

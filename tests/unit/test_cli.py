@@ -240,6 +240,15 @@ def test_serve_says_which_data_folder_cannot_be_made(run, config, tmp_path):
     assert "--data DIR" in result.stderr
 
 
+def test_serve_says_that_it_is_the_store_without_which_it_does_not_start(run, config, tmp_path):
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "labmon.db").write_text("no database")
+    result = run("serve", "--config", config("{}"), "--port", 0, "--data", tmp_path / "data")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("labmon does not start without its store: ")
+    assert "labmon.db is no SQLite database; it was left as it is" in result.stderr
+
+
 def test_serve_with_a_wrong_configuration_says_what_is_wrong_and_starts_nothing(run, config):
     path = config("devices: {a: {driver: host, period_s: 0}}")
     result = run("serve", "--config", path)
