@@ -205,6 +205,11 @@ async def test_what_earlier_starts_had_is_known_also_where_some_of_it_comes_late
     await streams.append_batch(batch(1, 30))
     assert streams.newest_at_start(stream) == 20
     assert streams.newest_at_start(empty) is None
+    await streams.commit()
+    assert streams.durable_seq == 1
+    streams.append_earlier(epoch, 0, [batch(4, 25)])
+    await streams.commit()
+    assert streams.durable_seq == 1  # of this start, whatever is durable of earlier ones
 
 
 async def test_the_tail_of_the_journal_tells_batches_as_they_were_published(opened, clock):

@@ -144,6 +144,23 @@ async def test_only_the_late_readings_of_a_batch_are_flagged(streams, ids):
     assert await points(streams, ids[1]) == [{"t": 8, "v": 3.0}]
 
 
+@pytest.mark.parametrize("value", [2.0, 2])  # the quick way, and the careful one
+async def test_what_has_the_time_of_the_newest_is_not_late(streams, ids, value):
+    await streams.append_batch(Batch("w", 10, PATHS[:1], (1.0,), bytes(1)))
+    await streams.append_batch(Batch("w", 10, PATHS[:1], (value,), bytes(1)))
+    assert [p.get("quality") for p in await points(streams, ids[0])] == [None, None]
+
+
+async def test_a_batch_is_for_the_streams_that_there_are_now(streams, ids):
+    poll = Batch("w", 10, ("w/a", "w/new"), (1.0, 2.0), bytes(2))
+    assert [one.path for one in await streams.append_batch(poll)] == ["w/new"]
+    new = await streams.ensure_stream({"path": "w/new"}, {}, ["mean"], "raw")
+    assert await streams.append_batch(poll) == ()
+    assert streams.latest(new) == (10, 2.0, 0)
+    await streams.delete_streams({"path": "w/new"})
+    assert [one.path for one in await streams.append_batch(poll)] == ["w/new"]
+
+
 async def test_arrays_are_checked(streams, ids):
     t = np.arange(5)
     await streams.append_array(ids[0], t, [1, 2, 3, 4, 5], np.array([0, 0, 1, 0, 0], np.uint8))
