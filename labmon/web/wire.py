@@ -153,8 +153,10 @@ def object_pieces(members: dict[str, Any], format: Format) -> Iterator[bytes]:
             yield (b"," if number else b"") + encode_json(name) + b":"
         else:
             yield encode_msgpack(name)
-        is_long = isinstance(value, list) and len(value) > PIECE
-        yield from in_pieces(value) if is_long else (encode(value, format),)
+        if isinstance(value, list) and len(value) > PIECE:
+            yield from in_pieces(value)
+        else:
+            yield encode(value, format)
     if format == "json":
         yield b"}"
 
