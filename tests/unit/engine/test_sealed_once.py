@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+import threading
 
 import pytest
 
 from labmon import datastream
+from labmon.datastream import sealing
 from labmon.datastream.backends.memory import MemoryBackend
+from labmon.reading import Batch
 
 SECOND = 1_000_000_000
 
@@ -92,3 +95,37 @@ async def test_a_bug_behind_the_write_seals_nothing_twice(clock, others):
     async with datastream.open(backend, clock=clock) as streams:
         for path in paths:
             assert await values(streams, path) == [float(i) for i in range(6)]
+
+
+async def test_a_stream_that_is_removed_while_it_is_sealed_leaves_nothing(
+    streams, backend, monkeypatch
+):
+    removed, is_at_it, real = threading.Event(), asyncio.Event(), sealing._split_and_encode
+    loop = asyncio.get_running_loop()
+
+    def wait_and_encode(*args):
+        loop.call_soon_threadsafe(is_at_it.set)
+        assert removed.wait(30)
+        return real(*args)
+
+    monkeypatch.setattr(sealing, "_split_and_encode", wait_and_encode)
+    for path in ("w/gone", "w/stays"):
+        await streams.ensure_stream({"path": path}, {}, ["mean"], "raw")
+    batches = [
+        Batch("w", i * SECOND, ("w/gone", "w/stays"), (float(i), float(i)), bytes(2))
+        for i in range(64)
+    ]
+    for batch in batches:
+        await streams.append_batch(batch)
+    await streams.commit()
+    await is_at_it.wait()
+    await streams.delete_streams({"path": "w/gone"})
+    removed.set()
+    await streams._engine.sealer.idle()
+    blocks = {outline.key.stream for change in backend.asked for outline in _raw(change)}
+    assert blocks == {streams._engine.catalogue.at("w/stays").number}
+    assert await values(streams, "w/stays") == [float(i) for i in range(64)]
+
+
+def _raw(change):
+    return [row.outline for row in change.blocks if row.outline.key.granularity == "r"]
