@@ -5,7 +5,7 @@ import { Columns, columnsOf } from '../../static/js/graph/columns.js';
 import { qualityWord, stateWord } from '../../static/js/graph/gap_reasons.js';
 import { gapsOf, rowsOf, sharedGaps, silenceOf } from '../../static/js/graph/gaps.js';
 import { slopeUnit, statistics } from '../../static/js/graph/statistics.js';
-import { appendReading, dropAfter, pieceOf } from '../../static/js/graph/tail.js';
+import { appendReading, dropAfter, newestOf, pieceOf } from '../../static/js/graph/tail.js';
 
 const column = (/** @type {Array<number | null>} */ values) => Float64Array.from(values, (value) => value ?? NaN);
 
@@ -212,4 +212,15 @@ test('an array without a good number is told by its newest sample', () => {
   const columns = raw([1], [10]);
   appendReading(columns, 2, pieceOf(99, [null, null, 10, null]), 2);
   assert.deepEqual(list(columns.mean, columns), [10, 99]);
+});
+
+test('a stream that does not come live is as new as its columns', () => {
+  const known = { t: 10, value: 7 };
+  assert.deepEqual(newestOf(raw([9, 10], [6, 7]), known), known);
+  assert.deepEqual(newestOf(raw([9, 10, 12], [6, 7, 8]), known), { t: 12, value: 8 });
+  assert.deepEqual(newestOf(raw([10, 12], [7, NaN]), known), null, 'a gap began meanwhile');
+  assert.deepEqual(newestOf(raw([], []), known), known);
+  assert.deepEqual(newestOf(buckets(5, [0, 5, 10], [1, 2, 3]), known), known, 'it is in the last bucket');
+  assert.equal(newestOf(buckets(5, [5, 10, 15], [1, 2, 3]), known), null, 'a bucket says no newest value');
+  assert.deepEqual(newestOf(raw([9], [6]), null), { t: 9, value: 6 });
 });

@@ -9,6 +9,7 @@ import { rowAt } from './extents.js';
 import { useModel } from './hooks.js';
 import { slopeUnit, statistics } from './statistics.js';
 import { Swatch } from './swatch.js';
+import { newestOf } from './tail.js';
 import { cursorText } from './words.js';
 
 /** @typedef {import('./model.js').GraphModel} GraphModel */
@@ -70,8 +71,8 @@ function isMadeUp({ app }, path) {
 }
 
 /** The newest reading, unless it is old. @param {GraphModel} model @param {Drawn} stream @param {Printer} printer */
-function newest({ app }, { path, stale_s }, printer) {
-  const { reading } = app.store.stream(path);
+function newest({ app }, { path, columns, stale_s }, printer) {
+  const reading = newestOf(columns, app.store.stream(path).reading);
   const isLive = reading && app.connection.status.phase === 'live' && app.store.now() - reading.t <= stale_s;
   return isLive && typeof reading.value === 'number' ? printer.value(reading.value) : MISSING;
 }

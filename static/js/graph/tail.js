@@ -26,6 +26,21 @@ export function pieceOf(value, [min, max, count, mean] = []) {
 }
 
 /**
+ * The newest value of a stream: what came live, unless history is further. Derived streams never come live, and a bucket
+ * does not say what its last reading was: null then, as where a gap has begun.
+ *
+ * @param {Columns} columns
+ * @param {{t: number, value: any} | null} reading what came live last, or was the newest when the page was loaded
+ * @returns {{t: number, value: any} | null}
+ */
+export function newestOf(columns, reading) {
+  const last = columns.length - 1;
+  if (last < 0 || (reading && reading.t >= columns.t[last])) return reading;
+  const value = columns.mean[last];
+  return columns.isRaw && !Number.isNaN(value) ? { t: columns.t[last], value } : null;
+}
+
+/**
  * Put one live reading at the end. Readings not newer than what is there are left out (false).
  *
  * @param {Columns} columns
