@@ -66,3 +66,24 @@ async def test_nothing_goes_directly_over_tls():
     assert not mailbox.is_direct
     mailbox.close()
     theirs.close()
+
+
+async def test_it_holds_so_many_bytes_and_what_must_arrive_twice_as_many(peer):
+    fill(peer.mailbox)
+    while peer.mailbox.offer(frame(0)):
+        pass
+    assert LIMIT - 1000 < peer.mailbox.queued_bytes <= LIMIT
+    while not peer.stream.closed():
+        peer.mailbox.put(frame(0))
+        assert peer.mailbox.queued_bytes <= 2 * LIMIT
+    assert peer.mailbox.queued_bytes == 0
+
+
+async def test_frames_that_have_left_make_room_for_others(peer, eventually):
+    for number in range(3):
+        count = fill(peer.mailbox)
+        while peer.mailbox.offer(frame(count)):
+            count += 1
+        assert await peer.read(count * 1000)
+        await eventually(lambda number=number: peer.rooms == number + 1)
+        assert peer.mailbox.queued_bytes == 0

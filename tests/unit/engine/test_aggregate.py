@@ -54,3 +54,12 @@ async def test_nothing_counted_is_none_and_what_is_not_there_is_refused(streams,
         await streams.aggregate(stream, 0, 1, ["most_often"])
     with pytest.raises(StreamNotFound):
         await streams.aggregate("nowhere", 0, 1)
+
+
+async def test_one_datapoint_is_in_a_range_from_its_time_on_and_in_none_up_to_it(streams, clock):
+    stream = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+    at_ns = clock()
+    await streams.append(stream, 1.5, at_ns)
+    assert (await streams.aggregate(stream, at_ns, at_ns + 1))["mean"] == 1.5
+    assert (await streams.aggregate(stream, 0, at_ns))["count"] == 0
+    assert (await streams.aggregate(stream, at_ns + 1, 2**62))["count"] == 0
