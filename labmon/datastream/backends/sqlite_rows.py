@@ -344,7 +344,8 @@ def remove(connection: sqlite3.Connection, change: Change) -> None:
             "DELETE FROM journal WHERE position = ?",
             [(position(key),) for key in change.removed_entries],
         )
-    blocks.remove(connection, change.removed_blocks, change.removed_streams)
-    streams = [(number,) for number in change.removed_streams]
-    connection.executemany("DELETE FROM states WHERE stream = ?", streams)
-    connection.executemany("DELETE FROM streams WHERE number = ?", streams)
+    if change.removed_blocks or change.removed_streams:  # most commits remove nothing
+        blocks.remove(connection, change.removed_blocks, change.removed_streams)
+        streams = [(number,) for number in change.removed_streams]
+        connection.executemany("DELETE FROM states WHERE stream = ?", streams)
+        connection.executemany("DELETE FROM streams WHERE number = ?", streams)
