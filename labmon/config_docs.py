@@ -32,7 +32,7 @@ server:
   port: 8765
 devices:
   chamber:                    # the name: letters, digits, '_', '-', '.'
-    driver: gauge             # `labmon drivers` lists them with their settings
+    driver: pfeiffer          # `labmon drivers` lists them with their settings
     title: Main chamber
     period_s: 0.5
     port: /dev/ttyUSB0        # everything that is not labmon's own goes to the driver

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "drivers.md").read_text(encoding="utf-8")
+CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+def blocks(language: str, text: str = TEXT) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_driver_and_its_test_run(tmp_path):
@@ -94,6 +95,14 @@ def test_every_configuration_is_valid(block, tmp_path):
     path.write_text(block, encoding="utf-8")
     for device in load(path).devices:
         assert build(device).channels
+
+
+@pytest.mark.parametrize("block", blocks("yaml", CONFIGURATION))
+def test_every_configuration_of_the_page_about_it_has_drivers_that_there_are(block, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(block, encoding="utf-8")
+    for device in load(path).devices:
+        assert build(device)
 
 
 @pytest.mark.parametrize("word", [*LinkKeys.__annotations__, *FAULTS[1:]])
