@@ -118,7 +118,8 @@ class Client:
         await self.connect()
         last = self.source.node.hub.last_seq
         try:
-            async with asyncio.timeout(20):
+            # hundreds of messages, each through a buffer of 4 KiB, where TCP may pause for seconds
+            async with asyncio.timeout(120):
                 while any(account.seq < last for account in self.accounts.values()):
                     await self.read()
         finally:
