@@ -75,10 +75,23 @@ export function search(entries, text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return entries;
   return entries.filter((entry) => {
-    const tags = Object.entries(entry.tags).map(([name, value]) => `${name}=${value}`);
-    const all = [entry.path, entry.label, entry.unit, entry.description, ...tags].join(' ').toLowerCase();
+    const all = textOf(entry);
     return words.every((word) => all.includes(word));
   });
+}
+
+/** What is searched; made once for each entry, there may be ten thousand. @type {WeakMap<StreamEntry, string>} */
+const TEXTS = new WeakMap();
+
+/** @param {StreamEntry} entry */
+function textOf(entry) {
+  let text = TEXTS.get(entry);
+  if (text === undefined) {
+    const tags = Object.entries(entry.tags).map(([name, value]) => `${name}=${value}`);
+    text = [entry.path, entry.label, entry.unit, entry.description, ...tags].join(' ').toLowerCase();
+    TEXTS.set(entry, text);
+  }
+  return text;
 }
 
 /** Entries under their device, in order. @param {StreamEntry[]} entries @returns {Array<[string, StreamEntry[]]>} */

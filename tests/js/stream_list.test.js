@@ -29,3 +29,10 @@ test('all words of a search must occur, wherever', () => {
 test('entries stand under their device', () => {
   assert.deepEqual(byDevice(ENTRIES).map(([device, group]) => [device, group.length]), [['wavemeter', 2], ['room', 1]]);
 });
+
+test('what is searched of an entry is put together once: there may be ten thousand, and a letter more every moment', () => {
+  let asked = 0;
+  const entry = { ...ENTRIES[0], get tags() { asked += 1; return { laser: 'ecdl' }; } };
+  for (const text of ['e', 'ec', 'ecd', 'ecdl', 'ecdls']) search([entry], text);
+  assert.equal(asked, 1);
+});
