@@ -107,9 +107,11 @@ def _nothing(snapshot: Snapshot, wanted: Export, progress: Progress) -> str:
     if progress.left_out:
         return f"there are no such rollups of {', '.join(progress.left_out)}: see labmon inspect"
     known = [stream.path for stream in snapshot.select(None)]
+    if not known:
+        return "the store has no streams yet"
     shown = ", ".join(known[:10]) + (", ..." if len(known) > 10 else "")
     globs = " ".join(wanted.selection.globs) if wanted.selection else ""
-    return f"no stream is selected by {globs!r}; there is {shown or 'none'}"
+    return f"no stream is selected by {globs!r}; there is {shown}"
 
 
 class _Job:

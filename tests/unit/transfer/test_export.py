@@ -74,6 +74,15 @@ def test_no_stream_says_what_there_is(store):
     assert not (store.folder / "t.csv").exists()
 
 
+def test_an_empty_store_is_said_to_be_empty(store):
+    async def nothing(_):
+        pass
+
+    store.do(nothing)
+    with pytest.raises(NotFoundError, match="the store has no streams yet"):
+        store.export("t.csv")
+
+
 @pytest.mark.parametrize("granularity", [Granularity.Seconds10, Granularity.Hours])
 def test_buckets_are_those_of_the_engine(store, granularity):
     t = T0 + np.arange(20_000) * SECOND_NS
