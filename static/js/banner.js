@@ -4,6 +4,7 @@
 import { formatAge, formatClock } from './ages.js';
 import { useProblem, useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
+import { useRefusal } from './refusal.js';
 import { StoreBanner } from './store_banner.js';
 import { html } from './vendor.js';
 
@@ -13,6 +14,7 @@ import { html } from './vendor.js';
 export function ConnectionBanner({ app, isStatus = false }) {
   const status = useStatus(app);
   const problem = useProblem(app);
+  const refusal = useRefusal(app);
   useTick(app);
   if (status.phase === 'live' && problem) return html`<${ProblemBanner} app=${app} problem=${problem} />`;
   if (status.phase === 'live' && status.isOutdated) return html`<${OutdatedBanner} version=${status.version} />`;
@@ -20,13 +22,14 @@ export function ConnectionBanner({ app, isStatus = false }) {
   const now = app.store.now();
   const wait = status.retryAt === null ? 0 : Math.ceil(status.retryAt - now);
   const next = wait > 0 ? `Trying again in ${wait} s` : 'Trying now';
+  const why = refusal ? `The server is there, but refuses: ${refusal}.` : `${next}; gaps fill in by themselves.`;
   return html`
     <div class="banner quiet">
       <${Icon} name="off" />
       <p class="vh" role="status">Connection lost at ${formatClock(status.lostAt)}. All values are old.</p>
       <p class="what"><b>Connection to ${status.title} lost at ${formatClock(status.lostAt)}, ${formatAge(now - status.lostAt)} ago.</b>${' '}
-        <span class="why">All values are old. ${next}; gaps fill in by themselves.</span></p>
-      <div class="acts"><button class="btn small" type="button" onClick=${() => app.connection.retryNow()}>Try now</button></div>
+        <span class="why">All values are old. ${why}</span></p>
+      <div class="acts">${refusal && html`<button class="btn small" type="button" onClick=${() => location.reload()}>Load it anew</button>`}<button class="btn small" type="button" onClick=${() => app.connection.retryNow()}>Try now</button></div>
     </div>`;
 }
 

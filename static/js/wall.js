@@ -5,6 +5,7 @@ import { formatClock } from './ages.js';
 import { useDevices, useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
 import { cardsOf, countStates } from './overview_filter.js';
+import { useRefusal } from './refusal.js';
 import { navigate } from './router.js';
 import { Clock } from './shell.js';
 import { STATES } from './states.js';
@@ -95,7 +96,7 @@ function WallHead({ app, cards, group }) {
       <h1>${group || status.title}</h1>
       <div class="wstates">${!isLost && counts.map(([name, count]) => html`
         <${Word} key=${name} name=${name} text=${`${count} ${STATES[name].word.toLowerCase()}`} />`)}</div>
-      <span class="wend">${isLost ? html`<${Lost} lostAt=${status.lostAt} />` : html`<span class="wst c-ok"><${Icon} name="ok" />Live</span>`}
+      <span class="wend">${isLost ? html`<${Lost} app=${app} lostAt=${status.lostAt} />` : html`<span class="wst c-ok"><${Icon} name="ok" />Live</span>`}
         <${Clock} app=${app} /></span>
     </header>`;
 }
@@ -105,9 +106,10 @@ function Word({ name, text }) {
   return html`<span class=${`wst c-${STATES[name].tone}`}><${Icon} name=${STATES[name].icon} />${text}</span>`;
 }
 
-/** @param {{lostAt: number | null}} props */
-function Lost({ lostAt }) {
-  return html`<span class="wst wlost" role="status"><${Icon} name="off" />Not connected since ${lostAt === null ? '' : formatClock(lostAt)}</span>`;
+/** @param {{app: App, lostAt: number | null}} props */
+function Lost({ app, lostAt }) {
+  const word = useRefusal(app) ? 'Not let in' : 'Not connected';
+  return html`<span class="wst wlost" role="status"><${Icon} name="off" />${word} since ${lostAt === null ? '' : formatClock(lostAt)}</span>`;
 }
 
 /** @param {{app: App, cards: Card[]}} props */

@@ -80,3 +80,23 @@ async def test_an_open_page_follows_what_its_viewer_becomes(start_app, open_page
         app = await start_app(is_local=is_local, port=port)
         await expect(run).to_have_accessible_description("" if is_local else WHY)
         await expect(run).to_be_enabled(enabled=is_local)
+
+
+async def to_login(route):
+    await route.fulfill(status=302, headers={"Location": "/login"})
+
+
+async def test_a_page_that_is_no_longer_let_in_says_so(start_app, open_page):
+    app = await start_app(is_local=True)
+    port = urlsplit(app.address).port
+    page, wall = [await open_page(app.address + path) for path in ("/", "/?kiosk=1")]
+    await expect(page.locator(".conn")).to_contain_text("Live")
+    await app.stop()
+    for each in (page, wall):
+        each.labmon_offline = True
+        await each.route("**/api/v1/latest**", to_login)
+        await each.route_web_socket("**/api/v1/ws", lambda socket: socket.close())
+    await start_app(is_local=True, port=port)
+    await expect(page.locator(".banner")).to_contain_text("refuses: you are no longer signed in.")
+    await expect(button(page, "Load it anew")).to_be_visible()
+    await expect(wall.locator(".wlost")).to_contain_text("Not let in since")
