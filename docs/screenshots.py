@@ -13,9 +13,10 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parent.parent
+GRAPH = "/graph?streams=wavemeter/ch1&streams=gauge/chamber&start=-10m"
 PICTURES = {
     "overview.png": ("/", 1280, 800, "light"),
-    "graph.png": ("/graph?streams=wavemeter/ch1&streams=host/cpu&start=-15m", 1280, 760, "light"),
+    "graph.png": (GRAPH, 1280, 760, "light"),
     "device.png": ("/devices/wavemeter", 1280, 900, "light"),
 }
 
