@@ -80,7 +80,7 @@ def test_newest_readings_and_history(client, until):
     level = latest["bench/level"]
     assert (level.unit, level.quality, level.is_good) == ("%", 0, True)
     assert level.value >= 0
-    assert level.time == pytest.approx(level.time_ns / 1e9)
+    assert level.time == pytest.approx(level.time_ns / 1e9, abs=1e-6)
     assert "bench/_state" not in client.latest()
     until(lambda: client.latest("bench/count")["bench/count"].value > 50)
 
