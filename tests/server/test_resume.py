@@ -78,6 +78,20 @@ async def test_a_long_replay_comes_in_pieces_that_can_be_resumed_themselves(make
     assert got == list(range(200))
 
 
+@pytest.mark.parametrize("restarts", [0, 1])
+async def test_a_batch_larger_than_a_piece_comes_all_the_same(make_node, tmp_path, restarts):
+    node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"replay_readings": 2})
+    cursor = str(node.live.cursor())
+    for number in range(3):
+        node.publish(*((f"lab/{name}", number) for name in "abcde"))
+    for _ in range(restarts):
+        await node.restart()
+    socket = await node.socket()
+    await socket.subscribe("lab/*", after=cursor)
+    assert await socket.values(15) == [(f"lab/{n}", i) for i in range(3) for n in "abcde"]
+    socket.close()
+
+
 async def test_resumes_across_a_restart(stored):
     for number in range(10):
         stored.publish(("lab/a", number))
