@@ -279,8 +279,10 @@ class Engine:
             self.deriver.forget(stream)
             self.blocks.forget_stream(stream.number)
             self.levels.forget_stream(stream.number)
-            for other in self.catalogue:
-                other.depends.discard(stream.number)
+        gone = {stream.number for stream in streams}
+        for other in self.catalogue:
+            if other.depends:
+                other.depends -= gone
         await done
 
     def write_stream(self, stream: Stream, cursors: dict[str, bytes | None] | None = None) -> None:

@@ -7,6 +7,7 @@ import pytest
 from labmon import datastream
 from labmon.datastream.backends.base import CARRY_ENTRY
 from labmon.datastream.backends.memory import MemoryBackend
+from labmon.datastream.catalogue import Catalogue
 from labmon.datastream.exceptions import ChangeRefused
 from labmon.datastream.granularity import Granularity
 from labmon.datastream.head import Head
@@ -114,6 +115,24 @@ async def test_the_heads_of_many_streams_are_carried_in_many_turns(
             assert again.describe(stream)["count"] == counts[path]
             datapoints = await again.get_data(stream, Granularity.Raw, start=0)
             assert await datapoints.count() == counts[path]
+
+
+async def test_streams_that_are_deleted_together_do_not_look_at_all_others_each(
+    streams, monkeypatch
+):
+    kept = await made(streams, "kept")
+    for number in range(30):
+        await made(streams, number)
+    await streams.ensure_stream(
+        {"path": "lab/twice"}, {}, [], Granularity.Raw, [{"stream": kept}], "scale", {"a": 2}
+    )
+    looks = Turns()
+    monkeypatch.setattr(Catalogue, "__iter__", looks.count(Catalogue.__iter__))
+    await streams.delete_streams({"path": {"in": [f"lab/{n}" for n in range(30)] + ["lab/twice"]}})
+    assert looks.most < 10
+    assert streams.paths() == ["lab/kept"]
+    assert streams.describe(kept)["contributes_to"] == []
+    await streams.delete_streams({"path": "lab/kept"})  # nothing depends on it any more
 
 
 def batch_of(paths, time_ns):
