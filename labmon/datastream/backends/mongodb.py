@@ -2,7 +2,8 @@
 
 Nothing is an insert: every write is an upsert under a deterministic `_id`, because one that timed
 out may have landed. The trap: there is no transaction here, so the order of the writes is what
-keeps a crash harmless; what is durable is what `states` and the journal say, not what lies about.
+keeps a crash harmless; what is durable is what `states` and the journal say, not what lies about,
+and what a crash left lying about is removed at the next start.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from pymongo import ASCENDING, DeleteMany, ReplaceOne
 from pymongo.errors import ConfigurationError, InvalidURI, PyMongoError
 from pymongo.uri_parser import parse_uri
 
+from labmon.datastream.backends import mongodb_change
 from labmon.datastream.backends import mongodb_documents as documents
 from labmon.datastream.backends import mongodb_failures as failures
 from labmon.datastream.backends.base import (
@@ -89,6 +91,8 @@ class MongodbBackend(Backend):
         self._turn = asyncio.Lock()
         self._collected_s = 0.0
         self._is_read_only = False
+        self._is_whole = False
+        """Whether the last change with a plan is known to have come to its end."""
 
     async def open(self, *, read_only: bool = False) -> Contents:
         """Open the database, make its indexes where they are missing, and return what is in it."""
@@ -142,6 +146,7 @@ class MongodbBackend(Backend):
             await self._database.chunks.create_index([("owner", ASCENDING)])
         if removed := await self._removed_streams():
             await self._remove_streams(removed)
+        await self._settle()
         await self.collect_times()
 
     async def look_after(self) -> bool:
@@ -180,9 +185,16 @@ class MongodbBackend(Backend):
         async with self._turn:
             if change.removed_streams:  # from here on they are gone, whatever comes
                 await self._write("properties", [documents.tombstone(change.removed_streams)])
+            if plan := mongodb_change.plan(change):
+                if not self._is_whole:
+                    await self._settle()
+                self._is_whole = False
+                await self._write("properties", [plan])
             for collection, requests in documents.writes(change):
                 for start in range(0, len(requests), CHUNK):
                     await self._write(collection, requests[start : start + CHUNK])
+            if plan:
+                self._is_whole = True
             if change.removed_streams:
                 await self._remove_streams(change.removed_streams)
 
@@ -190,6 +202,18 @@ class MongodbBackend(Backend):
         async with self._operation():
             await self._lock.check()
             await self._database[collection].bulk_write(requests, ordered=False)
+
+    async def _settle(self) -> None:
+        """Remove what the last change has left lying about, where it did not come to its end."""
+        for found in await self._find("properties", {"_id": mongodb_change.PLAN}):
+            numbers = [one["stream"] for one in found["streams"]]
+            states = await self._find_ids("states", numbers)
+            left = mongodb_change.leftovers(
+                found["streams"], {one["_id"]: one["state"] for one in states}
+            )
+            for collection, requests in documents.removals("blocks", left):
+                await self._write(collection, requests)
+        self._is_whole = True
 
     async def _remove_streams(self, numbers: Sequence[int]) -> None:
         for name, key in _OF_STREAMS:

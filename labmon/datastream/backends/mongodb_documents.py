@@ -120,8 +120,8 @@ def writes(change: Change) -> Iterator[tuple[str, list[Request]]]:
     states = ({"_id": at, "state": Binary(state)} for at, state in change.states.items())
     yield from _puts("states", list(states))
     yield from _cursors(change.cursors)
-    yield from _removals("journal", [Int64(position(key)) for key in change.removed_entries])
-    yield from _removals("blocks", [block_id(key) for key in change.removed_blocks])
+    yield from removals("journal", [Int64(position(key)) for key in change.removed_entries])
+    yield from removals("blocks", [block_id(key) for key in change.removed_blocks])
 
 
 def _puts(collection: str, found: list[Document]) -> Iterator[tuple[str, list[Request]]]:
@@ -163,7 +163,8 @@ def _cursors(cursors: dict[str, bytes | None]) -> Iterator[tuple[str, list[Reque
         )
 
 
-def _removals(collection: str, ids: list[Any]) -> Iterator[tuple[str, list[Request]]]:
+def removals(collection: str, ids: list[Any]) -> Iterator[tuple[str, list[Request]]]:
+    """What removes documents of a collection, with the chunks that belong to them."""
     for start in range(0, len(ids), 1000):
         some = ids[start : start + 1000]
         yield collection, [DeleteMany({"_id": {"$in": some}})]
