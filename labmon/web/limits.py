@@ -23,7 +23,7 @@ class Limits:
         streams: in one query or subscription.
         points: of one stream in one answer, where it names a level.
         packed_points: the same in msgpack, where one takes 17 bytes and no parsing.
-        queries: that run at once; further ones wait.
+        queries: that run at once; the answers of more would come in one turn of the event loop.
         waiting_queries: that wait; further ones are told to come back.
         drain_bytes: of a refused body that are read and thrown away, so that the answer arrives.
         write_stall_s: a client that takes nothing of an answer for so long is cut.
@@ -54,8 +54,8 @@ class Limits:
     streams: int = 128
     points: int = 20_000
     packed_points: int = 200_000
-    queries: int = 4
-    waiting_queries: int = 32
+    queries: int = 2
+    waiting_queries: int = 34
     drain_bytes: int = 64 << 20
     write_stall_s: float = 30.0
     interval_s: float = 0.02

@@ -201,10 +201,10 @@ async def test_addresses_of_others_have_a_share(make_node):
 
 async def test_too_many_heavy_queries_are_told_to_come_back(node, eventually):
     gate = node.server.application.gate
-    async with gate.enter(), gate.enter(), gate.enter(), gate.enter():
+    async with gate.enter(), gate.enter():
         waiting = [
             asyncio.ensure_future(node.fetch("/api/v1/data?stream=oven/temperature"))
-            for _ in range(32)
+            for _ in range(34)
         ]
         await eventually(lambda: gate.inside == 36)
         response = await node.fetch("/api/v1/data?stream=oven/temperature")
