@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextlib import suppress
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
@@ -260,14 +261,15 @@ class ApiHandler(GuardedHandler):
     async def send(self, pieces: Iterable[bytes]) -> None:
         """Finish with pieces; let others run in between, and wait for a slow client."""
         waiting = 0
-        for piece in pieces:
-            self.write(piece)
-            waiting += len(piece)
-            if waiting >= TURN_BYTES:
-                waiting = 0
-                await self.patient_flush()
-                await asyncio.sleep(0)
-        await self.finish()
+        with suppress(StreamClosedError):  # whoever was cut cannot be told why
+            for piece in pieces:
+                self.write(piece)
+                waiting += len(piece)
+                if waiting >= TURN_BYTES:
+                    waiting = 0
+                    await self.patient_flush()
+                    await asyncio.sleep(0)
+            await self.finish()
 
     def data_received(self, chunk: bytes) -> None:
         """Collect the body while it is within the limit; called by Tornado.
