@@ -23,7 +23,13 @@ PLAN: Final = "plan"
 
 
 def plan(change: Change) -> ReplaceOne[Any] | None:
-    """What is to be written before a change; None: it has no blocks that states go with."""
+    """What is to be written before a change; None: it writes no states.
+
+    One that writes states alone has a plan as well, in the place of the one before: that one's
+    states are not there any more, so it would seem not to have come to its end.
+    """
+    if not change.states:
+        return None
     made = _by_stream(row.outline.key for row in change.blocks)
     gone = _by_stream(change.removed_blocks)
     streams = [
@@ -34,10 +40,7 @@ def plan(change: Change) -> ReplaceOne[Any] | None:
             "gone": gone.get(number, []),
         }
         for number, state in change.states.items()
-        if number in made or number in gone
     ]
-    if not streams:
-        return None
     return ReplaceOne({"_id": PLAN}, {"_id": PLAN, "streams": streams}, upsert=True)
 
 
