@@ -91,9 +91,10 @@ async def test_a_page_that_is_no_longer_let_in_says_so(start_app, open_page):
     port = urlsplit(app.address).port
     page, wall = [await open_page(app.address + path) for path in ("/", "/?kiosk=1")]
     await expect(page.locator(".conn")).to_contain_text("Live")
+    for each in (page, wall):
+        each.labmon_offline = True  # before it is away: a page tries again at once
     await app.stop()
     for each in (page, wall):
-        each.labmon_offline = True
         await each.route("**/api/v1/latest**", to_login)
         await each.route_web_socket("**/api/v1/ws", lambda socket: socket.close())
     await start_app(is_local=True, port=port)
