@@ -237,13 +237,14 @@ class Spooling:
             for path in batch.paths
             if path in self._made and path not in self._told
         }
-        record = SpoolRecord(self._datastream.node, self._datastream.epoch, batches, streams)
+        store, epoch = self._datastream, self._datastream.epoch
+        record = SpoolRecord(store.node, epoch, batches, streams, store.start_id(epoch))
         seqs = batches[0].seq, batches[-1].last_seq
         number, readings = spool.next_number(), sum(map(len, batches))
 
         def write() -> Frame:
             body = encode_record(record)
-            head = Head(len(body), readings, number, record.epoch, *seqs, batches[0].time_ns)
+            head = Head(len(body), readings, number, epoch, *seqs, batches[0].time_ns)
             return spool.write(head, body)
 
         self._write = asyncio.get_running_loop().run_in_executor(None, write)
@@ -342,10 +343,11 @@ class Spooling:
         if self._handed >= self._earlier:
             batches = rest_after(record.batches, self._handed_seq)
             return Portion(frame, is_earlier=False, batches=batches, streams={})
-        end = await self._datastream.epoch_end(epoch)
-        is_ours = record.node == self._datastream.node and epoch < self._datastream.epoch
-        if end is None or not is_ours:
-            self._spool.report(frame.path, "its readings are those of another store")
+        store = self._datastream
+        end = await store.epoch_end(epoch)
+        is_start = record.start_id in {None, store.start_id(epoch)}
+        if end is None or not is_start or record.node != store.node or epoch >= store.epoch:
+            self._spool.report(frame.path, "its readings are those of another store, or of a copy")
             return Portion(frame, is_earlier=True, batches=[], streams={})
         self._described.update(record.streams)
         batches = rest_after(record.batches, max(end, self._earlier_seqs.get(epoch, 0)))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter, deque
+from itertools import chain, count
 from typing import TYPE_CHECKING, Final
 
 from labmon.datastream.backends.filelock import FileLock
@@ -123,8 +124,9 @@ class Spool:
     def report(self, path: Path, what: str) -> None:
         """A file is wrong somewhere: it is kept in a folder beside, once its rest is released."""
         said = f"{path}: {what}; the file is kept in {ASIDE}/"
-        log.error("the spool is damaged: %s", said)
-        self.problems.append(said)
+        if said not in self.problems:  # of each record in a file of another store
+            log.error("not all of the spool can be recorded: %s", said)
+            self.problems.append(said)
         self._damaged.add(path)
 
     def next_number(self) -> int:
@@ -224,7 +226,7 @@ class Spool:
             if path in self._damaged:
                 aside = self.folder / ASIDE
                 aside.mkdir(exist_ok=True)
-                path.replace(aside / path.name)
+                path.replace(_free_name(aside / path.name))
             else:
                 path.unlink()
         except OSError as error:
@@ -242,3 +244,9 @@ class Spool:
             self._file.close()
             self._file = None
         self._lock.release()
+
+
+def _free_name(path: Path) -> Path:
+    """The path, or the first like it that is free: an empty spool numbers its files anew."""
+    names = (path.with_stem(f"{path.stem}.{number}") for number in count(2))
+    return next(each for each in chain([path], names) if not each.exists())

@@ -41,12 +41,15 @@ class SpoolRecord:
         node, epoch: who numbered them.
         batches: at least one.
         streams: of paths of which the store may not know the stream.
+        start_id: which start of theirs it was: a copy of a store goes on with the same node, and
+            starts of the same numbers. None: an earlier labmon wrote it, and did not say.
     """
 
     node: str
     epoch: int
     batches: list[AnyBatch]
     streams: dict[str, StreamFacts] = field(default_factory=dict[str, StreamFacts])
+    start_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -106,6 +109,7 @@ def _note(record: SpoolRecord, paths: dict[str, int]) -> dict[str, Any]:
         row += len(batch)
     return {
         "node": record.node,
+        "start": record.start_id,
         "paths": list(paths),
         "shapes": [
             (source, [paths[path] for path in of], samples) for source, of, samples in shapes
@@ -172,7 +176,7 @@ def decode_record(body: bytes, *, which: str = "a record of the spool") -> Spool
             )
         ]
         streams = {path: (kind, tags) for path, (kind, tags) in note["described"].items()}
-        return SpoolRecord(note["node"], entry.epoch, batches, streams)
+        return SpoolRecord(note["node"], entry.epoch, batches, streams, note.get("start"))
     except _UNREADABLE as error:
         raise DamagedBlock(which, f"has a note that says nothing of batches: {error}") from None
 

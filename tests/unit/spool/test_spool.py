@@ -152,6 +152,19 @@ def test_what_is_no_spool_at_all_is_kept_beside(opened):
     assert len(list((spool.folder / "aside").iterdir())) == 1
 
 
+def test_what_is_kept_does_not_replace_what_was_kept_before(opened):
+    """The numbers of an empty spool begin anew with each start."""
+    kept = []
+    for first in (0, 50):
+        spool = opened()
+        frame = put(spool, first)
+        spool.report(frame.path, "it is damaged")
+        kept.append(frame.path.read_bytes())
+        release(spool, 1)
+    aside = opened().folder / "aside"
+    assert sorted(path.read_bytes() for path in aside.iterdir()) == sorted(kept)
+
+
 def test_a_second_process_cannot_have_the_folder(opened):
     spool = opened()
     with pytest.raises(StoreLocked):

@@ -1,6 +1,7 @@
 """The recorder with a spool on disk, while the store is away, and after a kill."""
 
 import asyncio
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -322,4 +323,55 @@ async def test_the_spool_of_another_store_is_not_mixed_in(server):
     assert await other.values() == expected(5)
     assert "another store" in other.spool.problems[0]
     assert len(list((server.folder / "aside").iterdir())) == 1
+    await other.stop()
+
+
+async def test_what_waited_for_the_original_is_not_mixed_into_a_restored_copy(server):
+    """Both have the node, and starts with the same numbers, whose readings are different ones."""
+    await server.stop()
+    copy = deepcopy(server.backend)
+    original = await Server(server.backend, server.folder).start()
+    original.backend.is_away = True
+    await original.publish(50, 60)
+    await until(saved(original))
+    await original.kill()
+    elsewhere = await Server(copy, server.folder.with_name("elsewhere")).start()
+    await elsewhere.publish(3, 5)
+    await elsewhere.stop()
+    restored = await Server(copy, server.folder).start()
+    assert restored.store.node == original.store.node
+    assert restored.store.epoch == original.store.epoch + 1
+    await restored.recorder.caught_up()
+    await restored.recorder.flush()
+    assert await restored.values() == expected(5)
+    (problem,) = restored.spool.problems
+    assert "another store, or of a copy" in problem
+    assert len(list((server.folder / "aside").iterdir())) == 1
+    await restored.stop()
+
+
+async def test_what_waited_since_a_backup_in_the_same_start_is_recorded(server):
+    """A backup is made while the server runs; what came after it is in nobody's store else."""
+    copy = deepcopy(server.backend)
+    server.backend.is_away = True
+    await server.publish(3, 20)
+    await until(saved(server))
+    await server.kill()
+    restored = await Server(copy, server.folder).start()
+    await settled(restored)
+    assert await restored.values() == expected(20)
+    await restored.stop()
+
+
+async def test_a_file_of_another_store_is_said_once(server):
+    server.backend.is_away = True
+    for first in range(3, 43, 10):
+        await server.publish(first, first + 10)
+        await until(saved(server))
+    assert len({frame.path for frame in server.spool.frames}) < len(server.spool.frames)
+    await server.kill()
+    other = await Server(AwayBackend(), server.folder).start()
+    await other.recorder.caught_up()
+    kept = list((server.folder / "aside").iterdir())
+    assert len(other.spool.problems) == len(kept)
     await other.stop()
