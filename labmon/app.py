@@ -180,7 +180,12 @@ class App:
             self._spool.close()
 
     async def _stop_devices(self) -> None:
-        await asyncio.gather(*(device.stop() for device in self.devices.values()))
+        """All of them, or the recorder would end before their gaps are published."""
+        devices = list(self.devices.values())
+        ends = await asyncio.gather(*(each.stop() for each in devices), return_exceptions=True)
+        for device, end in zip(devices, ends, strict=True):
+            if isinstance(end, Exception):
+                log.error("%s did not stop cleanly, a bug of labmon", device.name, exc_info=end)
 
     def _build_devices(self) -> dict[str, Device]:
         devices: dict[str, Device] = {}

@@ -236,8 +236,11 @@ class Recorder:
             self._task = self._saving = None
             if self.spooling is not None and self.spool is not None:
                 within_s = SAVE_S if self._datastream.is_healthy else 2 * SAVE_S
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self.spooling.save_all(), within_s)
+                try:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self.spooling.save_all(), within_s)
+                except OSError as error:  # the folder is gone
+                    log.warning("not all that waits is kept on disk: %s", error)
                 self.has_kept_all = not self._backlog and self.spooling.has_all
                 if self.spool.readings:
                     log.warning(

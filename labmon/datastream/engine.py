@@ -211,16 +211,25 @@ class Engine:
         for stream in self.catalogue:
             for follower in stream.followers:
                 follower.arrived()  # they end
-        await self._stop()
-        if not self.is_read_only:
-            with contextlib.suppress(TimeoutError, StoreError):  # what was refused is said already
-                async with asyncio.timeout(flush_s):
+        async with contextlib.AsyncExitStack() as last_first:  # whatever becomes of the others
+            last_first.push_async_callback(self.backend.close)
+            if not self.is_read_only:
+                last_first.push_async_callback(self.journal.stop)
+                last_first.push_async_callback(self._flush, flush_s, is_kept=is_kept)
+            last_first.push_async_callback(self._stop)
+
+    async def _flush(self, flush_s: float, *, is_kept: bool) -> None:
+        with contextlib.suppress(TimeoutError, StoreError):  # what was refused is said already
+            async with asyncio.timeout(flush_s):
+                try:
                     await self.deriver.mark()
-                    await self.journal.commit()
-            if (lost := self.journal.pending_readings) and not is_kept:
-                log.error("the store was away until the end: %d readings are lost", lost)
-            await self.journal.stop()
-        await self.backend.close()
+                except StoreError:
+                    raise
+                except Exception:
+                    log.exception("derived streams go on from an earlier mark, a bug of labmon")
+                await self.journal.commit()
+        if (lost := self.journal.pending_readings) and not is_kept:
+            log.error("the store was away until the end: %d readings are lost", lost)
 
     async def _stop(self) -> None:
         """End the tasks that work on their own."""

@@ -136,3 +136,32 @@ async def test_a_bug_at_the_end_of_one_part_holds_up_no_other(make_app, tmp_path
     await app.stop()
     assert "web did not stop cleanly" in caplog.text
     assert not app.datastream._engine.is_open
+
+
+async def test_a_device_that_does_not_stop_keeps_no_other_from_its_end(make_app, caplog):
+    """The others end, and leave their gaps, before the recorder and the store do."""
+    app = make_app()
+    await app.start()
+    await latest(app, "gauge/chamber")
+    failing, slow = app.devices["wavemeter"], app.devices["gauge"]
+    stop_failing, stop_slow = failing.stop, slow.stop
+
+    async def fail():
+        await stop_failing()
+        raise RuntimeError("a bug")
+
+    async def stop_slowly():
+        await asyncio.sleep(0.3)
+        await stop_slow()
+
+    failing.stop, slow.stop = fail, stop_slowly
+    await app.stop()
+    assert "wavemeter did not stop cleanly" in caplog.text
+    assert slow.reason == "labmon was stopped"
+    app = make_app("devices: {}\n")
+    await app.start()
+    try:
+        reply = await get(app, "/api/v1/data?stream=gauge/chamber&start=-1m&granularity=raw")
+        assert reply["streams"][0]["v"][-1] is None, "it was stopped"
+    finally:
+        await app.stop()

@@ -5,6 +5,7 @@ import warnings
 
 import pytest
 
+from labmon import datastream
 from labmon.datastream import Granularity, exceptions
 from labmon.datastream.derive_mark import Mark, thinned
 from labmon.datastream.derived import StoredMark
@@ -210,3 +211,22 @@ async def test_a_warning_from_another_thread_leaves_the_filters_alone(streams, c
     with pytest.warns(exceptions.InvalidValueWarning, match="^d/x: derivative"):
         await twice_at_one_time(streams, source, clock())
     assert warnings.filters == before
+
+
+async def test_a_mark_that_fails_at_the_end_costs_no_readings(
+    backend, streams, monkeypatch, caplog
+):
+    """Nor does it leave the store open."""
+    source = await make(streams)
+    await streams.commit()
+
+    async def fail():
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(streams._engine.deriver, "mark", fail)
+    streams.append_batch_now(Batch("w", 5, ("w/a",), (1.5,), b"\0", 1))
+    await streams.close()
+    assert "derived streams go on from an earlier mark" in caplog.text
+    assert streams._engine.journal.pending_readings == 0
+    async with datastream.open(backend) as again:
+        assert (await again.get_arrays(source, "raw", 0, 10))["v"].tolist() == [1.5]

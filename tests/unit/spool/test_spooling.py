@@ -375,3 +375,20 @@ async def test_a_file_of_another_store_is_said_once(server):
     kept = list((server.folder / "aside").iterdir())
     assert len(other.spool.problems) == len(kept)
     await other.stop()
+
+
+async def test_a_folder_that_is_gone_at_the_end_hides_nothing(server, monkeypatch, caplog):
+    """What is lost is said and counted, and the files are let go."""
+    server.backend.is_away = True
+    await server.publish(3, 20)
+    await until(saved(server))
+
+    async def fail():
+        raise FileNotFoundError(2, "No such file or directory", str(server.folder))
+
+    monkeypatch.setattr(server.recorder.spooling, "save_all", fail)
+    await server.stop()
+    assert "not all that waits is kept on disk" in caplog.text
+    assert "are kept on disk for the next start" in caplog.text
+    server.backend.is_away = False
+    await (await Server(server.backend, server.folder).start()).stop()
