@@ -9,6 +9,7 @@ import pytest
 
 from labmon.config import DeviceConfig
 from labmon.device import Channel, Driver, deadlines
+from labmon.device import device as device_module
 from labmon.device.device import Device
 from labmon.reading import ArrayBatch
 from labmon.timestamps import Clock
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
     from labmon.device.worker import Worker
     from labmon.reading import AnyBatch, Batch
+
+PATIENCE_S = 30.0
+"""What answers has this long, as the machine may be slow."""
+HANG_S = 0.05
+"""What is to hang has this long."""
 
 
 class Gauge(Driver):
@@ -76,7 +82,7 @@ class Bench:
     def device(
         self, driver: Driver, name: str = "gauge", worker: Worker | None = None, **keys: Any
     ) -> Device:
-        keys = {"period_s": 0.01, "timeout_s": 1.0, "driver": "gauge"} | keys
+        keys = {"period_s": 0.01, "timeout_s": PATIENCE_S, "driver": "gauge"} | keys
         config = DeviceConfig(name=name, mark=Mark("config.yaml", 3), **keys)
         device = Device(
             config,
@@ -99,7 +105,15 @@ class Bench:
         await self.until(lambda: device.state == "online" and bool(self.values(name)))
         return device
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
+    async def hang(self, device: Device, driver: Gauge) -> None:
+        """Let a poll hang: it alone has little time, none before and after it, however slow."""
+        await self.until(lambda: not device._worker.is_busy)
+        driver.fault = driver.hang
+        device._poller._timeout_s = HANG_S
+        await self.until(lambda: "stuck" in self.states(device.name))
+        device._poller._timeout_s = PATIENCE_S
+
+    async def until(self, condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
         async with asyncio.timeout(timeout_s):
             while not condition():
                 self._news.clear()
@@ -134,6 +148,13 @@ def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def long_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who stops a device waits for a driver that is only slow."""
+    for name in ("STOP_POLL_S", "STOP_ABORT_S", "STOP_DISCONNECT_S"):
+        monkeypatch.setattr(device_module, name, PATIENCE_S)
+
+
+@pytest.fixture
 def gauge() -> Gauge:
     return Gauge()
 
@@ -144,7 +165,7 @@ def make_gauge() -> type[Gauge]:
 
 
 @pytest.fixture
-async def bench(short_waits: None) -> AsyncIterator[Bench]:
+async def bench(short_waits: None, long_stops: None) -> AsyncIterator[Bench]:
     bench = Bench()
     yield bench
     for device in bench.devices:

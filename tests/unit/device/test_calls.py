@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from labmon.device import Channel, Driver, Limits, command
+from labmon.device import device as device_module
 from labmon.device.worker import DriverBugError
 from labmon.errors import (
     BadRequestError,
@@ -48,6 +49,12 @@ class Valve(Driver):
         self.is_waited_for.set()
         return self.go.wait(seconds)
 
+    @command(timeout_s=0.05)
+    def hang(self) -> None:
+        """Wait for longer than it may."""
+        self.is_waited_for.set()
+        self.go.wait(60)
+
     @command
     def answer(self, how: str) -> Any:
         """Return what numpy has."""
@@ -84,7 +91,7 @@ def valve() -> Valve:
 
 @pytest.fixture
 async def device(bench, valve):
-    device = await bench.started(valve, "valve", period_s=60.0, timeout_s=2.0)
+    device = await bench.started(valve, "valve", period_s=60.0)
     await bench.until(lambda: device.state == "online")
     yield device
     valve.go.set()
@@ -111,7 +118,7 @@ async def test_the_caller_is_answered_before_the_poll_that_follows_begins(bench,
 async def test_calls_take_turns_in_the_order_they_came(device, valve):
     waiting = asyncio.create_task(device.call("wait", {}))
     others = [asyncio.create_task(device.call("open_to", {"percent": n})) for n in range(20)]
-    await asyncio.to_thread(valve.is_waited_for.wait, 5)
+    await asyncio.to_thread(valve.is_waited_for.wait, 30)
     valve.go.set()
     await asyncio.gather(waiting, *others)
     assert valve.order == list(range(20))
@@ -167,7 +174,7 @@ async def test_who_loses_patience_is_told_that_it_may_still_happen(device, valve
 
 async def test_a_command_whose_turn_did_not_come_never_happens(device, valve):
     waiting = asyncio.create_task(device.call("wait", {}))
-    await asyncio.to_thread(valve.is_waited_for.wait, 5)
+    await asyncio.to_thread(valve.is_waited_for.wait, 30)
     with pytest.raises(InstrumentTimeoutError, match="was not begun"):
         await device.call("open_to", {"percent": 99}, timeout_s=0.05)
     valve.go.set()
@@ -179,20 +186,19 @@ async def test_a_command_whose_turn_did_not_come_never_happens(device, valve):
 async def test_a_command_that_hangs_makes_the_device_stuck_and_offline_for_others(
     bench, valve, caplog
 ):
-    device = await bench.started(valve, "valve", period_s=60.0, timeout_s=0.05)
+    device = await bench.started(valve, "valve", period_s=60.0)
     await bench.until(lambda: device.state == "online")
     aborted = threading.Event()
     valve.abort = aborted.set
-    hanging = asyncio.create_task(device.call("wait", {}, timeout_s=0.05))
-    await asyncio.to_thread(valve.is_waited_for.wait, 5)
-    waiting = asyncio.create_task(device.call("open_to", {"percent": 1}, timeout_s=5))
+    hanging = asyncio.create_task(device.call("hang", {}))
+    waiting = asyncio.create_task(device.call("open_to", {"percent": 1}))
     with pytest.raises(InstrumentTimeoutError, match="may still happen"):
         await hanging
     with pytest.raises(OfflineError, match="was not begun"):
         await waiting
     await bench.until(lambda: device.state == "stuck")
-    assert device.reason == "wait() did not return within 0.05 s"
-    with pytest.raises(OfflineError, match="valve is stuck: wait"):
+    assert device.reason == "hang() did not return within 0.05 s"
+    with pytest.raises(OfflineError, match="valve is stuck: hang"):
         await device.call("open_to", {"percent": 1})
     with pytest.raises(OfflineError, match=r"valve\.ping was not begun"):
         await device.call("ping", {})
@@ -210,9 +216,10 @@ async def test_a_device_that_is_not_online_takes_no_command_but_those_made_for_i
     assert await device.call("ping", {}) == "pong"
 
 
-async def test_stopping_tells_callers_that_wait(device, valve):
+async def test_stopping_tells_callers_that_wait(device, valve, monkeypatch):
+    monkeypatch.setattr(device_module, "STOP_POLL_S", 0.05)
     waiting = asyncio.create_task(device.call("wait", {}))
-    await asyncio.to_thread(valve.is_waited_for.wait, 5)
+    await asyncio.to_thread(valve.is_waited_for.wait, 30)
     second = asyncio.create_task(device.call("open_to", {"percent": 1}))
     await asyncio.sleep(0)
     await device.stop()
@@ -224,7 +231,7 @@ async def test_stopping_tells_callers_that_wait(device, valve):
 
 async def test_a_caller_that_leaves_takes_its_waiting_command_along(device, valve):
     waiting = asyncio.create_task(device.call("wait", {}))
-    await asyncio.to_thread(valve.is_waited_for.wait, 5)
+    await asyncio.to_thread(valve.is_waited_for.wait, 30)
     second = asyncio.create_task(device.call("open_to", {"percent": 1}))
     await asyncio.sleep(0)
     second.cancel()
@@ -239,7 +246,7 @@ async def test_a_caller_that_leaves_takes_its_waiting_command_along(device, valv
 async def test_too_many_waiting_commands_are_refused(device, valve):
     waiting = [asyncio.create_task(device.call("wait", {})) for _ in range(201)]
     results: list[Any] = []
-    await asyncio.to_thread(valve.is_waited_for.wait, 5)
+    await asyncio.to_thread(valve.is_waited_for.wait, 30)
     valve.go.set()
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert results[:200] == [True] * 200

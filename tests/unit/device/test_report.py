@@ -29,7 +29,7 @@ def test_how_long_an_outage_was_does_not_depend_on_the_clock_on_the_wall(caplog)
     report.failed(OfflineError("unplugged"))
     wall_ns[0] -= 3600 * 10**9
     report.online()
-    assert re.fullmatch(r"gauge is online again after 0\.\d s", caplog.messages[-1])
+    assert re.fullmatch(r"gauge is online again after \d\d?\.\d s", caplog.messages[-1])
 
 
 def test_a_clock_that_is_set_a_year_ahead_lets_no_more_lines_into_the_log(caplog):

@@ -131,15 +131,18 @@ async def test_stopping_closes_the_stream(bench, board):
 
 async def test_a_stream_that_hangs_is_stuck(bench, board):
     release = threading.Event()
+    device = bench.device(board, "board")
 
     def hang() -> Iterator[None]:
+        device._poller._timeout_s = 0.05  # of the next pull: this one is given all its time
         yield None
         release.wait()
 
     board.stream = hang
     board.abort = release.set
-    device = await bench.started(board, "board", timeout_s=0.2)
+    await device.start()
     await bench.until(lambda: bench.states("board")[:3] == ["connecting", "online", "stuck"])
+    device._poller._timeout_s = 30.0
     del board.stream
     board.lines.put({"x": 1})
     await bench.until(lambda: device.state == "online")
