@@ -230,7 +230,7 @@ async def test_a_gap_whose_mark_brings_out_a_bug_holds_up_nothing(away, monkeypa
 
     monkeypatch.setattr(store, "append_batch", fail)
     backend.is_away = False
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(30):
         await recorder.flush()
     assert sum(value != value for value in await values(store, "gauge/b")) == 1
     assert (await values(store, "gauge/a"))[-1] == 2001.0

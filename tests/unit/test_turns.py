@@ -119,5 +119,5 @@ def test_the_answer_of_a_thread_wakes_it_up(loop):
     async def ask():
         return await asyncio.to_thread(lambda: 7)
 
-    assert loop.run_until_complete(asyncio.wait_for(ask(), 5)) == 7
+    assert loop.run_until_complete(asyncio.wait_for(ask(), 30)) == 7
     loop.run_until_complete(loop.shutdown_default_executor())

@@ -383,4 +383,4 @@ async def test_who_waits_for_a_commit_is_told_that_the_store_was_closed_before(b
     await opened._engine.close(0.05)
     for waiting in (committing, importing):
         with pytest.raises(exceptions.StreamAppendFailed, match="closed before"):
-            await asyncio.wait_for(waiting, 5)
+            await asyncio.wait_for(waiting, 30)

@@ -92,7 +92,7 @@ class World:
         return Columns(raw["t"], raw["v"], None, raw["quality"])
 
     async def check(self):
-        await asyncio.wait_for(self.streams.backprocess_streams(), 10)
+        await asyncio.wait_for(self.streams.backprocess_streams(), 30)
         for name, sources, args, granularity in DERIVED:
             names = [s["stream"] if isinstance(s, dict) else s for s in sources]
             columns = [await self.columns(one, granularity) for one in names]

@@ -82,7 +82,7 @@ async def test_who_follows_one_stream_of_a_device_is_told_of_its_polls_until_he_
         waiting = asyncio.ensure_future(anext(told))
         await asyncio.sleep(0)
         await streams.append_batch(Batch("w", t, PATHS, (1.0, 2.0 * t, 3.0), bytes(3)))
-        found = await asyncio.wait_for(waiting, 5)
+        found = await asyncio.wait_for(waiting, 30)
         assert found.columns[b].python_values() == [2.0 * t]
     assert feed.is_followed
     await told.aclose()

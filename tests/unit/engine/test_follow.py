@@ -259,7 +259,7 @@ def test_nothing_is_left_out_and_nothing_comes_twice(actions):
         # what was late is told itself, or that the past has changed there
         late = {value for *_, value in watch.late}
         while watch.told != watch.regular or not late <= watch.told_late:
-            assert await watch.take(1, timeout_s=2), "it waits, and has not told everything"
+            assert await watch.take(1, timeout_s=30), "it waits, and has not told everything"
         await watch.take(1)
         assert watch.told == watch.regular
         await watch.follower.aclose()

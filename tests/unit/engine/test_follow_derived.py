@@ -80,7 +80,7 @@ class Mirror:
             self.told[self.paths[stream]] += points
 
     async def stored(self):
-        await asyncio.wait_for(self.ds.backprocess_streams(), 10)
+        await asyncio.wait_for(self.ds.backprocess_streams(), 30)
         found = {}
         for stream, name in self.paths.items():
             points = await (await self.ds.get_data(stream, "raw", 0)).fetch()
@@ -160,7 +160,7 @@ def test_a_mirror_of_derived_streams_is_what_they_are(steps):
 
 async def _following(streams, stream, cursor=0):
     told = streams.follow([stream], cursor)
-    found = [await asyncio.wait_for(anext(told), 5)]
+    found = [await asyncio.wait_for(anext(told), 30)]
     await told.aclose()
     return found[0]
 
@@ -202,7 +202,7 @@ async def test_what_is_worked_out_anew_behind_what_was_told_revises_nothing(stre
     late_ns = 15 * SECOND + 1
     await streams.append(source, 99.0, late_ns, check_timestamp=False)
     await streams.backprocess_streams()
-    rest = await asyncio.wait_for(anext(told), 5)
+    rest = await asyncio.wait_for(anext(told), 30)
     assert rest.revised == ()
     right = sorted([late_ns, *(i * SECOND for i in range(10, 20))])
     assert rest.columns[twice].t.tolist() == right
@@ -220,7 +220,7 @@ async def test_nothing_comes_twice_from_before_where_a_derived_stream_is_worked_
     late_ns = 15 * SECOND + 1
     await streams.append(source, 99.0, late_ns, check_timestamp=False)
     await streams.backprocess_streams()
-    again = await asyncio.wait_for(anext(told), 5)
+    again = await asyncio.wait_for(anext(told), 30)
     (span,) = again.revised
     assert span.end_ns == 19 * SECOND + 1
     right = sorted([late_ns, *(i * SECOND for i in range(20))])
@@ -239,7 +239,7 @@ async def test_who_wants_later_datapoints_only_is_told_no_earlier_ones_of_a_deri
     assert (await anext(told)).columns[twice].t.tolist() == [i * SECOND for i in range(6, 10)]
     await streams.append(source, 99.0, 2 * SECOND, check_timestamp=False)
     await streams.backprocess_streams()
-    again = await asyncio.wait_for(anext(told), 5)
+    again = await asyncio.wait_for(anext(told), 30)
     assert [one.start_ns for one in again.revised] == [5 * SECOND + 1]
     assert again.columns[twice].t.tolist() == [i * SECOND for i in range(6, 10)]
     await told.aclose()
@@ -277,7 +277,7 @@ async def test_what_is_worked_out_anew_after_a_crash_does_not_come_twice(backend
     told = streams.follow([twice], 0)
     found = []
     while len(found) < 599:
-        one = await asyncio.wait_for(anext(told), 5)
+        one = await asyncio.wait_for(anext(told), 30)
         found += one.columns[twice].python_values()
     await told.aclose()
     await kill(streams)
@@ -287,7 +287,7 @@ async def test_what_is_worked_out_anew_after_a_crash_does_not_come_twice(backend
         told = again.follow([twice], one.cursor)
         await again.append(source, 600.0, 201)
         while len(found) < 601:
-            following = await asyncio.wait_for(anext(told), 5)
+            following = await asyncio.wait_for(anext(told), 30)
             found += following.columns[twice].python_values()
         await told.aclose()
     assert found == [2.0 * i for i in range(601)]
@@ -313,7 +313,7 @@ async def test_a_cursor_of_a_moment_before_late_data_was_worked_in_says_so(backe
     async with datastream.open(backend, clock=clock) as again:
         await again.backprocess_streams()
         told = again.follow([source, twice], live.cursor)
-        one = await asyncio.wait_for(anext(told), 5)
+        one = await asyncio.wait_for(anext(told), 30)
         await told.aclose()
     assert [(r.stream, r.start_ns) for r in one.revised] == [(twice, 5 * SECOND + 2)]
     assert one.columns[twice].python_values() == [154.0, 12.0, 14.0, 16.0, 18.0]

@@ -19,4 +19,4 @@ def test_a_store_is_used_on_the_event_loop_on_which_it_was_opened():
     with asyncio.Runner() as runner:
         runner.run(store.start())
     with asyncio.Runner() as another, pytest.raises(StoreNotOpen, match="another event loop"):
-        another.run(asyncio.wait_for(store.commit(), 5))
+        another.run(asyncio.wait_for(store.commit(), 30))

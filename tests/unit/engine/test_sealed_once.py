@@ -87,7 +87,7 @@ async def test_a_bug_behind_the_write_seals_nothing_twice(clock, others):
         engine.sealer.size = 4
         await streams.commit()
         engine.sealer.look_at([stream.number for stream in engine.catalogue])
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while any(stream.head.length >= 4 for stream in engine.catalogue):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         for path in paths:

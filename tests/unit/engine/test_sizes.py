@@ -2,12 +2,21 @@
 
 import asyncio
 
+import pytest
+
 from labmon.datastream import sizes
 from labmon.datastream.backends.base import StreamSize
 from labmon.datastream.backends.memory import MemoryBackend
 from labmon.datastream.exceptions import StoreUnavailable
 
+PATIENCE_S = 30
 ONE = {1: StreamSize(10, 0, 0.0, 4)}
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch):
+    """Who asks waits for a count that is only slow."""
+    monkeypatch.setattr(sizes, "WAIT_S", PATIENCE_S)
 
 
 class Counting(MemoryBackend):
@@ -47,7 +56,7 @@ async def test_nobody_waits_for_long_and_the_last_count_is_told_meanwhile(monkey
     assert await found.of_all() is None
     assert backend.asked == 1
     backend.goes_on.set()
-    monkeypatch.setattr(sizes, "WAIT_S", 10)
+    monkeypatch.setattr(sizes, "WAIT_S", PATIENCE_S)
     assert await found.of_all() == ONE
     monkeypatch.setattr(sizes, "WAIT_S", 0.001)
     backend.goes_on.clear()

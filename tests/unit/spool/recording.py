@@ -70,7 +70,7 @@ class Server:
         self.spool.close()
         await engine.backend.close()
 
-    async def stop(self, within_s=5.0):
+    async def stop(self, within_s=30.0):
         try:
             await asyncio.wait_for(self.recorder.stop(), within_s)
         finally:

@@ -12,7 +12,7 @@ def test_pieces_come_back_in_order_though_later_ones_are_ready_first():
 
     def work(number):
         if number == 0:
-            assert second_is_done.wait(10)
+            assert second_is_done.wait(30)
         if number == 1:
             second_is_done.set()
         return number * number

@@ -30,7 +30,8 @@ async def described(url):
         }
 
 
-def test_inspection_agrees_with_the_engine(copy):
+def test_inspection_agrees_with_the_engine(copy, monkeypatch):
+    monkeypatch.setattr("labmon.datastream.sizes.WAIT_S", 30)
     found = asyncio.run(inspect(copy.url))
     assert {s.path: (s.count, s.first_ns, s.last_ns) for s in found.streams} == asyncio.run(
         described(copy.url)
