@@ -233,20 +233,23 @@ class Topic:
         audience.add(member)
 
     def _tell_missed(self, member: Member, missed: dict[str, int]) -> None:
+        newest = {path: row for path, row in self._newest.items() if path in missed}
         skipped = {
             path: left
             for path, count in missed.items()
-            if (left := count - row_count(self._newest[path])) > 0
+            if (left := count - (row_count(newest[path]) if path in newest else 0)) > 0
         }
         if skipped:
             self.skipped_readings += sum(skipped.values())
             fields = {"id": member.id, "streams": skipped}
             member.mailbox.put(self.encoder.message("skipped", fields))
-        rows = sorted((self._newest[path] for path in missed), key=lambda row: row[1])
+        rows = sorted(newest.values(), key=lambda row: row[1])
         member.mailbox.put(self.encoder.addressed(self._body(rows), member.id))
 
     def _tell_skipped(self, skipped: Mapping[str, int]) -> None:
         self.skipped_readings += sum(skipped.values())
+        if self._behind:
+            self._counts.update(skipped)  # told when they catch up
         for id_, audience in self._audiences.items():
             frame = self.encoder.message("skipped", {"id": id_, "streams": skipped})
             for member in audience:

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from labmon.reading import ArrayBatch
+from labmon.web import topics
+from tests.conftest import PATIENCE_S
 from tests.server.connections import HANDSHAKE
 
 
@@ -40,7 +42,7 @@ class Slow:
 
     async def take(self, count):
         while len(self.buffer) < count:
-            data = await asyncio.wait_for(self.loop.sock_recv(self.sock, 65536), 5)
+            data = await asyncio.wait_for(self.loop.sock_recv(self.sock, 65536), PATIENCE_S)
             if not data:
                 raise EOFError
             self.buffer += data
@@ -120,6 +122,39 @@ async def test_a_slow_reader_gets_the_newest_and_is_told_what_it_missed(
     assert node.live.skipped_readings >= skipped
 
 
+async def test_who_is_behind_is_told_also_of_what_the_topic_itself_could_not_hold(
+    make_node, slow, eventually, monkeypatch
+):
+    """More comes in one turn of the loop than a topic takes from the hub."""
+    monkeypatch.setattr(topics, "MOST_READINGS", 50)
+    node = await make_node(
+        max_mailbox_bytes=64 << 10, limits={"send_buffer_bytes": 8192, "interval_s": 0.001}
+    )
+    client = await slow(node)
+    await client.send({"type": "subscribe", "id": 1, "streams": ["lab/**"]})
+    await eventually(lambda: node.live.topics)
+    last = await fill(node, 1, count=1500)
+    topic = next(iter(node.live._topics.values()))
+    assert topic._behind
+    node.publish(("lab/rare", -1.0))
+    for last in range(last + 1, last + 201):  # noqa: B020 - on from there
+        node.publish(("lab/a", last))
+
+    told = {"lab/a": 0, "lab/rare": 0}
+    newest = None
+    while newest != last:
+        message = json.loads((await client.frame())[1])
+        if message["type"] == "skipped":
+            for path in told:
+                told[path] += message["streams"].get(path, 0)
+        elif message["type"] == "readings":
+            for path, _, value, _ in message["readings"]:
+                if path == "lab/a":
+                    told[path] += 1
+                    newest = value
+    assert told == {"lab/a": last + 1, "lab/rare": 1}
+
+
 async def test_what_a_slow_reader_misses_of_arrays_is_counted_in_samples(
     make_node, slow, eventually
 ):
@@ -152,7 +187,12 @@ async def test_what_a_slow_reader_misses_of_arrays_is_counted_in_samples(
 async def test_one_that_takes_nothing_is_cut_and_told_why(make_node, slow, eventually):
     node = await make_node(
         max_mailbox_bytes=16 << 10,
-        limits={"send_buffer_bytes": 8192, "interval_s": 0.001, "stall_s": 0.3, "linger_s": 5.0},
+        limits={
+            "send_buffer_bytes": 8192,
+            "interval_s": 0.001,
+            "stall_s": 0.3,
+            "linger_s": PATIENCE_S,
+        },
     )
     client = await slow(node)
     await client.send({"type": "subscribe", "id": 1, "streams": ["lab/**"]})
