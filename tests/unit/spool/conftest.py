@@ -1,8 +1,8 @@
-"""A server with a spool, whose pauses are short."""
+"""A server with a spool, whose pauses are short, and which has time to end."""
 
 import pytest
 
-from labmon import spooling
+from labmon import recorder, spooling
 from tests.unit.spool.recording import AwayBackend, Server
 
 
@@ -10,6 +10,7 @@ from tests.unit.spool.recording import AwayBackend, Server
 def hurry(monkeypatch):
     for name in ("LOOK_S", "SAVE_S", "RETRY_S"):
         monkeypatch.setattr(spooling, name, 0.01)
+    monkeypatch.setattr(recorder, "SAVE_S", 30)  # a disk that is slow takes all of it
 
 
 @pytest.fixture
