@@ -46,11 +46,16 @@ async def browser():
         await browser.close()
 
 
+def is_of_network(text):
+    return "net::ERR_" in text or text.startswith("WebSocket connection to ")
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_page(browser):
     """A factory: `await open_page(address, width=1280)`; complaints on any console fail the test.
 
-    While the server is away on purpose, `page.labmon_offline = True` excuses refused connections.
+    `page.labmon_offline = True`, set before the server goes away, excuses what Chromium itself says
+    of requests and connections that were refused or cut: no page can prevent that.
     """
     complaints = []
     pages = []
@@ -64,8 +69,7 @@ async def open_page(browser):
         def heard(message):
             if message.type not in {"error", "warning"}:
                 return
-            # Chromium itself reports a refused connection; no page can prevent that
-            if page.labmon_offline and "net::ERR_CONNECTION" in message.text:
+            if page.labmon_offline and is_of_network(message.text):
                 return
             complaints.append(f"{message.type}: {message.text}")
 

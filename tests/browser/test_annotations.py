@@ -30,7 +30,7 @@ async def area(page):
 
 
 async def test_one_is_written_by_mouse_and_seen_by_others_who_change_and_delete_it(
-    server, open_page
+    server, open_page, until
 ):
     page, other = await open_page(server.address + GRAPH), await open_page(server.address + GRAPH)
     box = await area(page)
@@ -53,8 +53,12 @@ async def test_one_is_written_by_mouse_and_seen_by_others_who_change_and_delete_
     await other.get_by_role("button", name="Really delete").click()
     await expect(page.locator(".gflags button")).to_have_count(0)
     await expect(page.locator(".notes")).to_have_count(0)
-    log = server.get("/api/v1/data?stream=labmon/_commands&start=-1h")["streams"][0]["v"]
-    assert [one["command"].split(".")[1] for one in log] == ["add", "change", "remove"]
+
+    def recorded():
+        log = server.get("/api/v1/data?stream=labmon/_commands&start=-1h")["streams"][0]["v"]
+        return [one["command"].split(".")[1] for one in log]
+
+    until(lambda: recorded() == ["add", "change", "remove"], what="the record of all three")
 
 
 async def test_one_over_a_range_is_dragged_and_the_view_stays(server, open_page):

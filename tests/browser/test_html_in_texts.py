@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 from playwright.async_api import expect
 
-from tests.conftest import ServerProcess
+from tests.conftest import PATIENCE_S, ServerProcess
 
 EVIL = '<img src=x onerror="window.pwned=1"><b>bold</b>'
 CONFIG = f"""
@@ -54,7 +54,7 @@ def patch(server, path, body):
         {"Content-Type": "application/json"},
         method="PATCH",
     )
-    with urllib.request.urlopen(request, timeout=10) as reply:
+    with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
         assert reply.status == 200
 
 
@@ -71,7 +71,8 @@ async def test_no_page_makes_html_of_a_text(server, open_page):
 
 async def test_an_inline_script_is_not_run_even_if_it_got_into_a_page(server, browser):
     """The last line of defence: the content policy, not the pages' care."""
-    page = await (await browser.new_context()).new_page()
+    context = await browser.new_context()
+    page = await context.new_page()
     await page.goto(server.address)
     await page.evaluate("""() => {
         const script = document.createElement('script');
@@ -81,3 +82,4 @@ async def test_an_inline_script_is_not_run_even_if_it_got_into_a_page(server, br
     }""")
     await expect(page.locator("img[src=x]")).to_have_js_property("complete", True)
     assert await page.evaluate("window.pwned") is None
+    await context.close()

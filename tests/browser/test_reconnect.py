@@ -62,7 +62,6 @@ async def test_a_restart_of_the_server_needs_no_reload(server_process, open_page
     await expect(tile(page, "wavemeter/ch1").locator(".age")).to_contain_text(" s")
     server.start()
     await expect(page.locator(".banner")).to_have_count(0)
-    page.labmon_offline = False
 
     old = await number_text.text_content()
     await expect(number_text).not_to_have_text(old)
