@@ -6,6 +6,7 @@ The trap: how far the reading is, is told in bytes as they lie on disk, packed o
 from __future__ import annotations
 
 import gzip
+import io
 import sys
 import zlib
 from contextlib import contextmanager
@@ -50,8 +51,8 @@ def written(path: Path | None, *, force: bool = False) -> Iterator[IO[bytes]]:
     """
     try:
         if path is None:
-            yield sys.stdout.buffer
-            sys.stdout.buffer.flush()
+            with _standard_output() as file:
+                yield file
             return
         with replaced(path, force=force) as part, part.open("xb") as file:
             if path.suffix == ".gz":
@@ -63,6 +64,18 @@ def written(path: Path | None, *, force: bool = False) -> Iterator[IO[bytes]]:
         if error.filename is None:
             error.filename = "standard output" if path is None else str(path)
         raise
+
+
+@contextmanager
+def _standard_output() -> Iterator[IO[bytes]]:
+    """Standard output; bare, as with PYTHONUNBUFFERED, it may take a part without a word."""
+    file = sys.stdout.buffer
+    if isinstance(file, io.RawIOBase):
+        with open(file.fileno(), "wb", closefd=False) as whole:
+            yield whole
+    else:
+        yield file
+        file.flush()
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import csv
+import fcntl
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
@@ -80,20 +82,34 @@ def test_everything_works_beside_a_running_server(labmon, server, tmp_path, unti
     push(server, 1)
 
 
-def test_an_export_that_nobody_reads_to_its_end_ends_without_a_word(labmon, tmp_path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_an_export_that_nobody_reads_to_its_end_ends_without_a_word(
+    labmon, tmp_path, until, unbuffered
+):
+    """Nor does it say that all is written, also where Python is told not to buffer anything."""
     source = tmp_path / "many.csv"
     source.write_text("time,a\n" + "".join(f"17000{i},{i}.5\n" for i in range(20_000, 40_000)))
     store = ("--store", tmp_path / "x.db")
     labmon("import", source, *store)
     command = [sys.executable, "-m", "labmon", "export", *map(str, store), "--plain"]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     assert process.stdout.readline().startswith("time,")
+    until(lambda: waiting_bytes(process.stdout) > 60_000, what="a full pipe")
     process.stdout.close()
     assert process.stderr.read() == ""
     assert process.wait() == 1
     process.stderr.close()
+
+
+def waiting_bytes(pipe):
+    return int.from_bytes(fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full here")
