@@ -14,8 +14,8 @@ import sys
 from collections import deque
 from typing import Final
 
-AT_ONCE: Final = 16
-"""Sockets in one turn: some two milliseconds, if each of them brings a message."""
+AT_ONCE: Final = 8
+"""Sockets in one turn: a millisecond if each brings a message, up to ten if each asks for a graph."""
 
 Ready = tuple[selectors.SelectorKey, int]
 

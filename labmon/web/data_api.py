@@ -145,6 +145,7 @@ class DataHandler(ApiHandler):
                     {"limit": TOTAL_POINTS},
                 )
             curves.append(curve)
+            await asyncio.sleep(0)  # each takes a millisecond or two, and so does sending them
         return curves
 
     def _has_rollups(self, path: str, stream_id: str) -> bool:
