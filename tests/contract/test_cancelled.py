@@ -92,8 +92,8 @@ async def test_all_of_it_happened_or_nothing(opened, use, steps):
     if found:
         await ds.append(one, 7.0, 5000)
         found.append(7.0)
-    await asyncio.wait_for(ds.commit(), 10)  # all that can be seen is durable now
-    await asyncio.wait_for(ds.backprocess_streams(), 10)
+    await asyncio.wait_for(ds.commit(), 30)  # all that can be seen is durable now
+    await asyncio.wait_for(ds.backprocess_streams(), 30)
     assert await streams_now(ds, one) == found
     await opened.kill()
     ds = await opened()
@@ -101,7 +101,7 @@ async def test_all_of_it_happened_or_nothing(opened, use, steps):
     assert await ds.get_checkpoint("me") in (None, "here")
     third = ds.stream_id("w/third")
     if third is not None:
-        await asyncio.wait_for(ds.backprocess_streams(), 10)
+        await asyncio.wait_for(ds.backprocess_streams(), 30)
         assert ds.describe(third)["count"] == len(found) - 1
 
 
@@ -131,9 +131,9 @@ async def test_many_tasks_may_use_one_stream_at_once(opened):
 
     watching = asyncio.create_task(watch())
     await asyncio.gather(*(append(1000 * n) for n in range(5)), ask(), ask())
-    await asyncio.wait_for(watching, 10)
+    await asyncio.wait_for(watching, 30)
     assert sorted(told) == sorted(1000.0 * n + i for n in range(5) for i in range(100))
-    await asyncio.wait_for(ds.backprocess_streams(), 10)
+    await asyncio.wait_for(ds.backprocess_streams(), 30)
     assert ds.describe(rate)["count"] == 500
     removing = asyncio.create_task(ds.delete_streams({}))
     await asyncio.sleep(0)

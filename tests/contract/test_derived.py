@@ -27,7 +27,7 @@ async def polls(streams, clock, first, last):
 
 
 async def values(streams, stream):
-    await asyncio.wait_for(streams.backprocess_streams(), 20)
+    await asyncio.wait_for(streams.backprocess_streams(), 30)
     return (await streams.get_arrays(stream, "raw", 0, 2**62))["v"].tolist()
 
 
@@ -208,11 +208,11 @@ async def test_followers_of_a_derived_stream_are_told_what_was_revised(opened, c
         first = await anext(told)
     at = clock.now_ns - 10 * SECOND - 1
     await streams.append_batch(Batch("w", at, ("w/a", "w/b"), (1.0, 1.0), bytes(2)))
-    revised = await asyncio.wait_for(anext(told), 10)
+    revised = await asyncio.wait_for(anext(told), 30)
     assert [one.stream for one in revised.revised] == [total]
     assert revised.revised[0].start_ns <= at
     found = revised
     while total not in found.columns:
-        found = await asyncio.wait_for(anext(told), 10)
+        found = await asyncio.wait_for(anext(told), 30)
     assert 2.0 in found.columns[total].python_values()
     await told.aclose()

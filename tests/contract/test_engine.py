@@ -213,7 +213,7 @@ async def test_what_earlier_starts_had_is_known_also_where_some_of_it_comes_late
 
 
 async def test_the_tail_of_the_journal_tells_batches_as_they_were_published(opened, clock):
-    streams = await opened()
+    streams = await opened(commit_interval_s=3600)
     ids = [await make(streams, "w/a"), await make(streams, "w/_state", (), value_type="nominal")]
     batches = [
         Batch("w", 10, ("w/a", "w/_state"), (1.5, {"is": "on"}), b"\x00\x10", seq=1),

@@ -35,7 +35,7 @@ def _uses(streams, stream):
 async def _all_refused(streams, stream):
     for use in _uses(streams, stream).values():
         with pytest.raises(exceptions.StoreNotOpen, match="not open"):
-            await asyncio.wait_for(use(), 5)
+            await asyncio.wait_for(use(), 30)
     with pytest.raises(exceptions.StoreNotOpen):
         streams.follow([stream], 0)
 
@@ -83,7 +83,7 @@ async def test_followers_are_told_the_rest_and_end_when_the_store_is_closed(stor
         await asyncio.sleep(0)
     await streams.append(stream, 5.0, 6)
     await streams.close()
-    await asyncio.wait_for(following, 5)
+    await asyncio.wait_for(following, 30)
     assert found == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
 
 

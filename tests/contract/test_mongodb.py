@@ -95,7 +95,7 @@ async def test_what_a_timeout_may_have_written_is_written_again_and_is_there_onc
         monkeypatch.setattr(backend, "apply", landed_but_not_told)
         for i in range(40):
             await streams.append(stream, float(i), i)
-        await asyncio.wait_for(streams.commit(), 20)
+        await asyncio.wait_for(streams.commit(), 30)
         assert twice
     async with datastream.open(MongodbBackend(backend._url)) as again:
         assert (await again.get_arrays(stream, "raw", 0, 99))["v"].tolist() == list(range(40))

@@ -30,8 +30,7 @@ from labmon_drivers.serial_line import LineChannel, SerialLine
 from labmon_drivers.srs import Srs
 from labmon_drivers.thorlabs import Thorlabs
 from labmon_drivers.toptica import Toptica
-
-FAST = {"reply_timeout_s": 0.4, "write_timeout_s": 0.5}
+from tests.drivers.patience import PATIENT
 
 
 @dataclass
@@ -50,7 +49,7 @@ class Case:
     settings: dict[str, Any] = field(default_factory=dict)
 
     def driver(self, port: str) -> LinkDriver:
-        return self.make(port, **FAST | self.settings)
+        return self.make(port, **PATIENT | self.settings)
 
     def check(self, readings: Any, *, complete: bool = True) -> None:
         assert not complete or set(self.expected) <= set(readings)

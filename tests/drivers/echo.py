@@ -1,11 +1,12 @@
-"""An instrument that answers with what it was asked, and links that wait briefly for it."""
+"""An instrument that answers with what it was asked, and how its line is set up."""
 
 from __future__ import annotations
 
 from labmon.device.transport import LinkSettings
+from tests.drivers.patience import PATIENT
 
-LINK_KEYS = {"reply_timeout_s": 0.3, "write_timeout_s": 0.3, "terminator": "\r\n"}
-FAST = LinkSettings(**LINK_KEYS)
+LINK_KEYS = PATIENT | {"terminator": "\r\n"}
+LINE = LinkSettings(**LINK_KEYS)
 
 
 class Echo:

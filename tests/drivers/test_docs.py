@@ -43,7 +43,7 @@ def test_the_driver_and_its_test_run(tmp_path):
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         cwd=tmp_path,
         check=False,
     )

@@ -18,6 +18,7 @@ from labmon.device.simulator import make_simulator
 from labmon.device.transport import Link
 from labmon.errors import InstrumentError
 from tests.drivers.cases import CASES, Case
+from tests.drivers.patience import in_a_hurry
 
 long = pytest.mark.long
 WIRES = ["tcp", pytest.param("pty", marks=long)]
@@ -59,7 +60,7 @@ def test_what_comes_beside_an_answer_gives_no_wrong_value(case, bench, kind, fau
     case.check(driver.poll())
     faulty.fault = fault
     for _ in range(3):
-        with suppress(InstrumentError):  # some can bear it
+        with in_a_hurry(driver), suppress(InstrumentError):  # some can bear it
             case.check(driver.poll(), complete=False)
     faulty.fault = "none"
     driver.disconnect()
@@ -80,7 +81,7 @@ def test_it_says_when_the_instrument_is_gone(case, bench, fault):
     server, faulty = bench.faulty("tcp", make_simulator(case.url))
     driver = bench.use(case.driver(server.port))
     faulty.fault = fault
-    with pytest.raises(InstrumentError):
+    with in_a_hurry(driver), pytest.raises(InstrumentError):
         connect_and_poll(driver)
 
 

@@ -20,12 +20,11 @@ from labmon_drivers.simulators.omega import Omega as SimulatedMeter
 from labmon_drivers.simulators.srs import Srs as SimulatedSrs
 from labmon_drivers.simulators.xgs600 import Xgs600
 from labmon_drivers.srs import Srs
-
-FAST = {"reply_timeout_s": 0.3}
+from tests.drivers.patience import PATIENT
 
 
 def connected(bench, make, simulator, **settings):
-    driver = bench.use(make(bench.serve("tcp", simulator).port, **FAST | settings))
+    driver = bench.use(make(bench.serve("tcp", simulator).port, **PATIENT | settings))
     driver.connect()
     return driver
 

@@ -14,18 +14,19 @@ from labmon_drivers.protocols import gamma as protocol
 from labmon_drivers.protocols.agilent_window import Message, Messages, checked, read
 from labmon_drivers.simulators.agilent_window import AgilentWindow
 from labmon_drivers.simulators.gamma import Gamma as SimulatedGamma
+from tests.drivers.patience import PATIENT
 
 
 def gamma(bench, simulator, **settings):
     port = bench.serve("tcp", simulator).port
-    driver = bench.use(Gamma(port, gap_s=0.0, reply_timeout_s=0.3, **settings))
+    driver = bench.use(Gamma(port, gap_s=0.0, **PATIENT, **settings))
     driver.connect()
     return driver
 
 
 def agilent(bench, simulator, **settings):
     port = bench.serve("tcp", simulator).port
-    driver = bench.use(AgilentPump(port, reply_timeout_s=0.3, **settings))
+    driver = bench.use(AgilentPump(port, **PATIENT, **settings))
     driver.connect()
     return driver
 

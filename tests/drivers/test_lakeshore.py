@@ -12,11 +12,12 @@ from labmon.errors import OutOfLimitsError
 from labmon_drivers._lakeshore_loops import parse_unit
 from labmon_drivers.lakeshore import LakeShore, parse_status
 from labmon_drivers.simulators.lakeshore import LakeShore as Simulated
+from tests.drivers.patience import PATIENT
 
 
 def connected(bench, simulator, **settings):
     port = bench.serve("tcp", simulator).port
-    driver = bench.use(LakeShore(port, gap_s=0.0, reply_timeout_s=0.5, **settings))
+    driver = bench.use(LakeShore(port, gap_s=0.0, **PATIENT, **settings))
     driver.connect()
     return driver
 

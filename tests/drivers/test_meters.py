@@ -15,10 +15,11 @@ from labmon_drivers.http_json import HttpJson, JsonChannel
 from labmon_drivers.keithley import Keithley, plain_function
 from labmon_drivers.simulators.meters import Multimeter, PowerMeter
 from labmon_drivers.thorlabs import Thorlabs
+from tests.drivers.patience import PATIENT
 
 
 def connected(bench, make, simulator, **settings):
-    driver = bench.use(make(bench.serve("tcp", simulator).port, reply_timeout_s=0.5, **settings))
+    driver = bench.use(make(bench.serve("tcp", simulator).port, **PATIENT, **settings))
     driver.connect()
     return driver
 
@@ -38,7 +39,7 @@ def test_a_multimeter_is_set_up_at_each_connect(bench):
 def test_a_multimeter_that_was_off_between_two_polls_is_set_up_anew(bench):
     simulator = Multimeter(noise=0.0)
     server = bench.serve("tcp", simulator)
-    driver = bench.use(Keithley(server.port, function="resistance", reply_timeout_s=0.5))
+    driver = bench.use(Keithley(server.port, function="resistance", **PATIENT))
     driver.connect()
     assert driver.poll() == {"resistance": Value(1.234567)}
     server.simulator = Multimeter(value=5.0, noise=0.0)  # volts, and it does not say so
@@ -144,7 +145,7 @@ class Web:
                 self.wfile.write(web.body)
                 self.wfile.flush()
                 if web.is_hanging:
-                    web.hang.wait(10)
+                    web.hang.wait(60)
 
             def log_message(self, format, *args):
                 """Be quiet."""
@@ -212,7 +213,7 @@ def test_a_server_that_hangs_is_a_timeout(web):
     started = time.monotonic()
     with pytest.raises(InstrumentTimeoutError):
         HttpJson(web.url, CHANNELS, reply_timeout_s=0.2).poll()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 30
 
 
 def test_a_server_that_is_gone_is_offline():

@@ -91,7 +91,7 @@ class Following:
         while len(values := [each[name] for each in self.readings if name in each]) < count:
             assert time.monotonic() < deadline_s, f"{name}: {self.readings}"
             if isinstance(polled := next(self.stream), Timed):
-                assert abs(polled.time_ns - time.time_ns()) < 5e9
+                assert abs(polled.time_ns - time.time_ns()) < 60e9
                 self.readings.append(dict(polled.readings))
         return values
 
@@ -199,7 +199,7 @@ def test_plain_topics_are_read_and_set(running, peers, follow):
             set_topic="lab/valve/set", set_payload='{"to": {value:.1f}}', limits=(0, 100)
         ),
     }
-    following = follow(running, channels=channels, silence_s=0.5)
+    following = follow(running, channels=channels, silence_s=60)
     assert following.until("kept") == [Value(1.5)]
     peer.say("lab/json", {"a/b": [1, 2.5]})
     peer.say("lab/json", "{not json")
@@ -214,6 +214,7 @@ def test_plain_topics_are_read_and_set(running, peers, follow):
     while not peer.heard:
         assert time.monotonic() < deadline_s
     assert peer.heard == [("lab/valve/set", '{"to": 55.0}')]
+    following.driver._silence_s = 0.5
     with pytest.raises(InstrumentError, match=r"nothing was published for 0\.5 s"):
         following.until("flow", 2)
 

@@ -119,7 +119,7 @@ def test_a_web_server_that_does_not_work_is_an_instrument_error(bench, option):
 
 def test_a_browser_gets_its_json_too(bench):
     port = bench.serve("tcp", make_simulator("sim://http_json")).port
-    with urllib.request.urlopen(port.replace("tcp", "http") + "/any/path", timeout=5) as response:
+    with urllib.request.urlopen(port.replace("tcp", "http") + "/any/path", timeout=30) as response:
         assert json.load(response)["relay"] == "closed"
 
 
@@ -181,7 +181,8 @@ def test_a_simulated_furnace_is_found_read_and_set(bench):
     ids=["http_json", "mqtt"],
 )
 async def test_a_device_comes_back_when_its_network_does(driver_of, channel):
-    fault = f"fault=unplug&fault_after_s=1&fault_for_s=1&seed={time.time_ns() % 10_000}"
+    times = "fault_after_s=1&fault_for_s=1&fault_every_s=4"  # again: it may be late for the first
+    fault = f"fault=unplug&{times}&seed={time.time_ns() % 10_000}"
     batches: list[Batch] = []
     config = DeviceConfig(name="device", driver="of:Test", period_s=0.05)
     device = Device(

@@ -16,11 +16,12 @@ from labmon_drivers.protocols.pfeiffer_tpg import (
     parse_unit,
 )
 from labmon_drivers.simulators.pfeiffer_tpg import PfeifferTpg
+from tests.drivers.patience import PATIENT
 
 
 def connected(bench, simulator, **settings):
     server = bench.serve("tcp", simulator)
-    driver = bench.use(Pfeiffer(server.port, reply_timeout_s=0.5, **settings))
+    driver = bench.use(Pfeiffer(server.port, **PATIENT, **settings))
     driver.connect()
     return driver
 
@@ -66,7 +67,7 @@ def test_what_a_controller_writes_is_read(pairs):
 
 def test_the_chatter_after_power_up_is_silenced(bench, kind):
     simulator = PfeifferTpg(noise=0.0)
-    driver = bench.use(Pfeiffer(bench.serve(kind, simulator).port, reply_timeout_s=0.5))
+    driver = bench.use(Pfeiffer(bench.serve(kind, simulator).port, **PATIENT))
     driver.connect()
     assert not simulator.chatters
     assert driver.poll() == {"pressure1": Value(2.31e-9), "pressure2": Value(4.7e-3)}
@@ -77,7 +78,7 @@ def test_a_power_cycle_gives_no_wrong_value(bench):
     driver = connected(bench, simulator)
     link = driver.link
     simulator.power_cycle()
-    link.read_line(timeout_s=2)  # it chatters into the open port
+    link.read_line()  # it chatters into the open port
     simulator.power_cycle()
     try:
         assert driver.poll()["pressure1"] == Value(2.31e-9)

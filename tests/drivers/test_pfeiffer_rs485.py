@@ -10,10 +10,11 @@ from labmon.device import InstrumentError, Quality, Value
 from labmon_drivers.pfeiffer_rs485 import ParameterSettings, PfeifferRs485
 from labmon_drivers.protocols.pfeiffer_telegram import READERS, Telegram, checked, decode, query
 from labmon_drivers.simulators.pfeiffer_telegram import PfeifferTelegram
+from tests.drivers.patience import PATIENT
 
 
 def connected(port, **settings):
-    driver = PfeifferRs485(port, reply_timeout_s=0.3, **settings)
+    driver = PfeifferRs485(port, **PATIENT, **settings)
     driver.connect()
     return driver
 

@@ -14,7 +14,7 @@ import serial
 from labmon.device.transport import Link, LinkSettings, open_link
 from labmon.device.transports.serial_port import find_usb_port
 from labmon.errors import ConfigError, OfflineError
-from tests.drivers.echo import FAST
+from tests.drivers.echo import LINE
 
 UNPLUGGED = """\
 import os, sys
@@ -53,7 +53,7 @@ def test_the_usual_tcp_port_of_an_instrument_need_not_be_written(bench, echo):
     link = open_link(host, LinkSettings(tcp_port=int(number), terminator="\r\n"))
     assert link.query("x") == "x"
     link.close()
-    link = open_link(port.replace("tcp://", "socket://"), FAST)
+    link = open_link(port.replace("tcp://", "socket://"), LINE)
     assert link.query("x") == "x"
     link.close()
 
@@ -78,16 +78,16 @@ def test_a_usb_adapter_is_found_by_its_serial_number(monkeypatch):
 def test_an_unplugged_port_comes_back_under_the_same_name(bench, echo, tmp_path):
     name = tmp_path / "by-id"
     first = bench.serve("pty", echo, link=name)
-    link = open_link(str(name), FAST)
+    link = open_link(str(name), LINE)
     assert link.query("one") == "one"
     first.close()
     with pytest.raises(OfflineError):
         link.query("gone")
     link.close()
     with pytest.raises(OfflineError):
-        open_link(str(name), FAST)
+        open_link(str(name), LINE)
     bench.serve("pty", echo, link=name)
-    link = open_link(str(name), FAST)
+    link = open_link(str(name), LINE)
     assert link.query("two") == "two"
     link.close()
 
@@ -102,18 +102,18 @@ def test_a_port_that_is_unplugged_hangs_up_on_no_service(tmp_path, name):
 
 def test_two_programs_do_not_share_a_serial_port(bench, echo):
     port = bench.serve("pty", echo).port
-    link = open_link(port, FAST)
+    link = open_link(port, LINE)
     other = "import sys, serial; serial.Serial(sys.argv[1], exclusive=True)"
     run = subprocess.run([sys.executable, "-c", other, port], capture_output=True, check=False)
     assert b"Could not exclusively lock" in run.stderr
     link.close()
     with serial.Serial(port, exclusive=True), pytest.raises(OfflineError, match="another program"):
-        open_link(port, FAST)
+        open_link(port, LINE)
 
 
 def test_devices_of_a_bus_share_a_port_and_take_turns(bench, kind, echo):
     port = bench.serve(kind, echo).port
-    first, second = open_link(port, FAST), open_link(port, FAST)
+    first, second = open_link(port, LINE), open_link(port, LINE)
     wrong: list[str] = []
 
     def ask(link: Link, text: str) -> None:
@@ -127,24 +127,24 @@ def test_devices_of_a_bus_share_a_port_and_take_turns(bench, kind, echo):
     first.close()
     assert second.query("still here") == "still here"
     second.close()
-    open_link(port, FAST).close()
+    open_link(port, LINE).close()
 
 
 def test_a_broken_port_is_opened_anew_though_another_device_holds_it(bench, echo, tmp_path):
     name = tmp_path / "bus"
     server = bench.serve("pty", echo, link=name)
-    first, second = open_link(str(name), FAST), open_link(str(name), FAST)
+    first, second = open_link(str(name), LINE), open_link(str(name), LINE)
     server.close()
     with pytest.raises(OfflineError):
         first.query("gone")
     first.close()
     bench.serve("pty", echo, link=name)
-    first = open_link(str(name), FAST)
+    first = open_link(str(name), LINE)
     assert first.query("back") == "back"
     with pytest.raises(OfflineError, match="another device"):
         second.query("noticed late")
     second.close()
-    second = open_link(str(name), FAST)
+    second = open_link(str(name), LINE)
     assert (first.query("1"), second.query("2")) == ("1", "2")
     first.close()
     second.close()
@@ -153,14 +153,14 @@ def test_a_broken_port_is_opened_anew_though_another_device_holds_it(bench, echo
 @pytest.mark.skipif(os.name != "posix", reason="no pty")
 def test_devices_of_a_bus_must_agree_on_its_speed(bench, echo):
     port = bench.serve("pty", echo).port
-    link = open_link(port, FAST)
+    link = open_link(port, LINE)
     with pytest.raises(OfflineError, match="differently"):
-        open_link(port, FAST, baud_rate=19200)
+        open_link(port, LINE, baud_rate=19200)
     link.close()
 
 
 def test_parity_and_speed_are_accepted_by_a_pseudo_terminal(bench, echo):
-    settings = FAST.changed(baud_rate=57600, data_bits=7, parity="odd", stop_bits=2)
+    settings = LINE.changed(baud_rate=57600, data_bits=7, parity="odd", stop_bits=2)
     port = bench.serve("pty", echo).port
     for _ in range(3):
         link = open_link(port, settings)

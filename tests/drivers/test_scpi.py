@@ -18,6 +18,7 @@ from labmon_drivers.protocols.scpi import filled, parse_error, parse_number
 from labmon_drivers.protocols.scpi_answer import Answer
 from labmon_drivers.scpi import Scpi, ScpiChannel, ScpiCommand, ScpiParameter
 from labmon_drivers.simulators.scpi import Scpi as SimulatedSupply
+from tests.drivers.patience import PATIENT
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 VOLTAGE = {"voltage": ScpiChannel(query="MEAS:VOLT?", unit="V")}
@@ -38,7 +39,7 @@ def supply(bench):
             parameters=PARAMETERS,
             actions={"reset": ScpiCommand(send=["*CLS", "*RST"], confirm="Sure?")},
             error_query="SYST:ERR?",
-            reply_timeout_s=0.5,
+            **PATIENT,
         )
     )
     driver.connect()
@@ -48,9 +49,7 @@ def supply(bench):
 def test_one_that_was_off_between_two_polls_gets_its_start_lines_again(bench):
     simulator = SimulatedSupply(noise=0.0)
     port = bench.serve("tcp", simulator).port
-    driver = bench.use(
-        Scpi(port, VOLTAGE, start=["VOLT 12"], power_on_query="*ESR?", reply_timeout_s=0.5)
-    )
+    driver = bench.use(Scpi(port, VOLTAGE, start=["VOLT 12"], power_on_query="*ESR?", **PATIENT))
     simulator.event_status = 128  # as after any power-up
     driver.connect()
     assert driver.poll() == {"voltage": Value(12.0)}

@@ -7,6 +7,7 @@ import pytest
 from labmon.device import Driver, InstrumentError, InstrumentTimeoutError, Quality, Value
 from labmon_drivers.serial_line import LineChannel, SerialLine, unescaped
 from labmon_drivers.simulators.gauge import Gauge
+from tests.drivers.patience import PATIENT, in_a_hurry
 
 CHANNELS = {
     name: LineChannel(unit="mbar", scientific=True, status=f"{name}_status")
@@ -20,7 +21,7 @@ def gauge(port, **settings):
         "channels": CHANNELS,
         "request": "PR?\\r\\n",
         "status_words": WORDS,
-        "reply_timeout_s": 0.3,
+        **PATIENT,
     }
     return SerialLine(port, **defaults | settings)
 
@@ -119,9 +120,10 @@ def heard(stream):
     return next(values for values in stream if values is not None)
 
 
-def test_a_board_that_prints_is_heard_from_its_first_whole_line(bench, kind):
+def test_a_board_that_prints_is_heard_from_its_first_whole_line(bench, kind, wait_until):
     printer = Printer(b"t=98\r\nt")
     driver = bench.use(board(port=bench.serve(kind, printer).port))
+    wait_until(lambda: not printer.said)  # before we came
     driver.connect()
     printer.said = b"=99\r\nt=1\r\nt=2\r\nt="
     stream = driver.stream()
@@ -141,13 +143,14 @@ def test_a_board_that_prints_seldom_loses_no_line_after_it_was_connected(bench, 
     assert heard(stream) == {"t": Value(1.0)}
 
 
-def test_a_board_that_prints_nothing_good_is_gone(bench, kind):
+def test_a_board_that_prints_nothing_good_is_gone(bench, kind, wait_until):
     printer = Printer()
     driver = bench.use(board(port=bench.serve(kind, printer).port, silence_s=0.3))
     driver.connect()
     with pytest.raises(InstrumentTimeoutError, match=r"for 0.3 s \(silence_s\); nothing came"):
         heard(driver.stream())
     printer.said = b"\r\nrubbish!\r\n"
+    wait_until(lambda: not printer.said)
     with pytest.raises(InstrumentTimeoutError, match="rubbish"):
         heard(driver.stream())
 
@@ -172,7 +175,7 @@ def test_a_bad_line_gives_no_value_and_the_gauge_comes_back(bench, kind, fault):
     driver.connect()
     assert driver.poll()
     faulty.fault = fault
-    with pytest.raises(InstrumentError):
+    with in_a_hurry(driver), pytest.raises(InstrumentError):
         driver.poll()
     faulty.fault = "none"
     driver.disconnect()

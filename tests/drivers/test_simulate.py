@@ -56,7 +56,7 @@ def test_any_program_opens_it_as_a_serial_port(tmp_path):
     with simulate("gauge", "--port", link) as (process, said):
         assert said == f"gauge answers at {link}; stop with Ctrl-C\n"
         for _ in range(2):  # one program after the other
-            with serial.Serial(str(link), timeout=5) as port:
+            with serial.Serial(str(link), timeout=30) as port:
                 port.write(b"*IDN?\r\n")
                 assert port.readline() == b"LABMON,SIMULATED GAUGE,0,1.0\r\n"
         process.send_signal(signal.SIGINT)
@@ -84,7 +84,7 @@ def test_what_is_unplugged_takes_its_link_along_and_comes_back(tmp_path):
         assert process.stdout is not None
         assert process.stdout.readline() == f"{link} is unplugged\n"
         assert process.stdout.readline() == said
-        with serial.Serial(str(link), timeout=5) as port:
+        with serial.Serial(str(link), timeout=30) as port:
             port.write(b"*IDN?\r\n")
             assert port.readline() == b"LABMON,SIMULATED GAUGE,0,1.0\r\n"
         process.terminate()

@@ -38,11 +38,13 @@ from labmon_drivers.scpi import Scpi, ScpiChannel
 from labmon_drivers.thorlabs import Thorlabs
 from labmon_drivers.toptica import Toptica
 from tests.conftest import HeldPort
+from tests.drivers.patience import PATIENT, change
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # what these packages warn of is not ours
+VISA = {"visa_library": "@py", "timeout": 30_000}
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
@@ -68,7 +70,9 @@ def read_back(driver: Any, name: str) -> Any:
 
 def test_topticas_own_client_says_the_same_as_the_driver(bench):
     _, port = served(bench, "sim://toptica?noise=0")
-    connection = NetworkConnection("127.0.0.1", command_line_port=port, monitoring_line_port=port)
+    connection = NetworkConnection(
+        "127.0.0.1", command_line_port=port, monitoring_line_port=port, timeout=30
+    )
     with Client(connection) as client:
         current = client.get("laser1:dl:cc:current-act", float)
         assert client.get("laser1:emission", bool) is True
@@ -78,13 +82,13 @@ def test_topticas_own_client_says_the_same_as_the_driver(bench):
             client.get("nonsense", int)
         with pytest.raises(DecopError, match="read-only"):
             client.set("uptime", 5)
-    values = polled(bench, Toptica(f"tcp://127.0.0.1:{port}"))
+    values = polled(bench, Toptica(f"tcp://127.0.0.1:{port}", **PATIENT))
     assert (values["current"], values["piezo"]) == (current, 60.5)
 
 
 def test_lake_shores_own_client_says_the_same_as_the_driver(bench):
     _, port = served(bench, "sim://lakeshore?noise=0")
-    client = Model336(ip_address="127.0.0.1", tcp_port=port)
+    client = Model336(ip_address="127.0.0.1", tcp_port=port, timeout=30.0)
     try:
         kelvins = client.get_all_kelvin_reading()
         client.set_control_setpoint(1, 4.5)
@@ -96,7 +100,7 @@ def test_lake_shores_own_client_says_the_same_as_the_driver(bench):
             client.query("NONSENSE?")
     finally:
         client.disconnect_tcp()
-    driver = LakeShore(f"tcp://127.0.0.1:{port}", gap_s=0.0)
+    driver = LakeShore(f"tcp://127.0.0.1:{port}", gap_s=0.0, **PATIENT)
     values = polled(bench, driver)
     assert [values[f"temperature_{name}"] for name in "abcd"] == kelvins
     assert values["heater_1"] == heater
@@ -107,12 +111,12 @@ def test_the_telegrams_of_gauges_are_those_of_pfeiffer_vacuum_protocol(bench):
     port = bench.serve(
         "pty", make_simulator("sim://pfeiffer_rs485?instrument=gauge&address=2")
     ).port
-    with serial.Serial(port, timeout=5) as line:
+    with serial.Serial(port, timeout=30) as line:
         bars = pfeiffer_vacuum_protocol.read_pressure(line, 2)
         assert pfeiffer_vacuum_protocol.read_gauge_type(line, 2) == "RPT 100"
         assert pfeiffer_vacuum_protocol.read_software_version(line, 2) == (1, 1, 0)
         assert pfeiffer_vacuum_protocol.read_error_code(line, 2).name == "NO_ERROR"
-    values = polled(bench, PfeifferRs485(port, address=2, instrument="gauge"))
+    values = polled(bench, PfeifferRs485(port, address=2, instrument="gauge", **PATIENT))
     assert values["pressure"] == pytest.approx(bars * 1000)
 
 
@@ -125,7 +129,7 @@ def instrument(made: Any) -> Iterator[Any]:
 
 def test_pymeasure_reads_a_multimeter_and_a_power_meter(bench):
     _, port = served(bench, "sim://keithley?noise=0")
-    keys = {"visa_library": "@py", "read_termination": "\n", "write_termination": "\n"}
+    keys = VISA | {"read_termination": "\n", "write_termination": "\n"}
     with instrument(Keithley2000(visa(port), **keys)) as meter:
         assert meter.voltage == 1.234567
     _, port = served(bench, "sim://thorlabs")
@@ -135,27 +139,27 @@ def test_pymeasure_reads_a_multimeter_and_a_power_meter(bench):
         assert meter.wavelength == 780
         meter.wavelength = 5000  # as far as the sensor goes
         assert meter.wavelength == 1100
-    values = polled(bench, Thorlabs(f"tcp://127.0.0.1:{port}"))
+    values = polled(bench, Thorlabs(f"tcp://127.0.0.1:{port}", **PATIENT))
     assert values["power"] == power
 
 
 def test_pymeasure_reads_a_temperature_controller(bench):
     _, port = served(bench, "sim://lakeshore?model=331&noise=0")
-    keys = {"visa_library": "@py", "read_termination": "\r\n", "write_termination": "\r\n"}
+    keys = VISA | {"read_termination": "\r\n", "write_termination": "\r\n"}
     with instrument(LakeShore331(visa(port), **keys)) as controller:
         kelvin = controller.input_A.kelvin
         setpoint = controller.output_1.setpoint
-    driver = LakeShore(f"tcp://127.0.0.1:{port}", "331", gap_s=0.0)
+    driver = LakeShore(f"tcp://127.0.0.1:{port}", "331", gap_s=0.0, **PATIENT)
     assert polled(bench, driver)["temperature_a"] == kelvin
     assert read_back(driver, "setpoint_1") == setpoint
 
 
 def test_pymeasure_reads_a_gauge_controller(bench):
     _, port = served(bench, "sim://mks?address=253")
-    with instrument(MKS937B(visa(port), address=253, visa_library="@py")) as controller:
+    with instrument(MKS937B(visa(port), address=253, **VISA)) as controller:
         assert controller.unit == "mBAR"
         pressures = [controller.ch_1.pressure, controller.ch_2.pressure]
-    values = polled(bench, Mks(f"tcp://127.0.0.1:{port}", address=253))
+    values = polled(bench, Mks(f"tcp://127.0.0.1:{port}", address=253, **PATIENT))
     assert [values["pressure_1"], values["pressure_2"]] == pressures
 
 
@@ -188,6 +192,7 @@ def connected(bench, driver: Any) -> Any:
         except InstrumentError:
             assert time.monotonic() < deadline_s
         else:
+            change(driver, **PATIENT)
             return bench.use(driver)
 
 

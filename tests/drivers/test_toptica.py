@@ -10,6 +10,7 @@ from labmon.device import InstrumentError, Value
 from labmon_drivers.protocols.decof import Replies, assignment, parse, reference, written
 from labmon_drivers.simulators.decof import Decof
 from labmon_drivers.toptica import Toptica, TopticaChannel, TopticaParameter
+from tests.drivers.patience import PATIENT
 
 VALUES = st.recursive(
     st.booleans()
@@ -26,7 +27,7 @@ def shown(value):
 
 
 def connected(bench, simulator, **settings):
-    driver = bench.use(Toptica(bench.serve("tcp", simulator).port, reply_timeout_s=0.5, **settings))
+    driver = bench.use(Toptica(bench.serve("tcp", simulator).port, **PATIENT, **settings))
     driver.connect()
     return driver
 

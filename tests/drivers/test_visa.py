@@ -17,6 +17,7 @@ from labmon.device.transports.visa import is_visa
 from labmon_drivers.lakeshore import LakeShore
 from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.scpi import Scpi, ScpiChannel
+from tests.drivers.patience import PATIENT, in_a_hurry
 
 MESSAGES = """
 spec: "1.0"
@@ -77,13 +78,18 @@ def test_names_of_resources_are_told_from_other_ports(port, is_one):
                     "peak": ScpiChannel(query="TRAC?", block="float32", take="max"),
                 },
                 error_query="SYST:ERR?",
+                **PATIENT,
             ),
             "sim://scpi?noise=0",
             {"voltage": 5.0, "peak": 5.005},
         ),
-        (Pfeiffer, "sim://pfeiffer", {"pressure1": 2.31e-9, "pressure2": 4.7e-3}),
         (
-            lambda port: LakeShore(port, "218", gap_s=0.0),
+            lambda port: Pfeiffer(port, **PATIENT),
+            "sim://pfeiffer",
+            {"pressure1": 2.31e-9, "pressure2": 4.7e-3},
+        ),
+        (
+            lambda port: LakeShore(port, "218", gap_s=0.0, **PATIENT),
             "sim://lakeshore?model=218",
             {"temperature_1": 4.213},
         ),
@@ -102,13 +108,16 @@ def test_drivers_read_their_simulators_through_visa(bench, kind, make, url, expe
 def test_silence_is_a_timeout_and_no_more(bench, kind):
     faulty = FaultySimulator(make_simulator("sim://scpi"))
     port = resource(bench.serve(kind, faulty).port)
-    link = open_link(port, reply_timeout_s=0.2)
+    link = open_link(port, **PATIENT)
     assert link.query("*IDN?").startswith("LABMON")
     faulty.fault = "silence"
     started_s = time.monotonic()
-    with pytest.raises(InstrumentTimeoutError, match=r"nothing within 0\.2 s"):
+    with (
+        in_a_hurry(link, 0.2),
+        pytest.raises(InstrumentTimeoutError, match=r"nothing within 0\.2 s"),
+    ):
         link.query("*IDN?")
-    assert time.monotonic() - started_s < 2
+    assert time.monotonic() - started_s < 30
     faulty.fault = "none"
     assert link.query("VOLT?") == "5.000"
     link.close()
@@ -118,7 +127,7 @@ def test_silence_is_a_timeout_and_no_more(bench, kind):
 
 def test_half_an_answer_is_not_lost_while_the_rest_is_awaited(bench, kind):
     faulty = FaultySimulator(make_simulator("sim://scpi"), "drip")
-    link = open_link(resource(bench.serve(kind, faulty).port), reply_timeout_s=5.0)
+    link = open_link(resource(bench.serve(kind, faulty).port), **PATIENT)
     assert link.query("VOLT?") == "5.000"  # a byte each 0.2 s
     link.close()
 
@@ -153,7 +162,7 @@ def test_a_pulled_plug_is_noticed_and_it_comes_back(bench, tmp_path):
     name = tmp_path / "port"
     channels = {"voltage": ScpiChannel(query="VOLT?")}
     server = bench.serve("pty", make_simulator("sim://scpi"), link=name)
-    driver = bench.use(Scpi(f"visa://ASRL{name}::INSTR", channels, reply_timeout_s=0.3))
+    driver = bench.use(Scpi(f"visa://ASRL{name}::INSTR", channels, **PATIENT))
     driver.connect()
     server.close()
     with pytest.raises(InstrumentError):
@@ -187,7 +196,7 @@ def test_instruments_that_speak_in_messages(monkeypatch, tmp_path, port):
     path = tmp_path / "instruments.yaml"
     path.write_text(MESSAGES)
     monkeypatch.setenv("PYVISA_LIBRARY", f"{path}@sim")
-    driver = Scpi(port, {"voltage": ScpiChannel(query="MEAS?")}, reply_timeout_s=0.2)
+    driver = Scpi(port, {"voltage": ScpiChannel(query="MEAS?")}, **PATIENT)
     driver.connect()
     assert driver.identify() == "ACME METER"
     assert [driver.poll()["voltage"].value for _ in range(3)] == [1.5] * 3
