@@ -20,6 +20,7 @@ from labmon.device.simulator_server import (
     SimulatorServer,
     TcpSimulatorServer,
 )
+from tests.conftest import HeldPort
 
 CHATTER_EVERY_S = 0.04
 CHATTER_TIMES = 4
@@ -33,6 +34,10 @@ class Spoilt:
         self.answer: Callable[[bytes], bytes] | None = None
         self._chatter = [chatter] * CHATTER_TIMES if chatter else []
         self._next_s = 0.0
+
+    @property
+    def is_deaf(self) -> bool:
+        return bool(self._chatter)
 
     def feed(self, data: bytes) -> bytes:
         if self._chatter:
@@ -93,7 +98,7 @@ class Outlet:
         self.kind = kind
         self._make = make
         self._folder = folder
-        self._tcp_port = 0
+        self._held_port = HeldPort()  # nobody else gets it while it is unplugged
         self._plugs = 0
         self._server: SimulatorServer | None = None
         self.switch_on()
@@ -139,14 +144,13 @@ class Outlet:
             self._server = PtySimulatorServer(self.cable, link).start()
         else:
             server_class = {"tcp": TcpSimulatorServer, "rfc2217": Rfc2217Server}[self.kind]
-            server = server_class(self.cable, tcp_port=self._tcp_port)
-            self._tcp_port = int(server.port.rpartition(":")[2])
-            self._server = server.start()
+            self._server = server_class(self.cable, tcp_port=self._held_port.number).start()
 
     def unplug(self) -> None:
         """The adapter is pulled out, or the network address is dead."""
-        self.close()
-        self._server = None
+        if self._server is not None:
+            self._server.close()
+            self._server = None
 
     def hang_up(self) -> None:
         """The line ends, and begins anew at once."""
@@ -157,5 +161,5 @@ class Outlet:
             self.plug_in()
 
     def close(self) -> None:
-        if self._server is not None:
-            self._server.close()
+        self.unplug()
+        self._held_port.close()
