@@ -60,13 +60,13 @@ class Bench(Driver):
     @command(timeout_s=0.05)
     def hang(self) -> None:
         """Take longer than allowed."""
-        self.go.wait(5)
+        self.go.wait(60)
 
-    @command
+    @command(timeout_s=60)
     def ramp(self, percent: float) -> float:
         """Go to a level once the test says so."""
         self.begun.set()
-        self.go.wait(5)
+        self.go.wait(60)
         self.value = percent
         return percent
 

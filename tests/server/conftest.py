@@ -25,6 +25,7 @@ from labmon.timestamps import Clock
 from labmon.web.limits import Limits as WebLimits
 from labmon.web.server import Server
 from labmon.web.services import Services
+from tests.conftest import PATIENCE_S
 from tests.server.connections import Events, Socket
 
 
@@ -60,7 +61,8 @@ class Node:
     def __init__(self, store="memory:", limits=None, spool=None, **server):
         web = ServerConfig(port=0, **server)
         self.config = Config(path=Path("config.yaml"), server=web, store=store)
-        self.limits = dataclasses.replace(WebLimits(), **(limits or {}))
+        patient = WebLimits(settle_s=PATIENCE_S)  # a disk may stall; what is about it says so
+        self.limits = dataclasses.replace(patient, **(limits or {}))
         self.store = store
         self.spool = spool
         self.port = 0
@@ -195,20 +197,24 @@ class Node:
 
     async def subscribed(self, count=1):
         """Return once clients have so many subscriptions."""
-        for _ in range(1000):
+        for _ in range(round(PATIENCE_S / 0.002)):
             if sum(client.subscriptions for client in self.live.clients) >= count:
                 return
             await asyncio.sleep(0.002)
         raise AssertionError("nobody subscribed")
 
     async def raw(self, data):
-        """Everything that the server answers to these bytes until it closes."""
+        """Everything that the server answers to these bytes until it closes, or resets."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        answer = b""
         try:
-            writer.write(data)
             with contextlib.suppress(ConnectionError):
+                writer.write(data)
                 await writer.drain()
-            return await asyncio.wait_for(reader.read(), 10)
+            with contextlib.suppress(ConnectionError):
+                while part := await asyncio.wait_for(reader.read(1 << 16), PATIENCE_S):
+                    answer += part
+            return answer
         finally:
             writer.close()
             with contextlib.suppress(ConnectionError):
@@ -261,7 +267,7 @@ def complaints(caplog):
 def eventually():
     """Wait, on the event loop, until a condition is true."""
 
-    async def wait(condition, timeout_s=30):
+    async def wait(condition, timeout_s=PATIENCE_S):
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while not (result := condition()):

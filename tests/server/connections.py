@@ -8,6 +8,8 @@ import msgpack
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
+from tests.conftest import PATIENCE_S
+
 HANDSHAKE = (
     b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
     b"Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
@@ -39,7 +41,7 @@ class Socket:
         data = msgpack.packb(message) if is_binary else json.dumps(message)
         await self.connection.write_message(data, binary=is_binary)
 
-    async def receive(self, timeout_s=5):
+    async def receive(self, timeout_s=PATIENCE_S):
         """The next message; None once the connection is closed."""
         data = await asyncio.wait_for(self.connection.read_message(), timeout_s)
         if data is None:
@@ -49,7 +51,7 @@ class Socket:
             return msgpack.unpackb(data)
         return json.loads(data)
 
-    async def next(self, kind, timeout_s=5):
+    async def next(self, kind, timeout_s=PATIENCE_S):
         """The next message of a type; others are left out."""
         while True:
             message = await self.receive(timeout_s)
@@ -120,7 +122,7 @@ class Events:
 
     async def line_with(self, prefix):
         while True:
-            line = await asyncio.wait_for(self.reader.readline(), 5)
+            line = await asyncio.wait_for(self.reader.readline(), PATIENCE_S)
             assert line, "closed"
             if line.startswith(prefix):
                 return line
@@ -129,7 +131,7 @@ class Events:
         """The next event; None once the connection is closed."""
         event = {}
         while True:
-            line = (await asyncio.wait_for(self.reader.readline(), 5)).decode()
+            line = (await asyncio.wait_for(self.reader.readline(), PATIENCE_S)).decode()
             if not line:
                 return None
             name, _, value = line.rstrip("\n").partition(": ")

@@ -6,6 +6,7 @@ import socket
 from tornado.iostream import IOStream
 
 from labmon.web.mailbox import Mailbox
+from tests.conftest import PATIENCE_S
 
 LIMIT = 64 << 10
 
@@ -29,7 +30,8 @@ class Peer:
     async def read(self, count):
         loop, data = asyncio.get_running_loop(), b""
         while len(data) < count:
-            data += await asyncio.wait_for(loop.sock_recv(self.sock, count - len(data)), 5)
+            receiving = loop.sock_recv(self.sock, count - len(data))
+            data += await asyncio.wait_for(receiving, PATIENCE_S)
         return data
 
     def close(self):

@@ -15,6 +15,7 @@ from urllib.parse import quote
 import psutil
 import pytest
 
+from tests.conftest import PATIENCE_S
 from tests.faults.others import Others
 
 CHATTY = """
@@ -170,7 +171,7 @@ async def test_who_breaks_the_protocol_is_told_how(node, frames, code):
     reader, writer = await asyncio.open_connection("127.0.0.1", node.port)
     writer.write(UPGRADE.format("").encode() + frames)
     with contextlib.suppress(ConnectionError):
-        answer = await asyncio.wait_for(reader.read(), 5)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
         assert struct.pack("!H", code) in answer
     writer.close()
 
@@ -216,16 +217,19 @@ async def test_large_nonsense_does_not_hold_up_the_loop(node):
 async def test_500_that_never_finish_a_request_are_cut_and_hold_up_nobody(
     make_node, eventually, beginning
 ):
-    node = await make_node(idle_timeout_s=0.5, body_timeout_s=0.5)
+    node = await make_node(idle_timeout_s=1, body_timeout_s=1)
     opened = [await asyncio.open_connection("127.0.0.1", node.port) for _ in range(500)]
     for _, writer in opened:
         writer.write(beginning)
-    began = time.monotonic()
-    assert (await node.fetch("/healthz")).code == 200
-    assert time.monotonic() - began < 1
+    took_s = []
+    for _ in range(3):  # a machine that stands still for a moment is not held up by these
+        began = time.monotonic()
+        assert (await node.fetch("/healthz")).code == 200
+        took_s.append(time.monotonic() - began)
+    assert min(took_s) < 0.5
     for reader, _ in opened:
         with contextlib.suppress(ConnectionError):
-            while await asyncio.wait_for(reader.read(4096), 10):
+            while await asyncio.wait_for(reader.read(4096), PATIENCE_S):
                 pass
     for _, writer in opened:
         writer.close()

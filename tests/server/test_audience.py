@@ -1,5 +1,6 @@
 """Who gets the same bytes, told one after the other and by a ring alike, on real sockets."""
 
+import fcntl
 import socket
 
 import pytest
@@ -78,14 +79,15 @@ async def test_who_gets_the_number_of_a_closed_socket_gets_nothing_else_of_it(pe
     number = peer.stream.socket.fileno()
     peer.stream.close()
     ours, theirs = socket.socketpair()
-    assert number in {ours.fileno(), theirs.fileno()}
+    again = socket.socket(fileno=fcntl.fcntl(ours, fcntl.F_DUPFD_CLOEXEC, number))
+    assert number in {each.fileno() for each in (ours, theirs, again)}
     assert audience.tell(frame(2)) == []
     for each in (ours, theirs):
         each.setblocking(False)
         with pytest.raises(BlockingIOError):
             each.recv(1)
-    ours.close()
-    theirs.close()
+    for each in (ours, theirs, again):
+        each.close()
     assert await other.read(2000) == frame(1) + frame(2)
     other.close()
 

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from labmon.client import Client
-from tests.conftest import ServerProcess
+from tests.conftest import PATIENCE_S, ServerProcess
 
 CONFIG = """
 devices:
@@ -34,7 +34,7 @@ class Waiting:
             self.error = error
 
     def has_ended(self):
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         return not self._thread.is_alive() and self.error is None
 
 

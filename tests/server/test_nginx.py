@@ -16,7 +16,7 @@ import pytest
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-from tests.conftest import HeldPort
+from tests.conftest import PATIENCE_S, HeldPort
 
 DEPLOY = Path(__file__).resolve().parents[2] / "docs" / "deploy.md"
 DEVICES = """
@@ -95,7 +95,7 @@ def ask(port, path, body=None, **headers):
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as reply:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as reply:
             return reply.status, reply.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -106,12 +106,12 @@ async def test_events_come_one_by_one_and_at_once(behind):
     port, _ = behind
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(f"GET /api/v1/live?stream=steady/* HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode())
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_S)
     assert b"200 OK" in head
     assert b"text/event-stream" in head
     ages = []
     while len(ages) < 20:
-        line = await asyncio.wait_for(reader.readline(), 10)
+        line = await asyncio.wait_for(reader.readline(), PATIENCE_S)
         if line.startswith(b"data: {") and b"readings" in line:
             ages.append(time.time() - json.loads(line[6:])["t"])
     writer.close()
@@ -127,6 +127,12 @@ async def socket_behind(port, origin=f"https://{HOST}"):
     )
 
 
+async def next_message(connection):
+    """None once the connection is closed."""
+    text = await asyncio.wait_for(connection.read_message(), PATIENCE_S)
+    return text and json.loads(text)
+
+
 async def websocket_status(port, origin):
     """The status with which a handshake is answered."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -135,7 +141,7 @@ async def websocket_status(port, origin):
         "Upgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
     )
-    line = await asyncio.wait_for(reader.readline(), 10)
+    line = await asyncio.wait_for(reader.readline(), PATIENCE_S)
     writer.close()
     await writer.wait_closed()
     return int(line.split()[1])
@@ -147,11 +153,11 @@ async def test_the_websocket_is_let_through(behind):
     hello = json.loads(await connection.read_message())
     assert hello["type"] == "hello"
     await connection.write_message('{"type": "subscribe", "id": 1, "streams": ["steady/*"]}')
-    while json.loads(await asyncio.wait_for(connection.read_message(), 10))["type"] != "readings":
+    while (await next_message(connection))["type"] != "readings":
         pass
     call = {"jsonrpc": "2.0", "id": 7, "method": "rpc.ping"}
     await connection.write_message(json.dumps(call))
-    while json.loads(await asyncio.wait_for(connection.read_message(), 10)).get("id") != 7:
+    while (await next_message(connection)).get("id") != 7:
         pass
     connection.close()
     while await connection.read_message() is not None:
@@ -163,8 +169,8 @@ async def test_stopping_reaches_the_viewers_behind_it(behind):
     connection = await socket_behind(port)
     kinds = [json.loads(await connection.read_message())["type"]]
     code, _ = await asyncio.to_thread(server.end)
-    while (message := await asyncio.wait_for(connection.read_message(), 10)) is not None:
-        kinds.append(json.loads(message)["type"])
+    while (message := await next_message(connection)) is not None:
+        kinds.append(message["type"])
     connection.close()
     assert code == 0
     assert (kinds[-1], connection.close_code) == ("bye", 1001)

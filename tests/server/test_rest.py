@@ -101,9 +101,9 @@ async def test_parameters_are_checked(node, query, words):
 async def test_a_glob_is_no_regular_expression(node):
     for glob in ("(a%2B)%2B$", "[a-z]", "a|b", "%5Ed", "%24"):
         assert "no glob" in (await node.refused(f"/api/v1/latest?path={glob}", 400))["message"]
-    begin = time.monotonic()
+    begin = time.process_time()
     await node.get("/api/v1/latest?path=" + "*a" * 100)
-    assert time.monotonic() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 async def test_unknown_addresses_and_methods(node):

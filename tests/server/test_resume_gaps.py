@@ -8,13 +8,18 @@ import pytest
 from labmon import hub as hub_module
 from labmon.web.cursor import Cursor
 from labmon.web.wire import seconds
+from tests.conftest import PATIENCE_S
 
 
 @pytest.fixture
-async def slow_store(make_node, tmp_path, monkeypatch):
-    """A node whose memory is short, and whose store takes nothing while `may_write` is clear."""
+async def slow_store(make_node, tmp_path, monkeypatch, request):
+    """A node whose memory is short, and whose store takes nothing while `may_write` is clear.
+
+    A client waits only a moment for what is on its way to disk, unless a test says how long.
+    """
     monkeypatch.setattr(hub_module, "RECENT_READINGS", 1)
-    node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"settle_s": 0.5})
+    settle_s = getattr(request, "param", 0.1)
+    node = await make_node(f"sqlite:///{tmp_path}/labmon.db", limits={"settle_s": settle_s})
     backend = node.datastream._engine.backend
     apply = backend.apply
     node.may_write = asyncio.Event()
@@ -28,6 +33,7 @@ async def slow_store(make_node, tmp_path, monkeypatch):
     node.may_write.set()
 
 
+@pytest.mark.parametrize("slow_store", [PATIENCE_S], indirect=True)
 async def test_what_memory_has_let_go_before_it_is_durable_is_waited_for(slow_store):
     cursor = str(slow_store.live.cursor())
     for number in range(10):
@@ -151,7 +157,7 @@ async def test_a_cursor_that_leads_nowhere_gives_a_gap(node, which):
     await socket.subscribe("lab/*", after=str(cursor))
     gap = await socket.receive()
     assert (gap["type"], gap["id"], gap["from"]) == ("gap", 1, None)
-    assert abs(gap["to"] - time.time()) < 5
+    assert abs(gap["to"] - time.time()) < 60
     node.publish(("lab/a", 2))
     assert await socket.values(1) == [("lab/a", 2)]
     socket.close()

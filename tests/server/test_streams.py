@@ -22,7 +22,7 @@ async def test_streams_are_listed_with_what_is_known_of_them(node):
     assert first["granularities"][0] == "raw"
     assert first["granularities"][-1] == "days"
     assert first["device"] == "lab"
-    assert abs(first["latest"] - time.time()) < 5
+    assert abs(first["latest"] - time.time()) < 60
     oven = (await node.get("/api/v1/streams?path=oven/temperature"))["streams"][0]
     assert oven["unit"] == "C"
     assert oven["digits"] == 1
@@ -134,7 +134,7 @@ async def test_latest_has_age_quality_and_a_cursor(node):
     assert first["path"] == "lab/a"
     assert first["value"] == 1.5
     assert first["quality_words"] == ["over_range", "simulated"]
-    assert 0 <= first["age_s"] < 5
+    assert 0 <= first["age_s"] < 60
     assert second["value"] == {"on": True}
     assert answer["cursor"].startswith(node.hub.start_id)
 
