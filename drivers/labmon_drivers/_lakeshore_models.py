@@ -42,9 +42,7 @@ CARD: Final = ("D2", "D3", "D4", "D5")
 USB: Final = LinkKeys(baud_rate=57600, data_bits=7, parity="odd")
 RS232: Final = LinkKeys(baud_rate=9600, data_bits=7, parity="odd")
 MODELS: Final[dict[str, Model]] = {
-    "218": Model(
-        tuple("12345678"), LinkKeys(baud_rate=9600, data_bits=7, parity="even"), has_names=False
-    ),
+    "218": Model(tuple("12345678"), RS232, has_names=False),
     "331": Model(("A", "B"), RS232, 1, has_numbered_heaters=False, has_names=False),
     "340": Model(("A", "B"), RS232, 1, has_numbered_heaters=False, has_names=False, ranges=5),
     "335": Model(("A", "B"), USB, 2, has_chains=True),

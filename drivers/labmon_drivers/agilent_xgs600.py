@@ -57,6 +57,7 @@ from labmon.device import (
     Value,
     as_number,
 )
+from labmon_drivers._labels import labelled
 from labmon_drivers._pressures import PressureUnit, converted, pressure_channel
 
 BOARDS: Final = {"10": ("HFIG",), "3A": ("IMG",), "40": ("CNV", "CNV"), "4C": ()}
@@ -98,8 +99,12 @@ class AgilentXgs600(LinkDriver):
         """Ask which boards are in it."""
         self._gauges = parse_boards(self.ask("01"))
         self.channels = {}
+        try:
+            labels = labelled(self._labels, range(1, len(self._gauges) + 1))
+        except ValueError as error:
+            raise InstrumentError(str(error)) from None
         for n, kind in enumerate(self._gauges, 1):
-            label = self._labels[n - 1] if n <= len(self._labels) else f"{kind} {n}"
+            label = labels.get(n, f"{kind} {n}")
             self.channels[f"pressure_{n}"] = pressure_channel(
                 self._unit, label, f"pressure at gauge {n} ({kind})"
             )

@@ -63,6 +63,7 @@ from labmon.device import (
     as_number,
     command,
 )
+from labmon_drivers._labels import labelled
 from labmon_drivers._pressures import PressureUnit, converted, pressure_channel
 
 WORDS: Final = {
@@ -114,8 +115,9 @@ class Mks(LinkDriver):
         self._gauges = gauges or [1, 2, 3]
         self._unit: str = unit
         self.channels = {}
-        for place, gauge in enumerate(self._gauges):
-            label = labels[place] if labels and place < len(labels) else f"Gauge {gauge}"
+        labels_of = labelled(labels, self._gauges)
+        for gauge in self._gauges:
+            label = labels_of.get(gauge, f"Gauge {gauge}")
             description = f"pressure at channel {gauge}"
             self.channels[f"pressure_{gauge}"] = pressure_channel(unit, label, description)
 

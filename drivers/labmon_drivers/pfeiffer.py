@@ -58,6 +58,7 @@ from labmon.device import (
     Value,
     command,
 )
+from labmon_drivers._labels import labelled
 from labmon_drivers.protocols.lines import LineSplitter
 from labmon_drivers.protocols.pfeiffer_tpg import (
     ACK,
@@ -84,7 +85,7 @@ class Pfeiffer(LinkDriver):
 
     Args:
         gauges: the inputs to read, such as [1, 2]; by default those with a gauge when connecting.
-        labels: what stands on their tiles, in the same order.
+        labels: what stands on their tiles, in the same order; of the inputs 1, 2, ... by default.
         unit: of the channels, whatever the controller shows.
     """
 
@@ -103,7 +104,8 @@ class Pfeiffer(LinkDriver):
     ) -> None:
         super().__init__(port, **link)
         self._wanted = gauges or []
-        self._labels = labels or []
+        self._said = labels or []
+        self._labels = labelled(labels, gauges) if gauges else {}
         self._unit = unit
         self._lines = LineSplitter(END)
         self._gauges: list[int] = []
@@ -120,6 +122,8 @@ class Pfeiffer(LinkDriver):
         identities = parse_identities(self.ask("TID"))
         self._inputs = len(identities)
         present = [i for i, name in enumerate(identities, 1) if name]
+        if not self._wanted:
+            self._labels = self._of_inputs()
         self._choose(self._wanted or present or list(range(1, self._inputs + 1)), identities)
         try:
             self._has_all = len(parse_pressures(self.ask("PRX"))) == self._inputs
@@ -188,14 +192,21 @@ class Pfeiffer(LinkDriver):
     def _enquire(self) -> str:
         return self.link.decode(self.link.exchange(ENQ, self._lines.feed))
 
+    def _of_inputs(self) -> dict[int, str]:
+        """Where it was not said which gauges: a label stays, whatever is plugged in beside it."""
+        try:
+            return labelled(self._said, range(1, self._inputs + 1))
+        except ValueError as error:
+            raise InstrumentError(str(error)) from None
+
     def _choose(self, gauges: Sequence[int], identities: Sequence[str]) -> None:
         self._gauges = list(gauges)
         if any(gauge > len(identities) for gauge in gauges) and identities:
             raise InstrumentError(f"the controller has {len(identities)} inputs, not {max(gauges)}")
         channels: dict[str, Channel] = {}
-        for place, gauge in enumerate(gauges):
+        for gauge in gauges:
             kind = f" ({identities[gauge - 1]})" if identities else ""
-            label = self._labels[place] if place < len(self._labels) else f"Gauge {gauge}"
+            label = self._labels.get(gauge, f"Gauge {gauge}")
             channels[f"pressure{gauge}"] = Channel(
                 unit=self._unit,
                 description=f"pressure at input {gauge}{kind}",

@@ -99,7 +99,7 @@ def test_the_monitor_218_reads_eight_at_once_and_in_celsius(bench):
     readings = driver.poll()
     assert len(readings) == 8
     assert readings["temperature_8"] == Value(pytest.approx(21.65))  # pyright: ignore[reportArgumentType]
-    assert driver.settings.parity == "even"
+    assert driver.settings.parity == "odd"
     assert not driver.parameters
 
 

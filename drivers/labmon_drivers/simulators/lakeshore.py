@@ -21,6 +21,9 @@ INPUTS: Final = {
     "350": "ABCD",
 }
 
+CHAINS: Final = {"335", "336", "350"}
+"""Those that answer all queries of a line."""
+
 
 class LakeShore:
     """A Lake Shore monitor or controller; silent when it does not understand.
@@ -75,14 +78,18 @@ class LakeShore:
         return b""
 
     def _carry_out(self, line: str) -> bytes:
-        """Several may stand in a line, as may their answers: `KRDG? A;*ESR?`."""
-        answers = []
+        """Several may stand in a line, as may their answers: `KRDG? A;*ESR?`.
+
+        The older models answer one query of a line, the last.
+        """
+        answers: list[str] = []
         for each in (part.strip(" :") for part in line.split(";")):
             if "?" in each:
                 answers.append(self._do(each))
             elif each:
                 self._set(each)
-        return ";".join(answers).encode() + b"\r\n" if answers else b""
+        told = answers if self.model in CHAINS else answers[-1:]
+        return ";".join(told).encode() + b"\r\n" if told else b""
 
     def _do(self, line: str) -> str:
         query, _, argument = line.partition("?")
@@ -94,8 +101,8 @@ class LakeShore:
         if query == "*ESR":
             status, self.event_status = self.event_status, 0
             return str(status)
+        names = self.inputs if argument == "0" else argument
         if query in {"KRDG", "CRDG"}:
-            names = self.inputs if argument == "0" else argument
             return ",".join(f"{self._temperature(name, query):+.4f}" for name in names)
         answers = {
             "RDGST": lambda: f"{self.status[argument]:03d}",
@@ -107,7 +114,7 @@ class LakeShore:
             "CSET": lambda: f"A,{self.units},1,1",
             "OUTMODE": lambda: f"1,{self.regulates_on[argument]},0",
             "INTYPE": lambda: f"1,1,0,0,{self.units}",
-            "SRDG": lambda: f"{1.6 - self._temperature(argument, 'KRDG') / 400:+.5f}",
+            "SRDG": lambda: ",".join(f"{self._sensor(name):+.5f}" for name in names),
             "PID": lambda: ",".join(f"{each:+07.1f}" for each in self.pids[argument]),
         }
         try:
@@ -136,6 +143,9 @@ class LakeShore:
                 self.event_status |= EXECUTION_ERROR if known else COMMAND_ERROR
         except ValueError:
             self.event_status |= COMMAND_ERROR
+
+    def _sensor(self, name: str) -> float:
+        return 1.6 - self._temperature(name, "KRDG") / 400
 
     def _temperature(self, name: str, query: str) -> float:
         if name not in self.inputs or self.status[name] & 1:
