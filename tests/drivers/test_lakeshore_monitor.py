@@ -1,4 +1,4 @@
-"""`lakeshore` with a 218: one query in a message, and one for all inputs where the manual has it."""
+"""`lakeshore` with a 218: one query in a message, and one for all inputs where it may be."""
 
 from __future__ import annotations
 
