@@ -47,6 +47,8 @@ WATCH = """() => {
   new PerformanceObserver((list) => long_ms.push(...list.getEntries().map((e) => e.duration)))
     .observe({type: 'longtask'});
 }"""
+PATIENCE_MS = 120_000
+"""The browser gives way to everything else, so a busy machine keeps it for long."""
 CLICKED = """(word) => new Promise((resolve) => {
   const fetched = Response.prototype.arrayBuffer, drawn = CanvasRenderingContext2D.prototype.stroke;
   let hasData = false;
@@ -89,6 +91,7 @@ class Visitor:
 
     async def page(self, path):
         context = await self._browser.new_context(viewport={"width": 1280, "height": 800})
+        context.set_default_timeout(PATIENCE_MS)
         page = await context.new_page()
         page.answers = []
         # Playwright puts a mark on the handler, and a method of a list takes none

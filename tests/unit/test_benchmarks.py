@@ -73,11 +73,13 @@ def test_memory_is_measured(monkeypatch, capsys):
     assert "| for each idle one, kB |" in told
 
 
+@pytest.mark.alone  # its browser runs behind everything else, and would starve
 def test_the_pages_are_measured_in_a_browser(monkeypatch, capsys):
     sizes = ("--devices", "1", "--days", "0.1", "--seconds", "0.2")
     assert "from click to pixels" in run(monkeypatch, capsys, "pages", *sizes)
 
 
+@pytest.mark.alone
 def test_a_quiet_server_is_measured(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["quiet", "--seconds", "0.4", "--every", "0.2"])
     importlib.import_module("benchmarks.quiet").main()
