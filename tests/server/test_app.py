@@ -7,8 +7,9 @@ import pytest
 from tornado.httpclient import AsyncHTTPClient
 
 from labmon import config
-from labmon.app import App
+from labmon.app import STOP_S, App
 from labmon.errors import ConfigError
+from tests.conftest import PATIENCE_S
 
 CONFIG = """\
 devices:
@@ -23,7 +24,11 @@ devices:
 
 
 @pytest.fixture
-def make_app(tmp_path):
+def make_app(tmp_path, monkeypatch):
+    """A factory of apps; their parts have time to stop, also where the machine stands still."""
+    for part in STOP_S:
+        monkeypatch.setitem(STOP_S, part, PATIENCE_S)
+
     def make(text=CONFIG, port=0):
         path = tmp_path / "config.yaml"
         path.write_text(text)
