@@ -52,7 +52,7 @@ async def taken(request):
     config = DeviceConfig(name="hose", driver="x")
     device = Device(config, driver, clock=Clock(), publish=publish, changed=changed)
     await device.start()
-    await asyncio.wait_for(online.wait(), 10)
+    await asyncio.wait_for(online.wait(), 30)
     driver.open.set()
     yield device, values, request.param
     await device.stop()

@@ -105,7 +105,7 @@ def rate_is_kept(machine, until):
     """Timers do not care for the wall clock: 20 polls in a second, before and after."""
     polls, at_s = machine.device()["polls"], time.monotonic()
     until(lambda: machine.device()["polls"] >= polls + 20, what="twenty polls")
-    assert time.monotonic() - at_s < 3 * 20 * PERIOD_S
+    assert time.monotonic() - at_s < 10 * 20 * PERIOD_S  # not an hour, on a slow machine either
 
 
 def parts(machine, began_s):

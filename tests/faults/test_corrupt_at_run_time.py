@@ -55,6 +55,7 @@ async def test_damage_of_the_first_pages_loses_what_they_lead_to_and_nothing_lat
 
 
 @pytest.mark.parametrize("is_noticed", [True, False], ids=["in-upkeep", "at-the-end"])
+@pytest.mark.usefixtures("nobody_looks_after_it")
 async def test_what_was_not_yet_in_blocks_is_said_again_from_memory(tmp_path, is_noticed):
     """All streams, and their newest datapoints, are in the new file, whatever the old one has."""
     path = tmp_path / "labmon.db"
@@ -79,7 +80,7 @@ def test_a_server_goes_on_while_its_database_is_overwritten(server_process, tmp_
     server = server_process(CONFIG)
     server.start()
     with Pusher(server, tmp_path / "acks", batch=250) as pusher:
-        until(lambda: len(pusher.acked) > SEQS, 30, what="some history")
+        until(lambda: len(pusher.acked) > SEQS, 120, what="some history")
     server.end()  # all of it stands in the database file now
     server.start()
     with (
@@ -95,18 +96,18 @@ def test_a_server_goes_on_while_its_database_is_overwritten(server_process, tmp_
             server.get("/api/v1/data?stream=load/*&start=0&end=%2B1d")
             return list(server.data.glob("labmon.db.corrupt.*"))
 
-        until(is_set_aside, 30, "the damage being noticed")
+        until(is_set_aside, 60, "the damage being noticed")
         acked, seen = len(second.acked), len(live.values)
         until(lambda: len(second.acked) > acked + 100, what="acknowledgements")
         until(lambda: len(live.values) > seen + 10, what="the live view")
-        until(lambda: not metric(server, "labmon_store_salvage_files"), 30, "the salvage")
+        until(lambda: not metric(server, "labmon_store_salvage_files"), 60, "the salvage")
         said = readiness(server)
         assert (said["ready"], said["degraded"]) == (True, True)
         assert any("was set aside" in warning for warning in said["warnings"])
         assert metric(server, "labmon_store_set_aside_files") == 1
         assert metric(server, "labmon_store_warnings") >= 1
     watch.check()
-    assert sum("was set aside" in line for line in server.lines) == 1
     server.end()
+    assert sum("was set aside" in line for line in server.lines) == 1
     server.start()
     second.verify(sent=range(second.next))

@@ -99,7 +99,7 @@ async def append_one(streams, seq):
     """Without waiting for it; it is tried before this returns."""
     values = tuple(value(number, seq) for number in range(len(STREAMS)))
     await streams.append_batch(Batch("load", time_ns(seq), STREAMS, values, bytes(len(STREAMS))))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while streams.is_healthy:  # noqa: ASYNC110 - nothing tells when it comes true
             await asyncio.sleep(0.005)
 
@@ -145,7 +145,7 @@ def test_a_server_goes_on_when_its_database_is_deleted(server_process, tmp_path,
         assert readiness(server)["ready"]
     watch.check()
     assert (server.data / "labmon.db").exists()
-    assert sum("it was put back" in line for line in server.lines) == 1
     server.end()
+    assert sum("it was put back" in line for line in server.lines) == 1
     server.start()
     pusher.verify()

@@ -9,6 +9,8 @@ import time
 import psutil
 import pytest
 
+from tests.conftest import PATIENCE_S
+
 STEADY = """
 devices:
   steady: {driver: "tests.faults.odd_drivers:Steady", period_s: 0.02}
@@ -43,14 +45,14 @@ def test_it_records_while_every_connection_is_taken(cramped, until):
     assert process.rlimit(psutil.RLIMIT_NOFILE)[0] == 64
     before = recorded(cramped)
     lines = len(cramped.lines)
-    opened = [socket.create_connection(("127.0.0.1", cramped.port), 5) for _ in range(100)]
+    opened = [socket.create_connection(("127.0.0.1", cramped.port), PATIENCE_S) for _ in range(100)]
     try:
         answers = [refused(sock) for sock in opened]
         assert any(answer.startswith(b"HTTP/1.1 503") for answer in answers)
         assert sum(answer.startswith(b"HTTP/1.1 200") for answer in answers) >= 10
         used_s = sum(process.cpu_times()[:2])
         for _ in range(3):  # there may be room for one whose place the first request had
-            opened.append(socket.create_connection(("127.0.0.1", cramped.port), 5))
+            opened.append(socket.create_connection(("127.0.0.1", cramped.port), PATIENCE_S))
             answer = refused(opened[-1])
         assert b" 200 " not in answer
         assert sum(process.cpu_times()[:2]) - used_s < 0.5
@@ -81,7 +83,7 @@ def test_turning_clients_away_costs_little(cramped):
     opened = []
 
     def knock():
-        opened.append(socket.create_connection(("127.0.0.1", cramped.port), 5))
+        opened.append(socket.create_connection(("127.0.0.1", cramped.port), PATIENCE_S))
 
     try:
         for _ in range(100):

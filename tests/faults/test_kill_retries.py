@@ -1,6 +1,7 @@
 """kill -9 under pushes that are repeated with their key until answered: each exactly once."""
 
 import contextlib
+import http.client
 import random
 import signal
 import threading
@@ -39,7 +40,7 @@ class Pusher:
             self.bodies += 1
 
     def _answered(self, body, headers):
-        with contextlib.suppress(urllib.error.URLError, ConnectionError, TimeoutError):
+        with contextlib.suppress(urllib.error.URLError, OSError, http.client.HTTPException):
             answer = self.server.post("/api/v1/append", body, headers)
             assert answer == {"accepted": BODY, "rejected": []}
             return True

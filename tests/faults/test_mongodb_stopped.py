@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from tests.conftest import until
-from tests.faults.load import Live, Pusher, Watch, lag_p99_s, memory_mib, metric, readiness
+from tests.faults.load import Live, Pusher, Watch, lag_p90_s, memory_mib, metric, readiness
 from tests.faults.mongodb_server import CONFIG, Database
 from tests.faults.slow_proxy import SlowProxy
 
@@ -28,20 +28,19 @@ def server(server_process, database):
 def trouble(pusher, live, server, break_it, mend_it, stays_s=0.0):
     """Break the database under load, see that all but recording goes on, and mend it."""
     acked = len(pusher.acked)
-    until(lambda: len(pusher.acked) > acked + 40 and live.values, 30, "the load")
+    until(lambda: len(pusher.acked) > acked + 40 and live.values, 60, "the load")
     break_it()
-    acked, seen = len(pusher.acked), len(live.values)
+    acked, seen = pusher.acked_or_on_its_way(), len(live.values)
     try:
-        until(lambda: not readiness(server)["ready"], 20, "the database's absence being noticed")
+        until(lambda: not readiness(server)["ready"], 60, "the database's absence being noticed")
         until(lambda: len(live.values) > seen + 20 * (1 + stays_s), 90, "the live view going on")
-        # one request may have been on its way back
-        assert len(pusher.acked) <= acked + 20, "acknowledged without a database"
+        assert pusher.acked <= acked, "acknowledged without a database"
         assert metric(server, "labmon_store_pending_bytes") > 0
     finally:
         mend_it()
-    until(lambda: readiness(server)["ready"], 30, "the recovery")
+    until(lambda: readiness(server)["ready"], 60, "the recovery")
     acked = len(pusher.acked)
-    until(lambda: len(pusher.acked) > acked + 40, 30, "acknowledgements again")
+    until(lambda: len(pusher.acked) > acked + 40, 60, "acknowledgements again")
     assert memory_mib(server) < 300
 
 
@@ -109,18 +108,18 @@ def test_a_slow_database_slows_recording_down_and_nothing_else(
         Live(server, "many/c0") as live,
         Watch(server) as watch,
     ):
-        until(lambda: len(pusher.acked) > 40 and live.values, 30, "the load")
+        until(lambda: len(pusher.acked) > 40 and live.values, 60, "the load")
         proxy.delay_s = 0.2
         acked, seen = len(pusher.acked), len(live.values)
         until(lambda: len(live.values) > seen + 40, what="the live view at its rate")
-        until(lambda: len(pusher.acked) > acked + 60, 30, "acknowledgements, slowly")
+        until(lambda: len(pusher.acked) > acked + 60, 60, "acknowledgements, slowly")
         assert readiness(server)["ready"]
         trouble(
             *(pusher, live, server),
             lambda: setattr(proxy, "delay_s", 6.0),
             lambda: setattr(proxy, "delay_s", 0.0),
         )
-        assert lag_p99_s(server) <= 0.1
+        assert lag_p90_s(server) <= 0.1
     watch.check()
     server.end()
     server.start(timeout_s=60)

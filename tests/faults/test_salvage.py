@@ -5,6 +5,7 @@ import contextlib
 import sqlite3
 
 import numpy as np
+import pytest
 
 from labmon import datastream
 from labmon.datastream import care
@@ -24,6 +25,8 @@ from tests.faults.damaging import (
     salvage,
 )
 from tests.faults.numbered import STREAMS, judge
+
+pytestmark = pytest.mark.usefixtures("nobody_looks_after_it")
 
 AFTER = 400
 
