@@ -201,12 +201,31 @@ class Toptica(LinkDriver):
         return [reply for reply in self._replies.feed(data) if reply]
 
     def _wait_for_prompt(self) -> None:
-        """Over TCP it greets; over USB only who sends a line sees the prompt."""
+        """Over TCP it greets, soon or late; over USB only who sends a line sees the prompt."""
         self.link.settle(SETTLE_S)
-        self.ask("(param-ref 'uptime)")
+        self._replies = Replies()
+        self.link.exchange(b"(param-ref 'uptime)\n", self._feed_behind_greeting)
+
+    def _feed_behind_greeting(self, data: bytes) -> list[str]:
+        return [reply for reply in self._feed(data) if not is_greeting(reply)]
 
 
 SETTLE_S: Final = 0.2
+
+
+def is_greeting(reply: str) -> bool:
+    """Whether it is what the controller says to who connects.
+
+    Raises:
+        RefusedError: it is an error message.
+    """
+    try:
+        parse(reply)
+    except RefusedError:
+        raise
+    except InstrumentError:
+        return True
+    return False
 
 
 def _parameter(settings: TopticaParameter) -> Parameter[Any]:

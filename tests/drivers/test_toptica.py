@@ -96,6 +96,19 @@ def test_all_parameters_come_in_one_poll(bench):
     assert driver.identify() == "DLCpro DLC PRO_012345"
 
 
+def test_a_greeting_that_comes_late_is_not_taken_for_an_answer(bench):
+    class Slow(Decof):
+        def feed(self, data: bytes) -> bytes:
+            return super().tick(0) + super().feed(data)
+
+        def tick(self, now_s: float) -> bytes:
+            return b""
+
+    driver = connected(bench, Slow(noise=0.0))
+    assert driver.poll()["current"] == Value(120.5)
+    assert driver.poll()["piezo"] == Value(55.1)
+
+
 def test_garbage_does_not_say_that_a_model_lacks_something(bench):
     class Noisy(Decof):
         def feed(self, data: bytes) -> bytes:

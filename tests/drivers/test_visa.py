@@ -17,6 +17,7 @@ from labmon.device.transports.visa import is_visa
 from labmon_drivers.lakeshore import LakeShore
 from labmon_drivers.pfeiffer import Pfeiffer
 from labmon_drivers.scpi import Scpi, ScpiChannel
+from tests.drivers.echo import Echo
 from tests.drivers.patience import PATIENT, in_a_hurry
 
 MESSAGES = """
@@ -129,6 +130,19 @@ def test_half_an_answer_is_not_lost_while_the_rest_is_awaited(bench, kind):
     faulty = FaultySimulator(make_simulator("sim://scpi"), "drip")
     link = open_link(resource(bench.serve(kind, faulty).port), **PATIENT)
     assert link.query("VOLT?") == "5.000"  # a byte each 0.2 s
+    link.close()
+
+
+def test_a_line_that_takes_its_time_is_not_gone(bench, wait_until):
+    class Slow(Echo):
+        def feed(self, data: bytes) -> bytes:
+            threading.Event().wait(0.1)
+            return super().feed(data)
+
+    slow = Slow()
+    link = open_link(resource(bench.serve("pty", slow).port), **PATIENT)
+    link.write(b"z" * 20_000)
+    wait_until(lambda: len(slow.heard) == 20_000)
     link.close()
 
 

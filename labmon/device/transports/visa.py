@@ -61,9 +61,9 @@ def _stream(resource: Any, settings: LinkSettings) -> ByteStream:
 
     if resource.interface_type == InterfaceType.asrl:
         _set_up_line(resource, settings)
-        return SerialStream(resource)
+        return SerialStream(resource, settings)
     if resource.resource_class.upper() == "SOCKET":
-        return SocketStream(resource)
+        return SocketStream(resource, settings)
     return MessageStream(resource, settings)
 
 
@@ -84,11 +84,17 @@ def _set_up_line(resource: Any, settings: LinkSettings) -> None:
 class SocketStream:
     """A resource that is a stream of bytes: `TCPIP::HOST::PORT::SOCKET`.
 
-    It is read byte by byte: what a longer read had when its time was up, pyvisa throws away.
+    It is read byte by byte: what a longer read had when its time was up, pyvisa throws away. It is
+    written to with the whole time for that, as nobody can tell how much of it was taken.
+
+    Args:
+        resource: of pyvisa.
+        settings: with the time for writing.
     """
 
-    def __init__(self, resource: Any) -> None:
+    def __init__(self, resource: Any, settings: LinkSettings) -> None:
         self._resource = resource
+        self._write_ms = _milliseconds(settings.write_timeout_s)
 
     def read_some(self, wait_s: float) -> bytes:
         """What has arrived."""
@@ -100,9 +106,10 @@ class SocketStream:
         return bytes(data)
 
     def write_some(self, data: bytes, wait_s: float) -> int:
-        """Hand bytes over."""
+        """Hand bytes over, all of them."""
+        del wait_s
         with _as_os_errors():
-            self._resource.timeout = _milliseconds(wait_s)
+            self._resource.timeout = self._write_ms
             return self._resource.write_raw(data)
 
     def drop_input(self) -> None:
