@@ -113,6 +113,7 @@ class LakeShore(LinkDriver):
     ) -> None:
         self._has = MODELS[model]
         self._is_monitor = not self._has.heaters
+        self.without_commands = {"get_pid", "set_pid"} if self._is_monitor else ()
         keys: LinkKeys = {**self._has.keys, **link}
         super().__init__(port, **keys)
         self.model = f"Lake Shore {model}"

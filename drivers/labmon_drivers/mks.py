@@ -111,6 +111,7 @@ class Mks(LinkDriver):
         super().__init__(port, **link)
         self.model = f"MKS {model}"
         self._is_old = model == "937A"
+        self.without_commands = {"switch_gauge"} if self._is_old else ()
         self._address = address
         self._gauges = gauges or [1, 2, 3]
         self._unit: str = unit
@@ -144,8 +145,6 @@ class Mks(LinkDriver):
         Returns:
             whether it is on, as read back.
         """
-        if self._is_old:
-            raise InstrumentError("a 937A is switched at its front panel")
         self.ask(f"CP{gauge}!{'ON' if on else 'OFF'}")
         return self.ask(f"CP{gauge}?").upper() == "ON"
 

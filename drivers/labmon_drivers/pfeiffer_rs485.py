@@ -151,7 +151,7 @@ class PfeifferRs485(LinkDriver):
     ) -> None:
         super().__init__(port, **link)
         self._address = address
-        self._is_turbo = instrument == "turbo"
+        self.without_commands = () if instrument == "turbo" else {"switch_pumping_station"}
         self._parameters = {**PRESETS[instrument], **(parameters or {})}
         self._known: dict[str, ParameterSettings] = dict(self._parameters)
         self.channels = {name: each.channel() for name, each in self._parameters.items()}
@@ -191,13 +191,11 @@ class PfeifferRs485(LinkDriver):
 
     @command(role="operator", confirm="Switch the pumping station?")
     def switch_pumping_station(self, on: bool) -> bool:
-        """Start or stop the pump with everything that belongs to it.
+        """Start or stop a turbo pump with everything that belongs to it.
 
         Returns:
             whether it is on, as read back.
         """
-        if not self._is_turbo:
-            raise InstrumentError("only a turbo pump has a pumping station")
         self._exchange(Telegram(self._address, True, PUMPING_STATION, "111111" if on else "000000"))
         return READERS["boolean_old"](self.ask(PUMPING_STATION)) == 1.0
 

@@ -90,8 +90,9 @@ class Device:
         )
         parameters = Parameters(driver.parameters, config.period_s if is_stream else 0.0)
         try:
+            own = commands_of(type(driver)).items()
             commands = {
-                **commands_of(type(driver)),
+                **{name: each for name, each in own if name not in driver.without_commands},
                 **parameters.commands(),
                 **driver.commands,
             }

@@ -16,7 +16,7 @@ from labmon.device.samples import Samples
 from labmon.reading import Channel, Quality
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 __all__ = [
     "Channel",
@@ -89,6 +89,8 @@ class Driver:
     """What can be set, by name: collected from the class, or set by `__init__`."""
     commands: Mapping[str, Command] = {}
     """Commands beside the decorated methods, for drivers that the configuration tells them."""
+    without_commands: Collection[str] = ()
+    """Decorated methods that this kind of instrument has not; set by `__init__`."""
     link: Link | None = None
     """The connection, where there is exactly one: `disconnect()` and `abort()` then close it."""
     class_channels: ClassVar[Mapping[str, Channel]] = {}
