@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import math
 from pathlib import Path
 from typing import Annotated
 
@@ -61,7 +62,8 @@ class Node:
     def __init__(self, store="memory:", limits=None, spool=None, **server):
         web = ServerConfig(port=0, **server)
         self.config = Config(path=Path("config.yaml"), server=web, store=store)
-        patient = WebLimits(settle_s=PATIENCE_S)  # a disk may stall; what is about it says so
+        # a disk may stall, and a second later cursors would come in between: tests of them say so
+        patient = WebLimits(settle_s=PATIENCE_S, comment_s=math.inf)
         self.limits = dataclasses.replace(patient, **(limits or {}))
         self.store = store
         self.spool = spool
