@@ -5,12 +5,13 @@ import uuid
 from contextlib import asynccontextmanager
 
 import pytest
+from motor.motor_asyncio import AsyncIOMotorCollection
 
 from labmon import datastream
 from labmon.datastream.backends import mongodb
-from labmon.datastream.backends.base import SCHEMA_VERSION
+from labmon.datastream.backends.base import SCHEMA_VERSION, Change
 from labmon.datastream.backends.mongodb import MongodbBackend
-from labmon.datastream.exceptions import NewerSchema
+from labmon.datastream.exceptions import NewerSchema, StoreLocked
 
 
 async def test_writes_wait_for_the_majority_and_its_journal_and_not_for_ever(mongodb_server):
@@ -99,3 +100,57 @@ async def test_what_a_timeout_may_have_written_is_written_again_and_is_there_onc
         assert twice
     async with datastream.open(MongodbBackend(backend._url)) as again:
         assert (await again.get_arrays(stream, "raw", 0, 99))["v"].tolist() == list(range(40))
+
+
+async def test_a_write_that_is_under_way_at_the_end_has_landed_before_anybody_else_may_look(
+    mongodb_server, monkeypatch
+):
+    """The server carries out what it was sent, whoever was cancelled meanwhile."""
+    url = f"{mongodb_server}/test_{uuid.uuid4().hex}"
+    backend, other = MongodbBackend(url), MongodbBackend(url)
+    await backend.open()
+    sent, may_land = asyncio.Event(), asyncio.Event()
+    bulk_write = AsyncIOMotorCollection.bulk_write
+
+    async def late(*args, **kwargs):
+        sent.set()
+        await may_land.wait()
+        return await bulk_write(*args, **kwargs)
+
+    def on_its_way(*args, **kwargs):  # as Motor's: on a thread, which nobody can cancel
+        return asyncio.shield(asyncio.ensure_future(late(*args, **kwargs)))
+
+    monkeypatch.setattr(AsyncIOMotorCollection, "bulk_write", on_its_way)
+    writing = asyncio.create_task(backend.apply(Change(cursors={"a": b"1"})))
+    await sent.wait()
+    writing.cancel()
+    await asyncio.wait([writing])
+    closing = asyncio.create_task(backend.close())
+    with pytest.raises(StoreLocked):
+        await other.open()
+    may_land.set()
+    await closing
+    monkeypatch.undo()
+    await other.open()
+    assert await other.read_cursors() == {"a": b"1"}
+    await other.close()
+
+
+async def test_a_store_that_could_not_give_its_lock_back_is_opened_again_by_the_same_process(
+    mongodb_server, monkeypatch
+):
+    url = f"{mongodb_server}/test_{uuid.uuid4().hex}"
+    backend, meanwhile = MongodbBackend(url), MongodbBackend(url)
+    await backend.open()
+
+    async def no_answer(*args, **kwargs):
+        await asyncio.Event().wait()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AsyncIOMotorCollection, "delete_one", no_answer)
+        patch.setattr(mongodb, "RELEASE_S", 0.01)
+        await backend.close()
+    await meanwhile.open()
+    with pytest.raises(StoreLocked):
+        await MongodbBackend(url).open()
+    await meanwhile.close()

@@ -89,6 +89,8 @@ class MongodbBackend(Backend):
         self._client: Any = None
         self._slots = asyncio.Semaphore(IN_FLIGHT)
         self._turn = asyncio.Lock()
+        self._sent: asyncio.Future[Any] | None = None
+        """The last write; the server carries it out, whoever does not wait for it any more."""
         self._collected_s = 0.0
         self._is_read_only = False
         self._is_whole = False
@@ -168,9 +170,14 @@ class MongodbBackend(Backend):
         )
 
     async def close(self) -> None:
-        """Give the lock back and close the connections."""
+        """Give the lock back and close the connections, once no write is under way any more.
+
+        Else it could land when the next start has looked already, see decision 22.
+        """
         if self._client is None:
             return
+        if self._sent is not None:
+            await asyncio.wait([self._sent])  # it takes no longer than `TIMEOUT_MS`
         if self._lock.is_held:
             # where it cannot be given back it expires, and this host may take it over at once
             with suppress(PyMongoError, TimeoutError):
@@ -201,7 +208,9 @@ class MongodbBackend(Backend):
     async def _write(self, collection: str, requests: list[ReplaceOne | DeleteMany]) -> None:
         async with self._operation():
             await self._lock.check()
-            await self._database[collection].bulk_write(requests, ordered=False)
+            sent = self._database[collection].bulk_write(requests, ordered=False)
+            self._sent = sent = asyncio.ensure_future(sent)
+            await asyncio.shield(sent)
 
     async def _settle(self) -> None:
         """Remove what the last change has left lying about, where it did not come to its end."""

@@ -1,8 +1,8 @@
 """Who may write to a MongoDB database: one labmon at a time, by a lock that expires.
 
-The holder renews it; a crashed one is replaced at once on the same host (its process is gone), and
-after 30 s by another. The trap: a process that was stopped for longer than that has lost the lock
-and must not write any more, which `check` sees to before each write.
+The holder renews it; a crashed one is replaced at once on the same host (its process is gone, or
+knows that it has ended), and after 30 s by another. The trap: a process that was stopped for longer
+than that has lost the lock and must not write any more, which `check` sees to before each write.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 EXPIRES_S: Final = 30.0
 RENEW_S: Final = 10.0
+_ENDED: Final[set[str]] = set()
+"""The holders of this process that write no more, and may not have given their lock back."""
 
 
 class DatabaseLock:
@@ -88,9 +90,11 @@ class DatabaseLock:
         self._renewed_s = self._monotonic_s()
 
     async def release(self) -> None:
-        """Give the lock back, if it is still ours."""
+        """Give the lock back, if it is still ours; nothing of ours may be under way any more."""
         self.is_held = False
+        _ENDED.add(self._owner)
         await self._collection.delete_one({"_id": "writer", "owner": self._owner})
+        _ENDED.discard(self._owner)
 
     def _document(self) -> dict[str, Any]:
         return {
@@ -102,7 +106,7 @@ class DatabaseLock:
         }
 
     def _is_free(self, held: dict[str, Any]) -> bool:
-        if held["expires_s"] < self._wall_s() or held["owner"] == self._owner:
+        if held["expires_s"] < self._wall_s() or held["owner"] in {self._owner, *_ENDED}:
             return True
         is_here = held["host"] == socket.gethostname()
         return is_here and held["pid"] != os.getpid() and not psutil.pid_exists(held["pid"])
