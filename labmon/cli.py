@@ -43,6 +43,7 @@ class _Commands(click.Group):
     """The commands; what their output cannot take costs a letter or a line, never a traceback."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        _fill_what_is_closed()
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")  # a file of Windows has no Ω
         try:
@@ -59,11 +60,22 @@ class _Commands(click.Group):
             raise
 
 
+def _fill_what_is_closed() -> None:
+    """Put something in the place of a standard stream that is closed, as by `>&-`.
+
+    Else the next file that is opened has its number, and what somebody prints gets into it. What
+    is written to the output is refused, as it is where a disk is full.
+    """
+    for name, flags in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, flags)
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
+
+
 def _forget_output() -> None:
     """Drop what the output does not take: Python tries again as it ends, and ends with 120."""
     try:
-        if sys.stdout:  # None: it was started without
-            sys.stdout.flush()
+        sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 

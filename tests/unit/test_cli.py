@@ -279,6 +279,22 @@ def test_an_output_that_takes_nothing_is_said_in_a_line(arguments):
     assert into_a_full_disk(*arguments) == (1, said)
 
 
+def with_closed(streams, *arguments):
+    """What a command says, and its exit code, where a shell has closed some of its streams."""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m labmon "$@" {streams}', sys.executable, *arguments],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no sh")
+def test_an_output_that_is_closed_is_said_in_a_line():
+    said = "the output cannot be written: Bad file descriptor\n"
+    assert with_closed(">&-", "check") == (1, said)
+    assert with_closed("<&- >&- 2>&-", "check") == (1, "")
+
+
 async def test_an_export_that_its_output_does_not_take_is_said_in_a_line(tmp_path):
     store = tmp_path / "labmon.db"
     async with datastream.open(f"sqlite:///{store}") as streams:
