@@ -283,7 +283,7 @@ def with_closed(streams, *arguments):
     """What a command says, and its exit code, where a shell has closed some of its streams."""
     done = subprocess.run(
         ["sh", "-c", f'exec "$0" -m labmon "$@" {streams}', sys.executable, *arguments],
-        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, check=False,
+        cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     return done.returncode, done.stderr
 
