@@ -132,7 +132,7 @@ class Steady(Driver):
 class Watched:
     """A device, and everything that it published."""
 
-    def __init__(self, name: str, driver: Driver, period_s: float) -> None:
+    def __init__(self, name: str, driver: Any, period_s: float) -> None:
         config = DeviceConfig(name=name, driver="x", period_s=period_s, timeout_s=60.0)
         self.batches: list[Batch] = []
         self.driver = driver
@@ -143,6 +143,11 @@ class Watched:
             publish=self.batches.append,
             changed=lambda _: None,
         )
+
+    def wait_for_answers(self, timeout_s: float) -> None:
+        change(self.driver, reply_timeout_s=timeout_s)
+        if isinstance(self.driver, SerialLine):
+            self.driver._silence_s = timeout_s
 
     @property
     def states(self) -> list[Any]:
@@ -219,23 +224,24 @@ class Lab:
 
     async def lose_patience(self) -> None:
         """From here on answers are given up soon, also by who waits for one now."""
-        self._wait_for_answers(HURRY_S)
+        for each in self.watched:
+            each.wait_for_answers(HURRY_S)
         before = {each.device.name: each.polls for each in self.watched}
         await self.until(
             lambda each: each.polls > before[each.device.name] + 1 or "offline" in each.states
         )
 
     async def regain_patience(self) -> None:
-        """From here on answers are waited for; not before there is somebody who hears questions."""
+        """From here on answers are waited for; but not to what was asked while nobody heard it."""
         await self.until(lambda _: not any(outlet.spoilt.is_deaf for outlet in self.outlets))
-        self._wait_for_answers(PATIENT["reply_timeout_s"])
+        before = {each.device.name: each.errors for each in self.watched}
 
-    def _wait_for_answers(self, timeout_s: float) -> None:
-        for each in self.watched:
-            driver: Any = each.driver
-            change(driver, reply_timeout_s=timeout_s)
-            if isinstance(driver, SerialLine):
-                driver._silence_s = timeout_s
+        def regained(each: Watched) -> bool:
+            if is_heard := each.errors > before[each.device.name] or each.states[-1] == "online":
+                each.wait_for_answers(PATIENT["reply_timeout_s"])
+            return is_heard
+
+        await self.until(regained)
 
     async def until(self, condition: Callable[[Watched], Any], timeout_s: float = 30.0) -> None:
         deadline_s = time.monotonic() + timeout_s
@@ -295,15 +301,17 @@ async def test_it_says_so_once_and_comes_back_with_the_same_values(make_lab, cap
     lab: Lab = await make_lab(name)
     with Metronome() as metronome:
         polls = lab.neighbour.polls
-        if not FAULTS[fault].is_over_at_once:
+        lasts = not FAULTS[fault].is_over_at_once
+        if lasts:
             await lab.lose_patience()
         for outlet in lab.outlets:
             FAULTS[fault].begin(outlet, name)
-        failures = 1 if FAULTS[fault].is_over_at_once else 2
+        failures = 2 if lasts else 1
         await lab.until(lambda each: "offline" in each.states and each.errors >= failures)
         for outlet in lab.outlets:
             FAULTS[fault].end(outlet, name)
-        await lab.regain_patience()
+        if lasts:
+            await lab.regain_patience()
         await lab.until(lambda each: each.states[-1] == "online")
         before = {each.device.name: each.polls for each in lab.watched}
         await lab.until(lambda each: each.polls > before[each.device.name] + 2)

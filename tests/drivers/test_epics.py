@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from labmon.config import DeviceConfig
-from labmon.device import InstrumentError, OfflineError, Quality, Timed, Value
+from labmon.device import (
+    InstrumentError,
+    InstrumentTimeoutError,
+    OfflineError,
+    Quality,
+    Timed,
+    Value,
+)
 from labmon.device.channels import all_channels
 from labmon.device.device import Device
 from labmon.errors import BadRequestError, OutOfLimitsError
@@ -23,9 +29,10 @@ from labmon.timestamps import Clock
 from labmon_drivers import epics
 from labmon_drivers.epics import Epics, RecordChannel
 from labmon_drivers.protocols.channel_access import Update, parse_address, text
+from tests.conftest import HeldPort
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from labmon.reading import Batch
 
@@ -61,9 +68,8 @@ class Server:
 
     def __init__(self, prefix: str = "lab:") -> None:
         self._prefix = prefix
-        with socket.socket() as sock:
-            sock.bind(("127.0.0.1", 0))
-            self._port = sock.getsockname()[1]
+        self._held_port = HeldPort()
+        self._port = self._held_port.number
         self.address = f"127.0.0.1:{self._port}"
         self._process: subprocess.Popen[str] | None = None
 
@@ -91,13 +97,17 @@ class Server:
             self._process.communicate()
             self._process = None
 
+    def close(self) -> None:
+        self.stop()
+        self._held_port.close()
+
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Server]:
     server = Server()
     server.start()
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture
@@ -106,7 +116,7 @@ def server() -> Iterator[Server]:
     server = Server()
     server.start()
     yield server
-    server.stop()
+    server.close()
 
 
 @pytest.fixture(autouse=True)
@@ -114,12 +124,22 @@ def _listens_briefly(monkeypatch):
     monkeypatch.setattr(epics, "LISTEN_S", 0.05)
 
 
+def patiently(connect: Callable[[], None]) -> None:
+    """Again and again: a machine that stalls may be too late for a short time for answers."""
+    deadline_s = time.monotonic() + 30
+    while True:
+        try:
+            return connect()
+        except InstrumentTimeoutError:
+            assert time.monotonic() < deadline_s
+
+
 class Following:
     """A connected driver, and everything that it said."""
 
     def __init__(self, driver: Epics) -> None:
         self.driver = driver
-        driver.connect()
+        patiently(driver.connect)
         self.stream = driver.stream()
         self.said: list[tuple[int, dict[str, Any]]] = []
         self.seen = 0
@@ -247,7 +267,7 @@ def test_a_record_with_a_unit_that_comes_later_is_declared_with_it(running):
         assert driver.channels["temperature"].unit == "degC"
     finally:
         driver.disconnect()
-        late.stop()
+        late.close()
 
 
 @pytest.mark.long
@@ -269,7 +289,7 @@ def test_a_record_that_comes_later_is_found(running):
         following.until(mode=Value("off"))
     finally:
         driver.disconnect()
-        late.stop()
+        late.close()
 
 
 def test_lost_records_have_no_value_and_the_device_is_offline(server, follow):

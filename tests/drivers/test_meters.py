@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -15,6 +15,7 @@ from labmon_drivers.http_json import HttpJson, JsonChannel
 from labmon_drivers.keithley import Keithley, plain_function
 from labmon_drivers.simulators.meters import Multimeter, PowerMeter
 from labmon_drivers.thorlabs import Thorlabs
+from tests.conftest import HeldPort
 from tests.drivers.patience import PATIENT
 
 
@@ -217,10 +218,8 @@ def test_a_server_that_hangs_is_a_timeout(web):
 
 
 def test_a_server_that_is_gone_is_offline():
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        port = gone.getsockname()[1]
-    with pytest.raises(OfflineError):
-        HttpJson(f"http://127.0.0.1:{port}/", CHANNELS).poll()
+    with closing(HeldPort()) as silent, pytest.raises(OfflineError):
+        HttpJson(f"http://127.0.0.1:{silent.number}/", CHANNELS).poll()
     with pytest.raises(ValueError, match="url"):
         HttpJson("ftp://somewhere/", CHANNELS)
     with pytest.raises(ValueError, match="url"):

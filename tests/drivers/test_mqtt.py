@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from labmon.reading import Batch
+from tests.conftest import HeldPort
 from tests.drivers.mosquitto import ROOT, SENSORS, Mosquitto, Peer, Plug, find_mosquitto
 
 
@@ -96,6 +97,17 @@ class Following:
         return values
 
 
+def is_refused(driver: Mqtt, said: str) -> None:
+    """Connecting fails so; with a short time for answers, first of all because a stall took it."""
+    deadline_s = time.monotonic() + 30
+    while True:
+        with pytest.raises(InstrumentError) as refusal:
+            driver.connect()
+        if said in str(refusal.value):
+            return
+        assert time.monotonic() < deadline_s, refusal.value
+
+
 @pytest.fixture
 def follow() -> Iterator[Any]:
     drivers: list[Mqtt] = []
@@ -142,14 +154,14 @@ def test_the_last_will_takes_the_device_offline(running, peers, follow):
     with pytest.raises(OfflineError, match="tele/plug2/LWT says Offline"):
         following.until("energy/power", 2)
     following.driver._timeout_s = 0.3
-    with pytest.raises(OfflineError, match="says Offline"):
-        following.driver.connect()
+    is_refused(following.driver, "says Offline")
     peers.append(Plug(running, "plug2"))
-    following.driver._timeout_s = 5.0
+    following.driver._timeout_s = 30.0
     following.driver.connect()
 
 
-def test_esphome_is_known_by_its_announcements(running, peers, follow):
+def test_esphome_is_known_by_its_announcements(running, peers, follow, monkeypatch):
+    monkeypatch.setattr(mqtt, "QUIET_S", 1.0)
     node = Peer(running, ("dew/status", "offline"))
     peers.append(node)
     node.say("dew/status", "online", retain=True)
@@ -241,9 +253,8 @@ def test_encrypted_and_only_with_a_broker_that_is_trusted(broker, tmp_path, peer
     subprocess.run([*f"{command} {kind}".split(), *files], check=True, capture_output=True)
     broker.stop()
     plain = broker.port
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        broker.port = sock.getsockname()[1]
+    another = HeldPort()
+    broker.port = another.number
     tls = f"listener {plain} 127.0.0.1\ncertfile {certificate}\nkeyfile {key}\n"
     broker.start(more=tls)
     channels = {f"x{i}": TopicChannel(topic=f"lab/x{i}", retained=True) for i in range(50)}
@@ -263,6 +274,7 @@ def test_encrypted_and_only_with_a_broker_that_is_trusted(broker, tmp_path, peer
             break
     assert came == {f"x{i}": Value(float(i)) for i in range(50)}
     driver.disconnect()
+    another.close()
 
 
 def test_nobody_there_is_offline(broker):
@@ -270,12 +282,10 @@ def test_nobody_there_is_offline(broker):
     driver.connect()  # it may sleep
     driver.disconnect()
     driver = Mqtt(broker.address, tasmota="nobody", reply_timeout_s=0.4)
-    with pytest.raises(InstrumentError, match="does not answer"):
-        driver.connect()
+    is_refused(driver, "the device does not answer")
     driver.disconnect()
     driver = Mqtt(broker.address, esphome="nobody", reply_timeout_s=0.4)
-    with pytest.raises(InstrumentError, match="nothing is announced"):
-        driver.connect()
+    is_refused(driver, "nothing is announced")
     driver.disconnect()
     broker.stop()
     with pytest.raises(OfflineError, match="cannot reach the broker"):

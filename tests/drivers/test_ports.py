@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import threading
+from contextlib import closing
 
 import pytest
 import serial
@@ -14,6 +14,7 @@ import serial
 from labmon.device.transport import Link, LinkSettings, open_link
 from labmon.device.transports.serial_port import find_usb_port
 from labmon.errors import ConfigError, OfflineError
+from tests.conftest import HeldPort
 from tests.drivers.echo import LINE
 
 UNPLUGGED = """\
@@ -33,10 +34,8 @@ def test_a_port_that_is_not_there_says_so():
 
 
 def test_a_host_that_does_not_listen_says_so():
-    with socket.create_server(("127.0.0.1", 0)) as gone:
-        address = gone.getsockname()
-    with pytest.raises(OfflineError, match="refused"):
-        open_link(f"tcp://127.0.0.1:{address[1]}")
+    with closing(HeldPort()) as silent, pytest.raises(OfflineError, match="refused"):
+        open_link(f"tcp://127.0.0.1:{silent.number}")
 
 
 @pytest.mark.parametrize(
