@@ -137,7 +137,13 @@ class Device:
     @property
     def model(self) -> str:
         """What the instrument said it is, else what its driver says."""
-        return self._source.identity or self._driver.model
+        try:
+            return self._source.identity or self._driver.model
+        except Exception as error:  # noqa: BLE001 - it may be a property of the driver's own
+            bug = DriverBugError(f"{type(error).__name__}: {error}")
+            bug.__cause__ = error
+            self._report.bug(bug, "model")
+            return ""
 
     @property
     def channels(self) -> Mapping[str, Channel]:

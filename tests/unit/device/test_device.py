@@ -35,6 +35,22 @@ async def test_a_device_comes_online_and_its_readings_go_their_way(bench, gauge)
     assert bench.devices[0].model == "test gauge"
 
 
+async def test_a_driver_that_cannot_say_its_model_has_none(bench, make_gauge, caplog):
+    """It is asked on the event loop, whenever anybody wants to see the device."""
+
+    class Shy(make_gauge):
+        @property
+        def model(self):
+            raise AttributeError("'NoneType' object has no attribute 'model'")
+
+    device = await bench.online(Shy())
+    assert device.status()["model"] == device.model == ""
+    said = [each for each in caplog.records if each.exc_info]
+    assert [each.getMessage() for each in said] == [
+        "gauge: model failed: AttributeError: 'NoneType' object has no attribute 'model'"
+    ]
+
+
 async def test_everything_but_abort_runs_on_one_thread_of_its_own(bench, gauge):
     device = await bench.online(gauge)
     await device.stop()
