@@ -15,7 +15,7 @@ from collections import deque
 from typing import Final
 
 AT_ONCE: Final = 8
-"""Sockets in one turn: a millisecond if each brings a message, up to ten if each asks for a graph."""
+"""Sockets in one turn: a millisecond if each brings a message, ten if each asks for a graph."""
 
 Ready = tuple[selectors.SelectorKey, int]
 
