@@ -220,8 +220,9 @@ def test_an_srs_tells_the_unit_of_each_channel(bench):
 
 @pytest.mark.parametrize("has_dots", [False, True])
 def test_an_srs_that_does_not_tell_its_units_has_those_of_the_configuration(bench, has_dots):
-    simulator = SimulatedSrs(tells_units=False, has_dots=has_dots)
-    driver = connected(bench, Srs, simulator, unit="K", reply_timeout_s=0.1)
+    port = f"sim://srs?tells_units=false&has_dots={has_dots}"
+    driver = bench.use(Srs(port, unit="K", reply_timeout_s=0.1))
+    driver.connect()
     assert driver.channels["in_3a"].unit == "K"
     assert driver.poll()["in_3a"] == Value(25.013)
 

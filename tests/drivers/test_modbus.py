@@ -23,6 +23,7 @@ from labmon_drivers.simulators.modbus import crc
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+from tests.drivers.patience import PATIENT
 from tests.drivers.pymodbus_server import Cable, ModbusServer
 
 CHANNELS = {
@@ -70,7 +71,7 @@ def rtu_port() -> Iterator[str]:
 
 
 def used(port: str, **settings: Any) -> Iterator[Modbus]:
-    driver = Modbus(port, CHANNELS, **{"reply_timeout_s": 2.0, **settings})
+    driver = Modbus(port, CHANNELS, **PATIENT, **settings)
     driver.connect()
     yield driver
     driver.disconnect()
@@ -133,7 +134,7 @@ def test_several_units_share_a_line(bench):
             return b""
 
     port = bench.serve("pty", Line()).port
-    drivers = [bench.use(Modbus(port, CHANNELS, unit=unit)) for unit in (1, 7)]
+    drivers = [bench.use(Modbus(port, CHANNELS, unit=unit, **PATIENT)) for unit in (1, 7)]
     for driver in drivers:
         driver.connect()
     values = [driver.poll()["power"].value for driver in drivers for _ in range(2)]
@@ -228,7 +229,9 @@ def test_a_bit_of_a_register_is_set_and_its_neighbours_stay(bench):
     channels = {"relay": RegisterChannel(address=3, type="bool", bit=4, writable=True)}
     simulator = Simulated()
     simulator.holding[3] = 0b1000_0001
-    driver = bench.use(Modbus(bench.serve("tcp", simulator).port, channels, framing="rtu"))
+    driver = bench.use(
+        Modbus(bench.serve("tcp", simulator).port, channels, framing="rtu", **PATIENT)
+    )
     driver.connect()
     driver.parameters["relay"].write(driver, True)
     assert simulator.holding[3] == 0b1001_0001

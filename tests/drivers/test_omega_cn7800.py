@@ -11,6 +11,7 @@ from labmon.device.simulator import make_simulator
 from labmon.errors import OutOfLimitsError
 from labmon_drivers.omega_cn7800 import OmegaCn7800
 from labmon_drivers.simulators.omega_cn7800 import OmegaCn7800 as Simulated
+from tests.drivers.patience import PATIENT
 
 
 def command(driver: OmegaCn7800) -> Command:
@@ -19,7 +20,7 @@ def command(driver: OmegaCn7800) -> Command:
 
 def test_it_reads_over_a_wire_and_holds_what_it_is_told(bench, kind):
     port = bench.serve(kind, make_simulator("sim://omega_cn7800?temperature=-5.6")).port
-    driver = bench.use(OmegaCn7800(port, highest=80.0))
+    driver = bench.use(OmegaCn7800(port, highest=80.0, **PATIENT))
     driver.connect()
     assert driver.poll() == {"temperature": Value(-5.6)}
     assert driver.read_back("target") == 25.0
@@ -41,14 +42,14 @@ def test_without_a_sensor_there_is_no_temperature(bench):
 def test_an_error_code_is_no_temperature(bench, code):
     simulator = Simulated()
     simulator.holding[0x1000] = code
-    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port))
+    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port, **PATIENT))
     driver.connect()
     assert driver.poll() == {"temperature": Value(None, Quality.NO_SIGNAL)}
 
 
 def test_who_turns_it_to_fahrenheit_gets_no_wrong_temperature(bench):
     simulator = Simulated()
-    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port))
+    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port, **PATIENT))
     driver.connect()
     assert driver.poll() == {"temperature": Value(23.4)}
     simulator.coils[0x0811] = 0
@@ -63,7 +64,7 @@ def test_who_turns_it_to_fahrenheit_gets_no_wrong_temperature(bench):
 def test_a_model_that_does_not_tell_its_unit_is_believed(bench):
     simulator = Simulated()
     del simulator.coils[0x0811]
-    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port))
+    driver = bench.use(OmegaCn7800(bench.serve("tcp", simulator).port, **PATIENT))
     driver.connect()
     assert driver.poll() == {"temperature": Value(23.4)}
 
