@@ -60,15 +60,15 @@ class Opener:
         self._current = None
 
     async def __call__(self, **options):
-        await self.close()
+        await self.close(30)  # whatever the machine does meanwhile, nothing may be lost
         options = {"clock": self._clock, "seal_datapoints": 64, **options}
         self._current = datastream.open(self._store.backend(), **options)
         await self._current.start()
         return self._current
 
-    async def close(self):
+    async def close(self, flush_s=3):
         if self._current is not None:
-            await self._current.close()
+            await self._current.close(flush_s)
             self._current = None
 
     async def kill(self):

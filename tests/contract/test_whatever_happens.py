@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import math
 import random
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -176,17 +177,17 @@ class Lab:
         """Take all that is to be told, then the mirror is what the streams are."""
         told = self.streams.follow(list(map(self.id, PATHS)), self.cursor)
         with contextlib.suppress(TimeoutError):
-            while not self.is_mirrored():
-                self.mirrored(await asyncio.wait_for(anext(told), 20))
+            while self.differences():
+                self.mirrored(await asyncio.wait_for(anext(told), 30))
         await told.aclose()
-        assert self.is_mirrored()
+        assert self.differences() == {}
 
     async def resume(self):
         """Take some of it only."""
-        if self.is_mirrored():
+        if not self.differences():
             return
         told = self.streams.follow(list(map(self.id, PATHS)), self.cursor)
-        self.mirrored(await asyncio.wait_for(anext(told), 20))
+        self.mirrored(await asyncio.wait_for(anext(told), 30))
         await told.aclose()
 
     def mirrored(self, told):
@@ -204,12 +205,15 @@ class Lab:
         there = [(t, v) for t, v, _ in self.recorded[path].between(start_ns, end_ns)]
         self.mirror[stream] = kept + there
 
-    def is_mirrored(self):
-        return all(
-            sorted(as_floats(self.mirror.get(self.id(path), ())), key=repr)
-            == sorted(as_floats((t, v) for t, v, _ in one.rows), key=repr)
-            for path, one in self.recorded.items()
-        )
+    def differences(self):
+        """What the mirror of each stream has too much, and what is missing in it."""
+        found = {}
+        for path, one in self.recorded.items():
+            told = Counter(as_floats(self.mirror.get(self.id(path), ())))
+            right = Counter(as_floats((t, v) for t, v, _ in one.rows))
+            if told != right:
+                found[path] = (dict(told - right), dict(right - told))
+        return found
 
     # What is asked
 
