@@ -40,6 +40,7 @@ function showRows({ store, connection }, body, known) {
     rows.forEach((row) => row.paintSpark(now));
   };
   let turn = 0;
+  for (const { channel, stream } of rows) if (channel.kind === 'numeric') store.follow(stream);
   body.replaceChildren(...rows.map(({ element }) => element));
   paintAll();
   paintSparks();
@@ -69,7 +70,7 @@ class ChannelRow {
   #isSilent = true;
   #value;
 
-  /** @param {import('./store.js').Stream} stream @param {Channel} channel @param {() => Device} device */
+  /** @param {import('./stream.js').Stream} stream @param {Channel} channel @param {() => Device} device */
   constructor(stream, channel, device) {
     this.stream = stream;
     this.channel = channel;

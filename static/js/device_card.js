@@ -2,13 +2,11 @@
 /** A device on the overview: its head, and a tile for each channel. Tiles paint themselves; only the head is Preact's. */
 
 import { formatAge } from './ages.js';
-import { drawings } from './frames.js';
-import { useStatus, useTick } from './hooks.js';
+import { CardTiles } from './card_tiles.js';
+import { useNear, useStatus, useTick } from './hooks.js';
 import { Icon } from './icons.js';
 import { rateText } from './numbers.js';
-import { SPARK_TICKS } from './spark.js';
 import { deviceState, STATES } from './states.js';
-import { Tile } from './tile.js';
 import { html, useLayoutEffect, useRef } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -19,21 +17,39 @@ import { html, useLayoutEffect, useRef } from './vendor.js';
  * @param {{app: App, device: Device, channels: Channel[], place: import('./card_layout.js').CardPlace}} props
  */
 export function DeviceCard({ app, device, channels, place }) {
-  const box = useRef(/** @type {HTMLElement | null} */ (null));
-  const shown = JSON.stringify(channels); // a server that was started again may have other units for the same paths
-  useLayoutEffect(() => showTiles(app, /** @type {HTMLElement} */ (box.current), device.name, channels, place.isCompact), [app, shown, place.isCompact]);
+  const [card, box] = [useRef(/** @type {HTMLElement | null} */ (null)), useRef(/** @type {HTMLElement | null} */ (null))];
+  const isNear = useNear(card);
+  const shown = useSame(channels);
+  useLayoutEffect(() => {
+    const tiles = new CardTiles(app, /** @type {HTMLElement} */ (box.current), device.name, shown, place.isCompact);
+    return () => tiles.close();
+  }, [app, shown, place.isCompact]);
   const tiles = `tiles t${place.columns}${place.isCompact ? ' compact' : ''}`;
   return html`
-    <section class="card w${place.span}" aria-label=${device.title}>
+    <section class="card w${place.span}" style=${{ '--tiles': channels.length }} aria-label=${device.title} ref=${card}>
       <header>
         <h2><a href=${`/devices/${encodeURIComponent(device.name)}`}>${device.title}</a></h2>
         <span class="sub">${device.model}</span>
         ${device.simulated && html`<${StateBadge} name="simulated" />`}
-        <span class="end"><${Rate} app=${app} device=${device} channels=${channels} /><${DeviceBadge} app=${app} device=${device} /></span>
+        <span class="end">${isNear && html`<${Rate} app=${app} device=${device} channels=${channels} />`}<${DeviceBadge} app=${app} device=${device} isSeen=${isNear} /></span>
       </header>
       <div class=${tiles} ref=${box}></div>
       ${!channels.length && html`<p class="nochan">No channels to show; <a href=${`/devices/${encodeURIComponent(device.name)}`}>its page</a> has the rest.</p>`}
     </section>`;
+}
+
+/**
+ * The channels of before, as long as they say the same: a server that was started again may have other units for the
+ * same paths.
+ * @param {Channel[]} channels
+ */
+function useSame(channels) {
+  const known = useRef(channels);
+  const before = known.current;
+  const isSame = channels.length === before.length
+    && (channels.every((channel, i) => channel === before[i]) || JSON.stringify(channels) === JSON.stringify(before));
+  if (!isSame) known.current = channels;
+  return known.current;
 }
 
 /** A state as a badge: shape, word and colour. @param {{name: import('./states.js').StateName}} props */
@@ -52,67 +68,14 @@ function Rate({ app, device, channels }) {
 }
 
 /**
- * The state of a device, with how long where it is not running.
- * @param {{app: App, device: import('./shapes.js').DeviceStatus}} props
+ * The state of a device, with how long where it is not running; while nobody sees it without that, which would become untrue.
+ * @param {{app: App, device: import('./shapes.js').DeviceStatus, isSeen?: boolean}} props
  */
-export function DeviceBadge({ app, device }) {
-  useTick(app);
+export function DeviceBadge({ app, device, isSeen = true }) {
+  useTick(app, isSeen);
   const isLost = useStatus(app).phase === 'lost';
   const isOnline = device.state === 'online';
   const state = STATES[isLost && isOnline ? 'unknown' : deviceState(device.state)];
-  const since = isOnline ? '' : `, ${formatAge(app.store.now() - device.since)}`;
+  const since = isOnline || !isSeen ? '' : `, ${formatAge(app.store.now() - device.since)}`;
   return html`<span class="st c-${state.tone}" title=${device.reason || undefined}><${Icon} name=${state.icon} />${state.word}${since}</span>`;
-}
-
-/**
- * Fills a card with tiles and keeps them up to date.
- * @param {App} app
- * @param {HTMLElement} box
- * @param {string} name of the device
- * @param {Channel[]} channels
- * @param {boolean} isCompact
- * @returns {() => void} stops that
- */
-function showTiles({ store, connection }, box, name, channels, isCompact) {
-  const known = /** @type {Device} */ (store.devices.get(name));
-  const device = () => store.devices.get(name) ?? known;
-  const tiles = channels.map((channel) => new Tile(store.stream(channel.path), channel, device, isCompact));
-  const byStream = new Map(tiles.map((tile) => [tile.stream, tile]));
-  const lostAt = () => (connection.status.phase === 'lost' ? connection.status.lostAt : null);
-  const paintAll = () => {
-    const now = store.now();
-    tiles.forEach((tile) => tile.paint(now, lostAt()));
-  };
-  const draws = tiles.map((tile) => () => {
-    tile.paintSpark(lostAt() ?? store.now());
-    tile.paint(store.now(), lostAt());
-    tile.fit();
-  });
-  const drawAll = () => draws.forEach((draw) => drawings.ask(draw));
-  let turn = 0;
-  box.replaceChildren(...tiles.map((tile) => tile.element));
-  paintAll();
-  drawAll();
-  const resize = new ResizeObserver(drawAll);
-  resize.observe(box);
-  const stops = [
-    () => resize.disconnect(),
-    store.on('readings', (streams) => {
-      const now = store.now();
-      for (const stream of streams) byStream.get(stream)?.paint(now, lostAt());
-    }),
-    store.on('tick', () => {
-      paintAll();
-      turn = (turn + 1) % SPARK_TICKS;
-      if (turn === 0) drawAll();
-    }),
-    store.on('seeded', drawAll),
-    store.on('devices', paintAll),
-    connection.on('status', () => {
-      paintAll();
-      drawAll();
-    }),
-    () => draws.forEach((draw) => drawings.forget(draw)),
-  ];
-  return () => stops.forEach((stop) => stop());
 }

@@ -4,6 +4,7 @@
  * the picture, which a busy browser puts off, and what came in between would never be shown.
  */
 
+import { watchNear } from './in_view.js';
 import { useLayoutEffect, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -21,10 +22,11 @@ export function useStatus({ connection }) {
 /**
  * Renders a component again twice a second: for ages and clocks.
  * @param {App} app
+ * @param {boolean} [isSeen] else it stays as it is
  */
-export function useTick({ store }) {
+export function useTick({ store }, isSeen = true) {
   const [, setNow] = useState(0);
-  useLayoutEffect(() => store.on('tick', setNow), [store]);
+  useLayoutEffect(() => (isSeen ? store.on('tick', setNow) : undefined), [store, isSeen]);
 }
 
 /**
@@ -46,4 +48,14 @@ export function useProblem({ store }) {
   const [problem, setProblem] = useState(store.problem);
   useLayoutEffect(() => store.on('problem', setProblem), [store]);
   return problem;
+}
+
+/**
+ * Whether an element is in view, or nearly.
+ * @param {{current: Element | null}} element
+ */
+export function useNear(element) {
+  const [isNear, setNear] = useState(false);
+  useLayoutEffect(() => (element.current ? watchNear(element.current, setNear) : undefined), []);
+  return isNear;
 }

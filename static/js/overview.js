@@ -6,10 +6,11 @@ import { placeCards } from './card_layout.js';
 import { DeviceCard } from './device_card.js';
 import { useDevices, useTick } from './hooks.js';
 import { Icon } from './icons.js';
+import { countText } from './numbers.js';
 import { cardsOf, countStates, groupsOf, isShown } from './overview_filter.js';
 import { describe } from './router.js';
 import { STATES } from './states.js';
-import { tileFace } from './tile_face.js';
+import { tileState } from './tile_face.js';
 import { html, useEffect, useLayoutEffect, useRef, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -108,11 +109,11 @@ function StateCounts({ app }) {
   useTick(app);
   const now = app.store.now();
   const states = [...app.store.devices.values()].flatMap((device) => device.channels.filter(isShown).map((channel) => {
-    const { reading, trace } = app.store.stream(channel.path);
-    return tileFace({ channel, device, reading, last: trace.last }, now).state;
+    const { reading } = app.store.stream(channel.path);
+    return tileState({ channel, device, reading }, now);
   }));
   return html`<ul class="states fade" aria-label="Channels by state">${countStates(states).map(([name, count]) => html`
-    <li key=${name}><span class="st c-${STATES[name].tone}"><${Icon} name=${STATES[name].icon} />${count} ${name === 'ok' ? 'ok' : STATES[name].word.toLowerCase()}</span></li>`)}</ul>`;
+    <li key=${name}><span class="st c-${STATES[name].tone}"><${Icon} name=${STATES[name].icon} />${countText(count)} ${name === 'ok' ? 'ok' : STATES[name].word.toLowerCase()}</span></li>`)}</ul>`;
 }
 
 /** @param {{filter: {group: string, search: string}, hasDevices: boolean, onClear: () => void}} props */

@@ -1,17 +1,18 @@
 // @ts-check
 /**
- * What the pages show: devices, the newest reading of every stream and its last ten minutes. Readings that arrive
- * within one animation frame are told to the pages together. It never judges: staleness is for states.js.
+ * What the pages show: devices, the newest reading of every stream, and the last ten minutes of those whose sparkline
+ * was seen. Readings that arrive within one animation frame are told to the pages together. It never judges: staleness
+ * is for states.js.
  */
 
 import { fetchData, fetchDevices, fetchLatest, withSeconds } from './api.js';
 import { Emitter } from './emitter.js';
-import { SPAN_S, Trace } from './trace.js';
+import { Stream } from './stream.js';
+import { SPAN_S } from './trace.js';
 
 /** @typedef {import('./shapes.js').Device} Device */
 /** @typedef {import('./shapes.js').Channel} Channel */
 /** @typedef {import('./shapes.js').ReadingRow} ReadingRow */
-/** @typedef {{t: number, value: any, quality: number}} Reading */
 
 const TICK_MS = 500;
 const RETRY_MS = 5000;
@@ -19,49 +20,6 @@ const RATE_WINDOW_S = 5;
 const SEED_POINTS = 150;
 /** The server gives no more than 128 in one answer. */
 const SEED_STREAMS = 100;
-const SMOOTHING = 1 / 12;
-const MIN_INTERVALS = 6;
-const GAP_INTERVALS = 3;
-const GAPS_IN_A_ROW = 3;
-
-/** One stream as the page knows it. */
-export class Stream {
-  /** @type {Reading | null} */
-  reading = null;
-  trace = new Trace();
-
-  #interval_s = 0;
-  #intervals = 0;
-  #gaps = 0;
-
-  /** @param {string} path */
-  constructor(path) {
-    this.path = path;
-  }
-
-  /** Readings per second as they come, averaged over the last dozen; null before there are some. @returns {number | null} */
-  get rate_hz() {
-    return this.#intervals < MIN_INTERVALS ? null : 1 / this.#interval_s;
-  }
-
-  /** One gap is no slower rate, several in a row are one. @param {number} interval_s */
-  #measure(interval_s) {
-    const isGap = this.#intervals > 0 && interval_s > GAP_INTERVALS * this.#interval_s;
-    this.#gaps = isGap ? this.#gaps + 1 : 0;
-    if (this.#gaps >= GAPS_IN_A_ROW) this.#intervals = this.#gaps = 0;
-    else if (isGap) return;
-    this.#intervals += 1;
-    this.#interval_s += (interval_s - this.#interval_s) * Math.max(SMOOTHING, 1 / this.#intervals);
-  }
-
-  /** @param {number} t @param {any} value @param {number} quality @param {import('./shapes.js').Band | []} [band] */
-  take(t, value, quality, band = []) {
-    const interval = t - (this.reading?.t ?? t);
-    if (interval > 0) this.#measure(interval / (band[2] ?? 1));
-    this.trace.add(t, typeof value === 'number' ? value : null, band);
-    if (!this.reading || t >= this.reading.t) this.reading = { t, value, quality };
-  }
-}
 
 /** Where the requests go; the tests put something else here. */
 export const HTTP = { fetchData, fetchDevices, fetchLatest };
@@ -75,6 +33,11 @@ export class Store extends Emitter {
   #streams = new Map();
   /** @type {Set<Stream>} */
   #dirty = new Set();
+  /** @type {Set<Stream>} those whose trace is kept */
+  #followed = new Set();
+  /** Those of them whose history has still to be asked for, the newest wish last. @type {Set<Stream>} */
+  #unseeded = new Set();
+  #isSeeding = false;
   /** @type {{at: number, count: number}[]} arrivals of the last seconds, newest last */
   #arrivals = [];
   #began = 0;
@@ -135,6 +98,18 @@ export class Store extends Emitter {
     return stream;
   }
 
+  /**
+   * From now on the last ten minutes of a stream of numbers are there, for its sparkline.
+   * @param {Stream} stream
+   */
+  follow(stream) {
+    if (stream.isFollowed) return;
+    stream.isFollowed = true;
+    this.#followed.add(stream);
+    this.#unseeded.add(stream);
+    this.#seed();
+  }
+
   /** Readings per second of the last seconds. */
   get rate_hz() {
     const now = Date.now();
@@ -184,24 +159,43 @@ export class Store extends Emitter {
     });
   }
 
-  async #refetch() {
+  #refetch() {
+    this.#unseeded = new Set(this.#followed);
+    return this.#seed();
+  }
+
+  /** Fetches the histories that are missing, also those that are wished for meanwhile. */
+  async #seed() {
+    if (this.#isSeeding) return;
+    this.#isSeeding = true;
     await this.#guarded('history', async () => {
-      const paths = this.#drawnPaths();
-      for (let i = 0; i < paths.length; i += SEED_STREAMS) {
-        const stream = paths.slice(i, i + SEED_STREAMS);
-        const data = await this.#http.fetchData({ stream, start: `-${SPAN_S}s`, end: 'now', points: SEED_POINTS });
-        for (const columns of data.streams) {
-          if (columns.mean || columns.v instanceof Float64Array) this.#touch(columns.path).trace.seed(columns);
-        }
-        this.emit('seeded', null);
+      await null; // many may be wished for together
+      try {
+        for (let some = this.#nextUnseeded(); some.length; some = this.#nextUnseeded()) await this.#seedSome(some);
+      } finally {
+        this.#isSeeding = false;
       }
     });
   }
 
-  /** The streams that have a sparkline, as far as there are readings of them. */
-  #drawnPaths() {
-    const channels = [...this.devices.values()].flatMap((device) => device.channels);
-    return channels.filter(({ kind, path }) => kind === 'numeric' && this.#streams.get(path)?.reading).map(({ path }) => path);
+  /** @param {Stream[]} streams */
+  async #seedSome(streams) {
+    for (const stream of streams) this.#unseeded.delete(stream); // before it is asked: it may become outdated meanwhile
+    try {
+      const data = await this.#http.fetchData({ stream: streams.map(({ path }) => path), start: `-${SPAN_S}s`, end: 'now', points: SEED_POINTS });
+      for (const columns of data.streams) {
+        if (columns.mean || columns.v instanceof Float64Array) this.#touch(columns.path).trace.seed(columns);
+      }
+    } catch (error) {
+      for (const stream of streams) this.#unseeded.add(stream);
+      throw error;
+    }
+    this.emit('seeded', null);
+  }
+
+  /** The newest wishes first: what was scrolled past may wait. Of what has no reading there is no history. */
+  #nextUnseeded() {
+    return [...this.#unseeded].reverse().filter(({ reading }) => reading).slice(0, SEED_STREAMS);
   }
 
   /** What could not be fetched, if anything. */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * One channel on the overview. It builds its elements once and then only changes what has changed, because a hundred
- * of them get ten values a second.
+ * One channel on the overview, while it is seen. It builds its elements once and then only changes what has changed,
+ * because a hundred of them get ten values a second.
  */
 
 import { formatUtc } from './ages.js';
@@ -13,7 +13,7 @@ import { footText, tileFace } from './tile_face.js';
 
 /** @typedef {import('./shapes.js').Channel} Channel */
 /** @typedef {import('./shapes.js').Device} Device */
-/** @typedef {import('./store.js').Stream} Stream */
+/** @typedef {import('./stream.js').Stream} Stream */
 /** @typedef {import('./tile_face.js').TileFace} TileFace */
 
 const OFF = new Set(['no_signal', 'no_value', 'offline', 'connecting', 'disabled']);
@@ -46,6 +46,9 @@ function simulatedMark() {
   return make('span', 'st c-sim', iconElement('sim'), make('span', 'vh', STATES.simulated.word));
 }
 
+/** The one thing of a tile that is always there. @param {Channel} channel */
+export const nameElement = ({ label, name }) => make('span', 'name', label || name);
+
 export class Tile {
   #number = make('span', 'num');
   #value;
@@ -63,27 +66,20 @@ export class Tile {
   face;
 
   /**
+   * @param {HTMLElement} element is filled, behind the name
    * @param {Stream} stream
    * @param {Channel} channel
    * @param {() => Device} device
    * @param {boolean} isCompact narrow: the age stands in the place of the sparkline's scale
    */
-  constructor(stream, channel, device, isCompact) {
+  constructor(element, stream, channel, device, isCompact) {
+    this.element = element;
     this.isCompact = isCompact;
     this.stream = stream;
     this.channel = channel;
     this.device = device;
     this.#value = make('span', 'val', this.#prefix, this.#number, this.#unit);
-    this.element = /** @type {HTMLAnchorElement} */ (make(
-      'a',
-      'tile',
-      make('span', 'name', channel.label || channel.name),
-      this.#age,
-      this.#value,
-      make('span', 'foot', this.#spark.element, this.#note),
-    ));
-    this.element.href = `/graph?streams=${encodeURIComponent(channel.path).replaceAll('%2F', '/')}`;
-    this.element.dataset.path = channel.path;
+    element.append(this.#age, this.#value, make('span', 'foot', this.#spark.element, this.#note));
     this.face = this.#judge(0, null);
   }
 
@@ -107,10 +103,11 @@ export class Tile {
 
   /**
    * Makes a value that is too long for its tile smaller, because digits that are cut off are another number.
-   * It measures only when the length has changed, or the tile.
+   * It measures only when the length has changed, or the card, because to measure is to lay out the page.
+   * @param {number} width of the card
    */
-  fit() {
-    const key = `${this.#number.textContent?.length} ${this.#unit.textContent} ${this.#prefix.data} ${this.element.clientWidth}`;
+  fit(width) {
+    const key = `${this.#number.textContent?.length} ${this.#unit.textContent} ${this.#prefix.data} ${width}`;
     if (key === this.#fitted) return;
     this.#fitted = key;
     this.#value.style.removeProperty('--fit');

@@ -11,7 +11,7 @@ import { peakToPeakText } from './units.js';
  * @typedef {object} Subject
  * @property {import('./shapes.js').Channel} channel
  * @property {import('./shapes.js').DeviceStatus} device
- * @property {import('./store.js').Reading | null} reading
+ * @property {import('./stream.js').Reading | null} reading
  * @property {{t: number, value: number} | null} last the newest value of the last ten minutes
  */
 /**
@@ -32,6 +32,20 @@ const SILENT = new Set(['no_signal', 'no_value', 'fault', 'stale', 'offline', 'c
 const DEVICE_STATES = new Set(['offline', 'connecting', 'stuck', 'disabled']);
 
 /**
+ * The state alone, which is cheap: there may be thousands of channels to count.
+ * @param {Omit<Subject, 'last'>} subject
+ * @param {number} now Unix seconds by the server's clock
+ * @returns {StateName}
+ */
+export function tileState({ channel, device, reading }, now) {
+  const state = channelState({ reading, device: device.state, period_s: periodOf(channel, device) }, now);
+  return state === 'ok' && isFromSimulation(device, reading) ? 'simulated' : state;
+}
+
+/** @param {import('./shapes.js').DeviceStatus} device @param {import('./stream.js').Reading | null} reading */
+const isFromSimulation = (device, reading) => device.simulated || (reading !== null && isSimulated(reading.quality));
+
+/**
  * @param {Subject} subject
  * @param {number} now Unix seconds by the server's clock
  * @param {number | null} lostAt since when there is no connection: what was known then still stands, but as old
@@ -39,13 +53,12 @@ const DEVICE_STATES = new Set(['offline', 'connecting', 'stuck', 'disabled']);
  */
 export function tileFace(subject, now, lostAt = null) {
   const { channel, device, reading } = subject;
-  const state = channelState({ reading, device: device.state, period_s: periodOf(channel, device) }, lostAt ?? now);
-  const simulated = device.simulated || (reading !== null && isSimulated(reading.quality));
+  const state = tileState(subject, lostAt ?? now);
   const age = reading ? formatAge(now - reading.t) : '';
-  const isOk = state === 'ok';
+  const isOk = state === 'ok' || state === 'simulated';
   return {
-    state: isOk && simulated ? 'simulated' : state,
-    isSimulated: simulated,
+    state,
+    isSimulated: isFromSimulation(device, reading),
     badge: isOk || DEVICE_STATES.has(state) ? '' : badgeText(state, age, lostAt),
     age,
     ...shownValue(state, channel, reading),
@@ -64,7 +77,7 @@ function badgeText(state, age, lostAt) {
 /**
  * @param {StateName} state
  * @param {import('./shapes.js').Channel} channel
- * @param {import('./store.js').Reading | null} reading
+ * @param {import('./stream.js').Reading | null} reading
  * @returns {{value: any, prefix: string}}
  */
 function shownValue(state, { limits }, reading) {
@@ -96,7 +109,7 @@ function rangeText(end, channel) {
   return `range ${text}${channel.unit && ` ${channel.unit}`}`;
 }
 
-/** The limit that is nearer. @param {import('./shapes.js').Channel} channel @param {import('./store.js').Reading | null} reading */
+/** The limit that is nearer. @param {import('./shapes.js').Channel} channel @param {import('./stream.js').Reading | null} reading */
 function limitText(channel, reading) {
   const limits = (channel.limits ?? []).filter((limit) => limit !== null);
   if (!limits.length || typeof reading?.value !== 'number') return '';

@@ -9,7 +9,7 @@ import { useRefusal } from './refusal.js';
 import { navigate } from './router.js';
 import { Clock } from './shell.js';
 import { STATES } from './states.js';
-import { tileFace } from './tile_face.js';
+import { tileState } from './tile_face.js';
 import { reloadSoon } from './upgrade.js';
 import { html, useEffect, useLayoutEffect, useRef } from './vendor.js';
 import { WallGrid } from './wall_grid.js';
@@ -87,8 +87,8 @@ function WallHead({ app, cards, group }) {
   const isLost = status.phase === 'lost';
   const now = app.store.now();
   const states = cards.flatMap(({ device, channels }) => channels.map((channel) => {
-    const { reading, trace } = app.store.stream(channel.path);
-    return tileFace({ channel, device, reading, last: trace.last }, now).state;
+    const { reading } = app.store.stream(channel.path);
+    return tileState({ channel, device, reading }, now);
   }));
   const counts = countStates(states).filter(([name]) => name !== 'ok');
   return html`

@@ -185,6 +185,7 @@ export class WallGrid {
     const resize = new ResizeObserver(() => this.#fit());
     resize.observe(box);
     const { store, connection } = app;
+    for (const { channel, stream } of this.tiles) if (channel.kind === 'numeric') store.follow(stream);
     this.#stops = [
       store.on('readings', (streams) => this.#paint([...streams].flatMap((stream) => this.byStream.get(stream) ?? []))),
       store.on('tick', () => this.#tick()),

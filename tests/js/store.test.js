@@ -51,6 +51,8 @@ beforeEach(async () => {
   store = new Store(connection, http, (callback) => frames.push(callback));
   store.start();
   await settled();
+  store.follow(store.stream('a/b'));
+  await settled();
 });
 
 test('it begins with the devices, their newest readings and the last ten minutes', () => {
@@ -61,17 +63,48 @@ test('it begins with the devices, their newest readings and the last ten minutes
   assert.equal(store.now(), NOW + 100, 'by the server’s clock');
 });
 
-test('the history of many streams is fetched in pieces that the server takes, and only of what is drawn', async () => {
-  const paths = Array.from({ length: 250 }, (_, i) => `a/${i}`);
-  const words = [{ path: 'a/mode', kind: 'nominal' }, { path: 'a/never', kind: 'numeric' }];
-  const channels = [...paths.map((path) => ({ path, kind: 'numeric' })), ...words];
-  http.fetchDevices = async () => [device({ channels })];
-  http.fetchLatest = async () => ({ now: NOW, rows: [...paths, 'a/mode', 'other/stream'].map((path) => [path, NOW - 1, 1, 0]) });
+/** Streams that the page has heard of. @param {number} count */
+function heard(count) {
+  const paths = Array.from({ length: count }, (_, i) => `c/${i}`);
+  connection.handlers.readings(paths.map((path) => [path, NOW - 1, 1, 0]));
+  return paths.map((path) => store.stream(path));
+}
+
+/** What histories were asked for, request by request. @returns {string[][]} */
+const asked = () => http.fetchData.mock.calls.map((/** @type {any} */ call) => call.arguments[0].stream);
+
+test('the history of many streams is fetched in pieces that the server takes, and only of those that are followed', async () => {
+  http.fetchData.mock.resetCalls();
+  const streams = heard(300);
+  for (const stream of streams.slice(0, 250)) store.follow(stream);
+  store.follow(store.stream('c/never'));
+  await settled();
+  assert.deepEqual(asked().map((some) => some.length), [100, 100, 50]);
+  assert.deepEqual(new Set(asked().flat()), new Set(streams.slice(0, 250).map(({ path }) => path)));
+  store.follow(streams[0]);
+  await settled();
+  assert.equal(http.fetchData.mock.callCount(), 3, 'each once');
   http.fetchData.mock.resetCalls();
   await store.refresh();
-  const asked = http.fetchData.mock.calls.map((/** @type {any} */ call) => call.arguments[0].stream);
-  assert.deepEqual(asked.map((/** @type {string[]} */ some) => some.length), [100, 100, 50]);
-  assert.deepEqual(asked.flat(), paths);
+  assert.equal(asked().flat().length, 251, 'and all anew where readings may be missing');
+});
+
+test('what is wished for last is fetched first', async () => {
+  const streams = heard(400);
+  const { ask, letGo } = heldBack(() => ({ start: 0, end: 0, cursor: '', streams: [] }));
+  http.fetchData = ask;
+  streams.slice(0, 300).forEach((stream) => store.follow(stream));
+  await settled();
+  streams.slice(300).forEach((stream) => store.follow(stream));
+  await letGo();
+  const second = /** @type {any} */ (ask.mock.calls[1]).arguments[0].stream;
+  assert.deepEqual(new Set(second), new Set(streams.slice(300).map(({ path }) => path)));
+});
+
+test('of a stream that nobody follows only the newest reading is kept', () => {
+  const [stream] = heard(1);
+  assert.equal(stream.reading?.value, 1);
+  assert.deepEqual(stream.trace.stretches(NOW, 1), []);
 });
 
 test('readings of one frame are told together', () => {
@@ -193,6 +226,7 @@ test('what could not be fetched is fetched again, while there is a connection', 
 });
 
 test('an array counts as many readings as it has', () => {
+  store.follow(store.stream('adc/in'));
   for (let i = 1; i <= 10; i += 1) connection.handlers.readings([['adc/in', NOW + i / 10, 2, 0, 1, 3, 1000, 2]]);
   assert.ok(Math.abs((store.stream('adc/in').rate_hz ?? 0) - 10_000) < 1);
   assert.ok(store.rate_hz >= 10_000 / 5);
