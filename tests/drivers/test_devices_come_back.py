@@ -222,14 +222,20 @@ class Lab:
         for outlet in self.outlets:
             outlet.close()
 
-    async def lose_patience(self) -> None:
-        """From here on answers are given up soon, also by who waits for one now."""
+    async def break_down(self, begin: Callable[[Outlet], None]) -> None:
+        """Begin a fault at each once nobody waits there any more with the patience of before."""
+        before = {each.device.name: each.polls for each in self.watched}
+        whole = {outlet.kind: outlet for outlet in self.outlets}
         for each in self.watched:
             each.wait_for_answers(HURRY_S)
-        before = {each.device.name: each.polls for each in self.watched}
-        await self.until(
-            lambda each: each.polls > before[each.device.name] + 1 or "offline" in each.states
-        )
+
+        def is_broken(each: Watched) -> bool:
+            name = each.device.name
+            if name in whole and (each.polls > before[name] + 1 or "offline" in each.states):
+                begin(whole.pop(name))
+            return name not in whole
+
+        await self.until(is_broken)
 
     async def regain_patience(self) -> None:
         """From here on answers are waited for; but not to what was asked while nobody heard it."""
@@ -303,9 +309,10 @@ async def test_it_says_so_once_and_comes_back_with_the_same_values(make_lab, cap
         polls = lab.neighbour.polls
         lasts = not FAULTS[fault].is_over_at_once
         if lasts:
-            await lab.lose_patience()
-        for outlet in lab.outlets:
-            FAULTS[fault].begin(outlet, name)
+            await lab.break_down(lambda outlet: FAULTS[fault].begin(outlet, name))
+        else:
+            for outlet in lab.outlets:
+                FAULTS[fault].begin(outlet, name)
         failures = 2 if lasts else 1
         await lab.until(lambda each: "offline" in each.states and each.errors >= failures)
         for outlet in lab.outlets:
@@ -339,10 +346,7 @@ async def test_after_a_long_outage_everything_is_back_at_the_next_attempt(make_l
     assert LONGEST_S < BACK_S
     labs: list[Lab] = await asyncio.gather(*(make_lab(name, period_s=1.0) for name in CASES))
     everybody = [each for lab in labs for each in lab.watched]
-    await asyncio.gather(*(lab.lose_patience() for lab in labs))
-    for lab in labs:
-        for outlet in lab.outlets:
-            outlet.switch_off()
+    await asyncio.gather(*(lab.break_down(Outlet.switch_off) for lab in labs))
     for lab in labs:
         await lab.until(lambda each: each.errors > ATTEMPTS, 60)
     assert {each.states[-1] for each in everybody} == {"offline"}
