@@ -6,12 +6,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorCollection
+from pymongo.errors import AutoReconnect
 
 from labmon import datastream
 from labmon.datastream.backends import mongodb
 from labmon.datastream.backends.base import SCHEMA_VERSION, Change
 from labmon.datastream.backends.mongodb import MongodbBackend
-from labmon.datastream.exceptions import NewerSchema, StoreLocked
+from labmon.datastream.exceptions import NewerSchema, StoreLocked, StoreUnavailable
 
 
 async def test_writes_wait_for_the_majority_and_its_journal_and_not_for_ever(mongodb_server):
@@ -154,3 +155,20 @@ async def test_a_store_that_could_not_give_its_lock_back_is_opened_again_by_the_
     with pytest.raises(StoreLocked):
         await MongodbBackend(url).open()
     await meanwhile.close()
+
+
+async def test_a_lock_that_was_taken_without_a_word_is_given_back(mongodb_server, monkeypatch):
+    url = f"{mongodb_server}/test_{uuid.uuid4().hex}"
+    replace_one = AsyncIOMotorCollection.replace_one
+
+    async def landed_but_not_told(*args, **kwargs):
+        await replace_one(*args, **kwargs)
+        raise AutoReconnect("timed out")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AsyncIOMotorCollection, "replace_one", landed_but_not_told)
+        with pytest.raises(StoreUnavailable):
+            await MongodbBackend(url).open()
+    backend = MongodbBackend(url)
+    await backend.open()
+    await backend.close()

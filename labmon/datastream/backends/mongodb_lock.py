@@ -65,12 +65,13 @@ class DatabaseLock:
                 f"{self._place} is written by process {held['pid']} on {held['host']}: stop it"
                 f" first (its lock expires in {left_s:.0f} s if it is gone)"
             )
+        self.is_held = True  # also where nothing is heard of it: it may have landed all the same
         try:
             await self._collection.replace_one(free, self._document(), upsert=True)
         except DuplicateKeyError:
+            self.is_held = False
             raise StoreLocked(f"{self._place} was taken by somebody else just now") from None
         self._renewed_s = self._monotonic_s()
-        self.is_held = True
 
     async def check(self) -> None:
         """Make sure that the lock is still ours, and renew it in time.
