@@ -5,6 +5,7 @@ import { fetchData, request } from './api.js';
 import { formatClock, formatMoment, formatUtc } from './ages.js';
 import { callText, durationText, errorText, whoText } from './command_log.js';
 import { Icon } from './icons.js';
+import { GAP_RETRY_MS, notOftener } from './polling.js';
 import { html, useEffect, useState } from './vendor.js';
 
 /** @typedef {import('./shapes.js').App} App */
@@ -60,11 +61,13 @@ function follow({ connection }, path, show) {
     if (isOver) return;
     publish();
     subscription?.close();
-    subscription = connection.subscribe([path], { readings, gap: () => fetchHistory() }, cursor);
+    subscription = connection.subscribe([path], { readings, gap: gaps.ask }, cursor);
   };
+  const gaps = notOftener(fetchHistory, GAP_RETRY_MS);
   fetchHistory();
   return () => {
     isOver = true;
+    gaps.stop();
     subscription?.close();
   };
 }

@@ -39,3 +39,38 @@ export function pollEvery(ask, every_ms) {
     },
   };
 }
+
+/**
+ * Asks at once; asked again soon after, not before some time has passed, and then once.
+ *
+ * @param {() => void} ask
+ * @param {number} every_ms
+ * @returns {{ask: () => void, stop: () => void}}
+ */
+export function notOftener(ask, every_ms) {
+  /** @type {any} */
+  let timer = 0;
+  let isWanted = false;
+  const turn = () => {
+    isWanted = false;
+    timer = setTimeout(() => {
+      timer = 0;
+      if (isWanted) turn();
+    }, every_ms);
+    ask();
+  };
+  return {
+    ask: () => {
+      if (timer) isWanted = true;
+      else turn();
+    },
+    stop: () => {
+      clearTimeout(timer);
+      timer = 0;
+      isWanted = false;
+    },
+  };
+}
+
+/** While the store is away, history cannot fill a gap, however often it is asked; whoever subscribes behind it is told the gap again. */
+export const GAP_RETRY_MS = 10_000;

@@ -137,6 +137,34 @@ test('after the connection was away, what it could not hold is fetched', async (
   model.stop();
 });
 
+test('while the store is away a graph keeps what came live, and asks for the gap now and then', async () => {
+  const model = await loaded('?streams=a/ch&start=-5m&end=now');
+  const again = async () => {
+    model.loader.reload();
+    answer();
+    await settled();
+  };
+  const before = model.loader.columns;
+  await again();
+  const after = model.loader.columns;
+  assert.notEqual(after, before, 'history is as far as what is drawn');
+  subscriptions[1].handlers.readings([-0.5, 0].map((lead_s) => ['a/ch', NOW + lead_s, 3, 0]));
+  Object.assign(app.store, { now: () => NOW + 60 });
+  subscriptions[1].handlers.readings([10, 20, 30].map((lead_s) => ['a/ch', NOW + lead_s, 3, 0]));
+  await again();
+  assert.equal(model.loader.columns, after);
+  assert.deepEqual(subscriptions.map(({ isOpen }) => isOpen), [false, true], 'live goes on where it was');
+  assert.equal(model.loader.isLoading, false);
+  const asked = requests.length;
+  for (let i = 0; i < 3; i++) subscriptions[1].handlers.gap(NOW - 10, NOW);
+  assert.equal(requests.length, asked + 1);
+  model.setView({ range: { live: true, span_s: 3600 } });
+  answer();
+  await settled();
+  assert.notEqual(model.loader.columns, after, 'another range is what history has');
+  model.stop();
+});
+
 test('a server that refuses is not asked again at every tick', async () => {
   const model = await loaded('?streams=a/ch&start=-5m&end=now');
   const before = requests.length;

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, mock, test } from 'node:test';
 
-import { pollEvery } from '../../static/js/polling.js';
+import { notOftener, pollEvery } from '../../static/js/polling.js';
 
 /** @type {(() => void)[]} */
 let answers;
@@ -12,7 +12,7 @@ const settled = () => new Promise((resolve) => setImmediate(resolve));
 beforeEach(() => {
   answers = [];
   mock.timers.reset();
-  mock.timers.enable({ apis: ['setInterval'] });
+  mock.timers.enable({ apis: ['setInterval', 'setTimeout'] });
   /** @type {any} */ (globalThis).document = { hidden: false };
 });
 
@@ -58,4 +58,24 @@ test('nobody is asked for a page that is not seen, nor after the end', async () 
   await settled();
   mock.timers.tick(3000);
   assert.equal(answers.length, 2);
+});
+
+test('what is asked for again and again is asked at once and then in steps, the last time always', () => {
+  let asked = 0;
+  const patient = notOftener(() => { asked += 1; }, 10_000);
+  patient.ask();
+  assert.equal(asked, 1);
+  for (let i = 0; i < 5; i++) patient.ask();
+  mock.timers.tick(9_999);
+  assert.equal(asked, 1);
+  mock.timers.tick(1);
+  assert.equal(asked, 2);
+  mock.timers.tick(60_000);
+  assert.equal(asked, 2, 'nobody wanted more');
+  patient.ask();
+  patient.ask();
+  assert.equal(asked, 3, 'at once again');
+  patient.stop();
+  mock.timers.tick(60_000);
+  assert.equal(asked, 3);
 });

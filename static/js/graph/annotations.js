@@ -7,6 +7,7 @@
 
 import { request } from '../api.js';
 import { Emitter } from '../emitter.js';
+import { GAP_RETRY_MS, notOftener } from '../polling.js';
 import { roleObstacle } from '../roles.js';
 
 /**
@@ -35,6 +36,7 @@ export class Annotations extends Emitter {
   #known = new Map();
   #from_s = Infinity;
   #turn = 0;
+  #gaps = notOftener(() => this.reload(), GAP_RETRY_MS);
   /** @type {import('../connection.js').Subscription | null} */
   #subscription = null;
   #app;
@@ -69,6 +71,7 @@ export class Annotations extends Emitter {
 
   stop() {
     this.#turn += 1;
+    this.#gaps.stop();
     this.#subscription?.close();
     this.#subscription = null;
   }
@@ -78,7 +81,7 @@ export class Annotations extends Emitter {
     this.#subscription?.close();
     this.#subscription = this.#app.connection.subscribe([stream], {
       readings: (rows) => rows.forEach(([, time_s, value]) => this.take({ ...value, start: time_s })),
-      gap: () => this.reload(),
+      gap: () => this.#gaps.ask(),
       skipped: () => this.reload(),
       lost: () => this.reload(),
     }, cursor);

@@ -4,13 +4,15 @@
  *
  * The old columns stay until the new ones are there. A request that nobody waits for any more is
  * aborted. Live goes on from the cursor of the reply, so there is no seam and no doubled reading.
+ * The trap: while the store is away history ends earlier than what came live, which is kept then.
  */
 
 import { fetchData } from '../api.js';
 import { Emitter } from '../emitter.js';
+import { GAP_RETRY_MS, notOftener } from '../polling.js';
 import { columnsOf } from './columns.js';
 import { fetchDescriptors, knownDescriptors, toldApart } from './descriptors.js';
-import { appendReading, dropAfter, pieceOf } from './tail.js';
+import { appendReading, dropAfter, isOutrun, pieceOf } from './tail.js';
 
 /** @typedef {import('./columns.js').Columns} Columns */
 /** @typedef {import('./descriptors.js').Descriptor} Descriptor */
@@ -36,6 +38,9 @@ export class Loader extends Emitter {
   #units = new Map();
   /** @type {Wanted | null} */
   #wanted = null;
+  /** What the columns were fetched for. @type {Wanted | null} */
+  #drawn = null;
+  #gaps = notOftener(() => this.reload(), GAP_RETRY_MS);
   /** @type {AbortController | null} */
   #abort = null;
   /** @type {import('../connection.js').Subscription | null} */
@@ -97,6 +102,7 @@ export class Loader extends Emitter {
 
   stop() {
     this.#abort?.abort();
+    this.#gaps.stop();
     this.#subscription?.close();
     this.#subscription = null;
   }
@@ -104,6 +110,7 @@ export class Loader extends Emitter {
   /** @param {Wanted} wanted @param {AbortSignal} signal */
   async #fetch(wanted, signal) {
     const { streams, start_s, end_s, points, isLive } = wanted;
+    const drawn = this.#drawnUntil(wanted); // before it is asked: what comes meanwhile, history need not have
     this.#describe(streams);
     const unknown = streams.filter((path) => !this.descriptors.has(path));
     const describing = fetchDescriptors(unknown, signal);
@@ -118,10 +125,21 @@ export class Loader extends Emitter {
     if (unknown.length) reply = await this.#fetchKnown(streams, query, signal);
     if (signal.aborted) return;
     const replied = (reply?.streams ?? []).filter(({ v, mean }) => mean !== undefined || v instanceof Float64Array);
+    const columns = new Map(replied.map((stream) => [stream.path, columnsOf(stream)]));
+    if (isOutrun(columns, drawn)) return;
     this.#units = new Map(replied.map(({ path, unit }) => [path, unit ?? '']));
     this.#describe(streams);
-    this.columns = new Map(replied.map((stream) => [stream.path, columnsOf(stream)]));
+    this.columns = columns;
+    this.#drawn = wanted;
     this.#follow(reply?.cursor ?? null);
+  }
+
+  /** Until when each stream is drawn, if it is drawn as it is wanted again. @param {Wanted} wanted @returns {Map<string, number>} */
+  #drawnUntil(wanted) {
+    const drawn = this.#drawn;
+    const isSame = drawn?.isLive && wanted.isLive && String(drawn.streams) === String(wanted.streams)
+      && Math.abs((drawn.end_s - drawn.start_s) - (wanted.end_s - wanted.start_s)) < 1;
+    return new Map(isSame ? [...this.columns].map(([path, { newest_s }]) => [path, Math.min(newest_s, this.askedAt_s)]) : []);
   }
 
   /** @param {string[]} streams @param {any} query @param {AbortSignal} signal */
@@ -138,7 +156,7 @@ export class Loader extends Emitter {
     if (paths.length === 0) return;
     this.#subscription = this.#app.connection.subscribe(paths, {
       readings: (rows) => this.#take(rows),
-      gap: () => this.reload(),
+      gap: () => this.#gaps.ask(),
       skipped: () => this.reload(),
       lost: (streams) => this.#takeBack(streams),
     }, cursor);

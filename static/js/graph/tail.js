@@ -10,6 +10,8 @@
 
 /** More than this many lost periods in a row is a gap, as the server marks it. */
 export const GAP_PERIODS = 3;
+/** A reading is drawn before history has it, by a slow commit. */
+const LAG_S = 2;
 
 /** @typedef {{mean: number, min: number, max: number, count: number}} Piece one reading, or what many of an array are together; NaN: no value */
 
@@ -161,4 +163,15 @@ function merge({ mean, min, max, count, std }, row, piece) {
 export function dropAfter(columns, time_s) {
   while (columns.length > 0 && columns.t[columns.length - 1] > time_s) columns.length -= 1;
   columns.newest_s = Math.min(columns.newest_s, time_s);
+}
+
+/**
+ * Whether history ends before what is drawn: the store is away. It has nothing new then, and lacks what came live.
+ *
+ * @param {Map<string, Columns>} history
+ * @param {Map<string, number>} drawn until when, by path
+ */
+export function isOutrun(history, drawn) {
+  const leads = [...drawn].map(([path, until_s]) => until_s - (history.get(path)?.newest_s ?? -Infinity));
+  return leads.some((lead_s) => lead_s > LAG_S) && leads.every((lead_s) => !(lead_s < 0));
 }
