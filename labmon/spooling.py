@@ -149,7 +149,8 @@ class Spooling:
         """Save what has to be saved, and remove what is no longer needed; for ever."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._due.wait(), LOOK_S)
+                async with asyncio.timeout(LOOK_S):  # wait_for may take no notice of the end
+                    await self._due.wait()
             self._due.clear()
             try:
                 await self._look_after()

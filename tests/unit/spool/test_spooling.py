@@ -113,7 +113,7 @@ async def test_what_is_durable_meanwhile_is_kept_no_longer(server, monkeypatch):
         server.backend.is_away = False
         first = server.hub.last_seq
         await server.publish(first, first + 40, paced=False)
-        await server.store.commit()
+        await server.recorder.flush()
 
     def write_slowly(head, record):
         written.append(head)
@@ -122,8 +122,10 @@ async def test_what_is_durable_meanwhile_is_kept_no_longer(server, monkeypatch):
         return write(head, record)
 
     monkeypatch.setattr(server.spool, "write", write_slowly)
+    monkeypatch.setattr(spooling, "SAVE_S", 30)  # not before the datastream has all of it
     server.backend.is_away = True
-    await server.publish(3, 150)
+    await server.publish(3, 33)
+    monkeypatch.setattr(spooling, "SAVE_S", 0.01)
     await until(lambda: written)
     await settled(server)
     assert len(written) < 50
