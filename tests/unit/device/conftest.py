@@ -118,7 +118,8 @@ class Bench:
             while not condition():
                 self._news.clear()
                 with contextlib.suppress(TimeoutError):  # what counters show is no news
-                    await asyncio.wait_for(self._news.wait(), 0.01)
+                    async with asyncio.timeout(0.01):
+                        await self._news.wait()
 
     def of(self, path: str) -> list[Any]:
         return [r.value for batch in self.batches for r in batch.readings() if r.path == path]
