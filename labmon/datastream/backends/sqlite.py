@@ -112,6 +112,7 @@ class SqliteBackend(SqliteReads):
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._lock.acquire(self._path)
         try:
+            schema.leave_foreign_wal(self._path)
             schema.check_file(self._path)
             if schema.is_missing(self._path):
                 quarantine.make(self._path)

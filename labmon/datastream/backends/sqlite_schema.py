@@ -31,6 +31,8 @@ PAGE_BYTES: Final = 4096
 _MAGIC: Final = b"SQLite format 3\x00"
 _TRACES: Final = (b"CREATE TABLE bodies", b"LMBK", b"LMJE")
 _LOOKED_AT: Final = 4 << 20
+_WRITE_VERSION_AT: Final = 18
+_WITHOUT_WAL: Final = b"\1"
 _USER_VERSION_AT: Final = 60
 _APPLICATION_ID_AT: Final = 68
 
@@ -119,20 +121,68 @@ def check_file(path: Path, *, must_exist: bool = False) -> None:
     Raises:
         NotADatastream: it is no database, or that of another program.
         NewerSchema: a later version wrote it.
-        StoreUnavailable: there is none, where there must be.
+        StoreUnavailable: there is none, where there must be; or the WAL beside it is not its own.
     """
-    if not path.exists() or path.stat().st_size == 0:
+    if is_missing(path):
         if must_exist:
             what = "is empty" if path.exists() else "does not exist"
             raise StoreUnavailable(f"{path} {what}")
         return
+    header = _header(path)
+    if header is None:
+        return
+    _check_header(path, header)
+    if _has_foreign_wal(path, header):
+        raise StoreUnavailable(f"{_foreign(path)}: move it away")
+
+
+def leave_foreign_wal(path: Path) -> None:
+    """Set aside the WAL of a store that was replaced by a backup; SQLite would mix it in.
+
+    Raises:
+        NotADatastream, NewerSchema: as `check_file` does; then it is left where it is.
+    """
+    header = None if is_missing(path) else _header(path)
+    if header is None:
+        return
+    _check_header(path, header)
+    if _has_foreign_wal(path, header):
+        _set_wal_aside(path, _foreign(path))
+
+
+def _header(path: Path) -> bytes | None:
+    """The first hundred bytes of a file; None: this process has it open."""
     with _guard:
         status = path.stat()
         if _open_files[status.st_dev, status.st_ino] > 0:
-            return
+            return None
         with path.open("rb") as file:
-            header = file.read(100)
-    _check_header(path, header)
+            return file.read(100)
+
+
+def _has_foreign_wal(path: Path, header: bytes) -> bool:
+    """Whether there is a WAL beside a database that never had one of its own: a backup."""
+    is_without = header[_WRITE_VERSION_AT : _WRITE_VERSION_AT + 1] == _WITHOUT_WAL
+    return is_without and _has_wal(path)
+
+
+def _foreign(path: Path) -> str:
+    return f"{_wal_of(path)} is that of another database, in the place of which {path} was put"
+
+
+def _wal_of(path: Path) -> Path:
+    return path.with_name(f"{path.name}-wal")
+
+
+def _has_wal(path: Path) -> bool:
+    wal = _wal_of(path)
+    return wal.exists() and wal.stat().st_size > 0
+
+
+def _set_wal_aside(path: Path, why: str) -> None:
+    wal = _wal_of(path)
+    wal.rename(f"{wal}.corrupt.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    log.error("%s: the WAL is set aside", why)
 
 
 def _check_header(path: Path, header: bytes) -> None:
@@ -161,7 +211,7 @@ def was_ours(path: Path) -> bool:
     """
     start = _start(path)
     is_stump = len(start) < 100 and start.startswith(_MAGIC[: len(start)])
-    wal = path.with_name(f"{path.name}-wal")
+    wal = _wal_of(path)
     starts = [start, *([_start(wal)] if wal.exists() else [])]
     return is_stump or any(trace in start for start in starts for trace in _TRACES)
 
@@ -201,10 +251,8 @@ def put(new: Path, path: Path) -> None:
 
     What is left of an older one (a WAL without its database) is set aside: SQLite would delete it.
     """
-    wal = path.with_name(f"{path.name}-wal")
-    if wal.exists() and wal.stat().st_size:
-        wal.rename(f"{wal}.corrupt.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-        log.error("%s has a WAL and no database: the WAL is set aside", path)
+    if _has_wal(path):
+        _set_wal_aside(path, f"{path} has a WAL and no database")
     new.replace(path)
     _sync_folder(path.parent)
 
@@ -228,7 +276,7 @@ def _check_schema(connection: sqlite3.Connection) -> None:
 def sync_wal(path: Path) -> None:
     """Sync what was committed; the WAL may be opened beside SQLite, which has no locks on it."""
     try:
-        descriptor = os.open(path.with_name(f"{path.name}-wal"), os.O_RDWR)
+        descriptor = os.open(_wal_of(path), os.O_RDWR)
     except FileNotFoundError:  # all of it stands in the database
         return
     try:
@@ -268,8 +316,7 @@ def _migrate(connection: sqlite3.Connection) -> None:
 def connect_for_reading(path: Path, *, cache_kib: int) -> sqlite3.Connection:
     """A connection that cannot write, not even by mistake."""
     # a WAL needs a file of its own beside it; where nothing can be written, nothing changes either
-    wal = path.with_name(f"{path.name}-wal")
-    is_fixed = not os.access(path.parent, os.W_OK) and not (wal.exists() and wal.stat().st_size)
+    is_fixed = not os.access(path.parent, os.W_OK) and not _has_wal(path)
     options = "mode=ro&immutable=1" if is_fixed else "mode=ro"
     connection = _connect(f"{path.absolute().as_uri()}?{options}", path, uri=True)
     try:

@@ -1,15 +1,18 @@
 """The database file: its marks, its settings, and who may open it."""
 
+import asyncio
 import os
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 
 from labmon import datastream
 from labmon.datastream import exceptions
 from labmon.datastream.backends.sqlite_schema import SCHEMA_VERSION
+from labmon.upkeep.backup import back_up
 
 
 @pytest.fixture
@@ -48,6 +51,32 @@ async def test_durability_is_what_was_asked_for(path, durability, synchronous):
             lambda: backend._write_connection.execute("PRAGMA synchronous").fetchone(),
         )
     assert setting == (synchronous,)
+
+
+async def test_a_backup_is_not_mixed_with_the_wal_of_the_store_that_it_replaces(path, caplog):
+    """Labmon was killed, and whoever puts the backup in its place forgets the file beside it."""
+    wal, copy = path.with_name("labmon.db-wal"), path.with_name("copy.db")
+    async with datastream.open(f"sqlite:///{path}") as streams:
+        stream = await streams.ensure_stream({"path": "w/a"}, {}, ["mean"], "raw")
+        await streams.append(stream, 1.0, 5)
+        await streams.commit()
+        await asyncio.to_thread(back_up, f"sqlite:///{path}", copy)
+        for t in range(6, 60):
+            await streams.append(stream, float(t), t)
+        left = wal.read_bytes()
+    copy.rename(path)
+    wal.write_bytes(left)
+    before = bytes_of(path)
+    with pytest.raises(exceptions.StoreUnavailable, match=r"labmon\.db-wal is that of another"):
+        await datastream.open(f"sqlite:///{path}", read_only=True).start()
+    assert bytes_of(path) == before
+    async with datastream.open(f"sqlite:///{path}") as streams:
+        assert (await streams.get_arrays(stream, "raw", 0, 100))["v"].tolist() == [1.0]
+    (aside,) = path.parent.glob("labmon.db-wal.corrupt.*")
+    assert aside.read_bytes() == left
+    assert "labmon.db-wal is that of another database" in caplog.text
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
 async def test_a_newer_schema_is_refused_and_the_file_left_as_it_is(path):
