@@ -138,3 +138,30 @@ async def test_a_state_that_is_written_alone_takes_no_blocks_away_at_the_next_st
         await engine.journal.submit(Change(states={stream.number: state.encode()}))
     await lab.open()
     await lab.check()
+
+
+async def test_a_state_that_lands_after_its_time_finds_its_blocks(lab, monkeypatch):
+    """The database is slow, so a sealing is tried again; then labmon is killed."""
+    await lab.append(30)
+    await lab.commit()
+    await lab.seal()
+    backend = lab.streams._engine.backend
+    write, late = backend._write, []
+
+    async def slow(collection, requests):
+        if collection == "states" and not late:
+            late.append(requests)
+            raise StoreUnavailable("timed out")
+        if late and late[-1] is not None:
+            await write("states", late[-1])
+            late.append(None)
+            backend.writes_left = 1
+        await write(collection, requests)
+
+    monkeypatch.setattr(backend, "_write", slow)
+    await lab.append(21)
+    await lab.commit()
+    await lab.seal()
+    assert late[-1] is None
+    await lab.kill()
+    await lab.check()

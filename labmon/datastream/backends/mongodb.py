@@ -95,6 +95,8 @@ class MongodbBackend(Backend):
         self._is_read_only = False
         self._is_whole = False
         """Whether the last change with a plan is known to have come to its end."""
+        self._plan: Any = None
+        """The plan of that change."""
 
     async def open(self, *, read_only: bool = False) -> Contents:
         """Open the database, make its indexes where they are missing, and return what is in it."""
@@ -193,9 +195,11 @@ class MongodbBackend(Backend):
             if change.removed_streams:  # from here on they are gone, whatever comes
                 await self._write("properties", [documents.tombstone(change.removed_streams)])
             if plan := mongodb_change.plan(change):
-                if not self._is_whole:
+                # one that is tried again writes the same: nothing of it is removed in between, as
+                # a state that timed out may land at any time
+                if not self._is_whole and plan != self._plan:
                     await self._settle()
-                self._is_whole = False
+                self._is_whole, self._plan = False, plan
                 await self._write("properties", [plan])
             for collection, requests in documents.writes(change):
                 for start in range(0, len(requests), CHUNK):
