@@ -94,7 +94,7 @@ class OpenStore:
 
         Args:
             flush_s: so long a store that is away may hold up the end; then the log says how many
-                readings are lost.
+                readings are lost. MongoDB may do so for 5 s more, if it has a write under way.
             is_kept: what is not durable then is kept elsewhere, so nothing is lost.
         """
         await self._engine.close(flush_s, is_kept=is_kept)

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 TIMEOUT_MS: Final = 5000
 IN_FLIGHT: Final = 8
 RELEASE_S: Final = 0.3
-"""So long a database that is away may hold up the end."""
+"""So long a database that is away may hold up the end, once no write is under way."""
 DEFAULT_DATABASE: Final = "labmon"
 CHUNK: Final = 1000
 """Keys that are asked for, or removed, by one command."""
