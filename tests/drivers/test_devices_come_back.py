@@ -38,7 +38,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarn
 
 LINES = ("pty", "tcp", "rfc2217")
 PERIOD_S = 0.05
-REPLY_S = 0.4
 BACK_S = 10.0
 HURRY_S = 0.4
 """For an answer, while none can be expected; else a machine that stalls would be a fault too."""
@@ -202,15 +201,9 @@ class Lab:
         make = partial(make_simulator, self.case.url)
         self.outlets = [Outlet(kind, make, folder) for kind in LINES]
         self.watched = [
-            Watched(outlet.kind, self._driver(outlet), period_s) for outlet in self.outlets
+            Watched(outlet.kind, self.case.driver(outlet.port), period_s) for outlet in self.outlets
         ]
         self.neighbour = Watched("neighbour", Steady(), PERIOD_S)
-
-    def _driver(self, outlet: Outlet) -> LinkDriver:
-        """Most of these instruments will not answer: nobody waits long for them."""
-        driver = self.case.driver(outlet.port)
-        driver.settings = driver.settings.changed(reply_timeout_s=REPLY_S)
-        return driver
 
     async def start(self) -> None:
         for each in (*self.watched, self.neighbour):
