@@ -194,7 +194,7 @@ def mongodb_server(tmp_path_factory):
         return False
 
     try:
-        until(answers, 30, "the MongoDB server")
+        until(answers, 60, "the MongoDB server")
         yield f"mongodb://127.0.0.1:{port}"
     finally:
         process.terminate()
