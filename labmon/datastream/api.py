@@ -314,7 +314,8 @@ class Datastream(StreamApi):
     ) -> AsyncIterator[Followed]:
         """Stored history in the order of time, then everything as it arrives, until it is closed.
 
-        Of no stream, because the query selects none or the store has none, it ends at once.
+        Of no stream, because the query selects none or the store has none, it ends at once; it ends
+        as well when all of its streams are deleted.
 
         Nothing is left out and nothing comes twice, from one call to the next one with the last
         cursor, and across restarts. What is told need not be durable yet; a cursor that is kept

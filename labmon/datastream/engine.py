@@ -288,6 +288,7 @@ class Engine:
             self.deriver.forget(stream)
             self.blocks.forget_stream(stream.number)
             self.levels.forget_stream(stream.number)
+            stream.tell_followers()  # who follows nothing else ends
         gone = {stream.number for stream in streams}
         for other in self.catalogue:
             if other.depends:

@@ -99,7 +99,7 @@ class Follower:
         self._is_behind = False
 
     async def told(self) -> AsyncIterator[Followed]:
-        """Everything, until the store is closed; nothing where no stream is followed."""
+        """Everything, until the store is closed or all streams are deleted; nothing of none."""
         if not self._streams:
             return
         try:
@@ -113,13 +113,18 @@ class Follower:
                     one = self._live()
                     if one is not None:
                         yield one
-                    elif not self._engine.is_open:
+                    elif self._is_over():
                         return
                     else:
                         await self._arrived.wait()
                     self._arrived.clear()
         finally:
             self._unregister()
+
+    def _is_over(self) -> bool:
+        known = self._engine.catalogue.number
+        are_gone = all(known(stream.number) is not stream for stream in self._streams)
+        return are_gone or not self._engine.is_open
 
     def _register(self) -> None:
         self._is_behind = False

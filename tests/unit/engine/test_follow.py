@@ -120,6 +120,23 @@ async def test_a_follower_that_is_far_behind_goes_back_to_history(streams, clock
     await told.aclose()
 
 
+async def test_one_who_follows_nothing_any_more_comes_to_the_end(streams):
+    one, two = await make(streams), await make(streams, "w/b")
+    told = streams.follow([one, two], 0)
+    await streams.append(one, 1.0, 1)
+    await anext(told)
+    waiting = asyncio.ensure_future(anext(told, "the end"))
+    await streams.delete_streams({"path": "w/a"})
+    await streams.append(two, 2.0, 2)
+    assert (await asyncio.wait_for(waiting, 30)).columns[two].python_values() == [2.0]
+    waiting = asyncio.ensure_future(anext(told, "the end"))
+    await asyncio.sleep(0)
+    await streams.append(two, 3.0, 3)
+    await streams.delete_streams({"path": "w/b"})
+    assert (await asyncio.wait_for(waiting, 30)).columns[two].python_values() == [3.0]
+    assert await asyncio.wait_for(anext(told, "the end"), 30) == "the end"
+
+
 async def test_a_checkpoint_is_a_cursor_that_is_kept(streams, backend, clock):
     stream = await make(streams)
     await streams.append(stream, 1.0, clock.step(1))
