@@ -98,6 +98,10 @@ function textOf(entry) {
 export function byDevice(entries) {
   /** @type {Map<string, StreamEntry[]>} */
   const groups = new Map();
-  for (const entry of entries) groups.set(entry.device, [...(groups.get(entry.device) ?? []), entry]);
+  for (const entry of entries) {
+    const group = groups.get(entry.device);
+    if (group) group.push(entry);
+    else groups.set(entry.device, [entry]);
+  }
   return [...groups];
 }

@@ -89,7 +89,8 @@ function useStreams({ connection }, withInternal) {
 
 /** What can be done with the chosen streams. @param {{app: App, paths: string[], entries: StreamEntry[], onClear: () => void}} props */
 function Chosen({ app, paths, entries, onClear }) {
-  const numeric = paths.filter((path) => entries.find((entry) => entry.path === path)?.isNumeric !== false);
+  const words = new Set(entries.filter(({ isNumeric }) => !isNumeric).map(({ path }) => path)); // both may be thousands
+  const numeric = paths.filter((path) => !words.has(path));
   const isTooMany = numeric.length > MAX_STREAMS;
   return html`<div class="card chosen" role="group" aria-label="Chosen streams">
     <p><b>${countText(paths.length)} chosen</b>${isTooMany && html` <span class="mute">a graph takes ${MAX_STREAMS}</span>`}</p>
@@ -103,14 +104,15 @@ function Chosen({ app, paths, entries, onClear }) {
 function Table({ app, entries, order, onOrder, chosen, onToggle, onAll }) {
   const [most, setMost] = useState(MOST);
   const shown = entries.slice(0, most);
-  const isAll = entries.every(({ path }) => chosen.includes(path));
+  const isChosen = new Set(chosen); // of thousands, perhaps
+  const isAll = entries.every(({ path }) => isChosen.has(path));
   const sorts = (/** @type {Key} */ key, /** @type {string} */ word, kind = 'n') => html`<${Sorter} order=${order} name=${key} word=${word} kind=${kind} onPress=${onOrder} />`;
   return html`<section class=${`card sl by-${order.key}`} aria-label="Streams"><table>
     <thead><tr><th scope="col" class="ck"><label class="leg"><input type="checkbox" checked=${isAll} onChange=${() => onAll(isAll ? [] : entries.map(({ path }) => path))} /><span class="box"></span>
         <span class="vh">Choose all</span></label></th>
       ${sorts('path', 'Stream', '')}<th scope="col" class="n">Newest value</th><th scope="col">Unit</th><th scope="col" class="n">Age</th>${sorts('count', 'Readings')}
       ${sorts('size', 'Size')}${sorts('each', 'Per reading')}<th scope="col">First</th>${sorts('latest', 'Last', '')}<th scope="col">Tags</th></tr></thead>
-    <tbody>${shown.map((entry) => html`<${Row} key=${entry.path} app=${app} entry=${entry} isChosen=${chosen.includes(entry.path)} onToggle=${onToggle} />`)}</tbody></table>
+    <tbody>${shown.map((entry) => html`<${Row} key=${entry.path} app=${app} entry=${entry} isChosen=${isChosen.has(entry.path)} onToggle=${onToggle} />`)}</tbody></table>
     ${entries.length > most && html`<p class="rest"><button type="button" class="btn small" onClick=${() => setMost(most + MOST)}>Show ${Math.min(MOST, entries.length - most)} more</button></p>`}
   </section>`;
 }

@@ -8,10 +8,12 @@ const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 /** @type {Record<string, string>} */
 const ESCAPED = { n: '\n' };
 
-/** One look at the server's counters. */
+/** One look at the server's counters. There are two for each stream, which may be thousands: what nobody asks for is not taken apart. */
 export class Telemetry {
-  /** @type {Map<string, Sample[]>} */
+  /** Labels and values, as they are written. @type {Map<string, [inside: string, value: string][]>} */
   #families = new Map();
+  /** @type {Map<string, Sample[]>} */
+  #samples = new Map();
 
   /**
    * @param {string} text
@@ -23,15 +25,17 @@ export class Telemetry {
       const found = LINE.exec(line);
       if (!found) continue;
       const [, name, inside = '', value] = found;
-      const labels = Object.fromEntries([...inside.matchAll(LABEL)].map(([, key, word]) => [key, unescaped(word)]));
-      const family = this.#families.get(name) ?? [];
-      this.#families.set(name, [...family, { labels, value: numberOf(value) }]);
+      const family = this.#families.get(name);
+      if (family) family.push([inside, value]);
+      else this.#families.set(name, [[inside, value]]);
     }
   }
 
   /** All samples of a family. @param {string} name */
   all(name) {
-    return this.#families.get(name) ?? [];
+    let samples = this.#samples.get(name);
+    if (!samples) this.#samples.set(name, (samples = (this.#families.get(name) ?? []).map(sampleOf)));
+    return samples;
   }
 
   /**
@@ -67,6 +71,12 @@ export class Telemetry {
     const fits = this.all(`${name}_bucket`).filter(({ value }) => value >= share * count).map(({ labels }) => numberOf(labels.le));
     return Math.min(...fits);
   }
+}
+
+/** @param {[inside: string, value: string]} written @returns {Sample} */
+function sampleOf([inside, value]) {
+  const labels = Object.fromEntries([...inside.matchAll(LABEL)].map(([, key, word]) => [key, unescaped(word)]));
+  return { labels, value: numberOf(value) };
 }
 
 /** @param {string} word */

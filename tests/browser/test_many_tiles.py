@@ -1,4 +1,4 @@
-"""Hundreds of tiles: those in view, or nearly, are painted; what is painted is live."""
+"""Hundreds of streams: a page makes of them what is in view, or nearly, and that is live."""
 
 import re
 from contextlib import closing
@@ -103,3 +103,20 @@ async def test_on_paper_are_all_values(server, open_page):
     await page.pdf()
     assert await page.evaluate("window.printed") == DEVICES * CHANNELS
     await expect(tile(page, LAST)).to_have_text(f"c{CHANNELS - 1}")
+
+
+async def test_the_streams_of_a_graph_are_chosen_from_a_short_list(server, open_page):
+    page = await open_page(server.address + "/graph")
+    choices = page.locator(".choice")
+    await expect(choices).to_have_count(100)
+    await expect(page.get_by_text(f"{DEVICES * CHANNELS - 100} more")).to_be_visible()
+    await page.get_by_role("button", name="Show 100").click()
+    await expect(choices).to_have_count(200)
+    await page.get_by_role("searchbox").fill(LAST)
+    await expect(choices).to_have_count(1)
+    await choices.click()
+    await page.get_by_role("searchbox").fill("")
+    await expect(choices).to_have_count(201)  # what is chosen stays to be seen
+    await expect(choices.last).to_contain_text(LAST)
+    await page.get_by_role("button", name="Draw 1 stream").click()
+    await expect(page.locator("h1")).to_have_text(f"c{CHANNELS - 1}")
