@@ -52,6 +52,7 @@ from __future__ import annotations
 
 import math
 import re
+from contextlib import suppress
 from typing import ClassVar, Final, Unpack
 
 from labmon.device import (
@@ -110,10 +111,7 @@ class Srs(LinkDriver):
         if is_late or not is_list:
             raise InstrumentError(f"{','.join(names)[:60]!r} are no names of channels")
         self._names = names
-        try:
-            self._units = self._asked_units()
-        except InstrumentTimeoutError:  # it does not know the question
-            self._units = []
+        self._units = self._told_units()
         units = self._units or [self._unit] * len(names)
         self.channels = {
             channel_name(name): self._channel(name, unit)
@@ -167,6 +165,17 @@ class Srs(LinkDriver):
         if not answer or answer.lower().startswith("error"):
             answer = self.link.query("getOutput.names?")
         return answer
+
+    def _told_units(self) -> list[str]:
+        """The unit of each channel; none where it does not know the question.
+
+        One answer that was lost does not say so: all channels would be in the unit of the
+        configuration.
+        """
+        for _ in range(2):
+            with suppress(InstrumentTimeoutError):
+                return self._asked_units()
+        return []
 
     def _asked_units(self) -> list[str]:
         """The unit of each channel; none at all where the answer is something else."""

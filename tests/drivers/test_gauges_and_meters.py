@@ -218,6 +218,24 @@ def test_an_srs_tells_the_unit_of_each_channel(bench):
     assert driver.channels["in_3a"].unit == "K"
 
 
+class Distracted(SimulatedSrs):
+    """Does not hear the first question for its units."""
+
+    is_distracted = True
+
+    def _do(self, line: str) -> str:
+        if line == "getOutput.units?" and self.is_distracted:
+            self.is_distracted = False
+            return ""
+        return super()._do(line)
+
+
+def test_an_srs_that_once_did_not_hear_the_question_tells_its_units_all_the_same(bench):
+    driver = bench.use(Srs(f"sim://{__name__}:Distracted", reply_timeout_s=0.1))
+    driver.connect()
+    assert [channel.unit for channel in driver.channels.values()] == ["W", "°C", "Ω", "K"]
+
+
 @pytest.mark.parametrize("has_dots", [False, True])
 def test_an_srs_that_does_not_tell_its_units_has_those_of_the_configuration(bench, has_dots):
     port = f"sim://srs?tells_units=false&has_dots={has_dots}"
