@@ -176,8 +176,7 @@ class Spooling:
         """Down to which weight memory is saved now; None: it is not."""
         now_s = time.monotonic()
         if self._datastream.is_healthy:
-            self._away_s = None
-            self._trouble = ""
+            self._away_s, self._trouble = None, ""
         elif self._away_s is None:
             self._away_s = now_s
         if now_s < self._retry_s or (self._datastream.is_full and self._is_on_its_disk()):
