@@ -44,6 +44,7 @@ class Place {
 
   clear() {
     drawings.forget(this.draw);
+    drawings.forget(this.#fit);
     this.#tile = null;
     this.element.className = 'tile';
     this.element.removeAttribute('title');
@@ -54,12 +55,14 @@ class Place {
     this.#tile?.paint(this.card.app.store.now(), this.card.lostAt);
   }
 
-  /** What may wait for its turn: the sparkline, and how large the digits can be. */
+  /** What may wait for its turn: the sparkline, and how large the digits can be; that behind all that is drawn, or each would be laid out by itself. */
   draw = () => {
     this.#tile?.paintSpark(this.card.lostAt ?? this.card.app.store.now());
     this.paint();
-    this.#tile?.fit(this.card.width);
+    drawings.ask(this.#fit);
   };
+
+  #fit = () => this.#tile?.fit(this.card.width);
 }
 
 /** Fills a card with tiles and keeps those that are seen up to date, until it is closed. */

@@ -8,6 +8,7 @@ const BUDGET_MS = 4;
 export class DrawQueue {
   /** @type {Set<() => void>} in the order in which they were asked for */
   #waiting = new Set();
+  #isDue = false;
   #frame;
   #clock;
 
@@ -20,15 +21,21 @@ export class DrawQueue {
     this.#clock = clock;
   }
 
-  /** Draws soon; asking twice draws once. @param {() => void} draw */
+  /** Draws soon, behind what was asked for before; asking twice draws once. @param {() => void} draw */
   ask(draw) {
-    if (!this.#waiting.size) this.#frame(() => this.#work());
     this.#waiting.add(draw);
+    this.#goOn();
   }
 
   /** Draws no more. @param {() => void} draw */
   forget(draw) {
     this.#waiting.delete(draw);
+  }
+
+  #goOn() {
+    if (this.#isDue || !this.#waiting.size) return;
+    this.#isDue = true;
+    this.#frame(() => this.#work());
   }
 
   #work() {
@@ -38,7 +45,8 @@ export class DrawQueue {
       draw();
       if (this.#clock() >= until) break;
     }
-    if (this.#waiting.size) this.#frame(() => this.#work());
+    this.#isDue = false;
+    this.#goOn();
   }
 }
 
