@@ -1,10 +1,11 @@
 """The same bytes to a crowd in one system call: io_uring, where Linux has it.
 
 A `send` from Python costs half as much again as what the kernel does for it. Here the requests of
-all viewers are written by numpy into memory that is shared with the kernel, and one call carries
-them out before it returns: MSG_DONTWAIT lets none of them wait. Source: io_uring(7),
-io_uring_setup(2), io_uring_enter(2), linux/io_uring.h. The trap: a descriptor is a number here. It
-must be out of the list before its socket is closed, or the next connection gets what is not for it.
+all viewers lie in memory that is shared with the kernel, and one call carries them out before it
+returns: MSG_DONTWAIT lets none of them wait. They stay there as they are for the next message, as
+long as the viewers are the same. Source: io_uring(7), io_uring_setup(2), io_uring_enter(2),
+linux/io_uring.h. The trap: a descriptor is a number here. It must be out of the list before its
+socket is closed, or the next connection gets what is not for it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 ENTRIES: Final = 1024
 """Requests in one call; a larger crowd takes several."""
+FRAME_BYTES: Final = 1 << 16
+"""A frame of up to this length is copied to where the requests point anyway."""
 _SETUP: Final = 425
 _ENTER: Final = 426
 _SEND: Final = 26
@@ -79,6 +82,12 @@ class Ring:
         self.is_broken = False
         """Whether it did what it must not: it is not to be used any more."""
         self._kept: list[bytes] = []
+        self._frame = bytearray(FRAME_BYTES)
+        self._frame_address = ctypes.addressof(ctypes.c_char.from_buffer(self._frame))
+        self._written: tuple[Int32Array, int, int] | None = None
+        """To whom, from which address and how much the requests are, as they lie there."""
+        self._expected = b""
+        """The answers to them, where everybody takes all of it."""
         try:
             self._map(found[0])
         except BaseException:
@@ -88,11 +97,17 @@ class Ring:
     def send(self, descriptors: Int32Array, frame: bytes) -> dict[int, int]:
         """Send a frame to each of these non-blocking sockets.
 
+        Args:
+            descriptors: of the sockets; an array that was given before has not been changed since.
+            frame: the bytes.
+
         Returns:
             By their places, those that did not take all of it: how many bytes they took, or the
             negative errno: -EAGAIN where nothing was, -ECONNABORTED where nobody knows, so that the
             connection is of no use.
         """
+        if len(descriptors) <= ENTRIES:
+            return self._send_some(descriptors, frame)
         short: dict[int, int] = {}
         for start in range(0, len(descriptors), ENTRIES):
             part = descriptors[start : start + ENTRIES]
@@ -124,10 +139,11 @@ class Ring:
         self._completion_head, self._completion_tail = _ends(words, theirs)
         completed = np.frombuffer(memory, _COMPLETION, answers, completions)
         self._answered, self._results = completed["number"], completed["result"]
+        self._memory_of_answers, self._first_answer = memory, completions
         self._entries, self._answers = entries, answers
         requests["opcode"], requests["send_flags"] = _SEND, _FLAGS
-        requests["number"] = np.arange(entries)
-        np.frombuffer(memory, np.uint32, entries, order)[:] = np.arange(entries)
+        requests["number"] = self._places = np.arange(entries, dtype=np.uint32)
+        self._order = np.frombuffer(memory, np.uint32, entries, order)
         self._descriptors = requests["descriptor"]
         self._addresses, self._sizes = requests["address"], requests["size"]
 
@@ -139,18 +155,36 @@ class Ring:
 
     def _send_some(self, descriptors: Int32Array, frame: bytes) -> dict[int, int]:
         """The same for at most as many as there is room for."""
-        count, size = len(descriptors), len(frame)
+        count = len(descriptors)
         if self.is_broken:
             return dict.fromkeys(range(count), -errno.EAGAIN)
-        tail, address = self._request_tail[0], _address_of(frame)
+        self._write(descriptors, frame)
+        tail = self._request_tail[0]
         for slots, places in _runs(tail, count, self._entries):
-            self._descriptors[slots] = descriptors[places]
-            self._addresses[slots], self._sizes[slots] = address, size
+            self._order[slots] = self._places[places]
         self._request_tail[0] = (tail + count) & _COUNTER
         taken = self._carry_out(count)
-        if taken == count and self._are_all(count, size):
+        if taken == count and self._are_all(count):
             return {}
-        return self._short(tail, count, taken, frame)
+        return self._short(count, taken, frame)
+
+    def _write(self, descriptors: Int32Array, frame: bytes) -> None:
+        """Write what is not there yet of the requests; none is under way."""
+        count, size = len(descriptors), len(frame)
+        address = _address_of(frame)
+        if size <= FRAME_BYTES:
+            self._frame[:size] = frame
+            address = self._frame_address
+        before = self._written
+        if before is None or before[0] is not descriptors:
+            self._descriptors[:count] = descriptors
+        elif before[1:] == (address, size):
+            return
+        self._addresses[:count], self._sizes[:count] = address, size
+        self._written = descriptors, address, size
+        expected = np.zeros(count, _COMPLETION)
+        expected["number"], expected["result"] = self._places[:count], size
+        self._expected = expected.tobytes()
 
     def _carry_out(self, count: int) -> int:
         """Have the kernel carry requests out; returns how many it took."""
@@ -165,22 +199,25 @@ class Ring:
             left -= taken
         return count - left
 
-    def _are_all(self, count: int, size: int) -> bool:
-        """Whether all were carried out, and to the end; then their answers are done with."""
+    def _are_all(self, count: int) -> bool:
+        """Whether all were carried out in turn, and to the end; then their answers are done with.
+
+        They are compared as bytes: that is one step, however many they are.
+        """
         head, tail = self._completion_head[0], self._completion_tail[0]
         if (tail - head) & _COUNTER != count:
             return False
-        for slots, _ in _runs(head, count, self._answers):
-            if self._results[slots].min() < size:  # nobody takes more than there is
+        for slots, places in _runs(head, count, self._answers):
+            found = self._memory_of_answers[_in_bytes(slots, self._first_answer)]
+            if found != self._expected[_in_bytes(places)]:
                 return False
         self._completion_head[0] = tail
         return True
 
-    def _short(self, first: int, count: int, taken: int, frame: bytes) -> dict[int, int]:
+    def _short(self, count: int, taken: int, frame: bytes) -> dict[int, int]:
         """Who did not take all; the answers are there, since nothing could wait.
 
         Args:
-            first: the counter of the first request.
             count: of the requests.
             taken: by the kernel, of those.
             frame: what was to be sent.
@@ -190,13 +227,13 @@ class Ring:
         head, tail = self._completion_head[0], self._completion_tail[0]
         come = (tail - head) & _COUNTER
         for slots, _ in _runs(head, come, self._answers):
-            places = (self._answered[slots].astype(np.int64) - first) & (self._entries - 1)
-            results.update(zip(places.tolist(), self._results[slots].tolist(), strict=True))
+            places, found = self._answered[slots].tolist(), self._results[slots].tolist()
+            results.update(zip(places, found, strict=True))
         self._completion_head[0] = tail
         if taken < count or come != taken:
             log.error("io_uring carried out %d of %d requests", come, count)
             self._request_tail[0] = self._request_head[0]  # the rest was never asked for
-            self._kept.append(frame)  # whatever is under way reads it
+            self._kept.append(frame)  # whatever is under way reads it, if not from our own memory
             self.is_broken = True
         return {place: result for place, result in results.items() if result != len(frame)}
 
@@ -253,6 +290,12 @@ def _runs(counter: int, count: int, size: int) -> list[tuple[slice, slice]]:
     if count <= room:
         return [(slice(begin, begin + count), slice(0, count))]
     return [(slice(begin, size), slice(0, room)), (slice(0, count - room), slice(room, count))]
+
+
+def _in_bytes(slots: slice, first: int = 0) -> slice:
+    """Where answers lie, in bytes."""
+    size = _COMPLETION.itemsize
+    return slice(first + size * slots.start, first + size * slots.stop)
 
 
 def _ends(words: memoryview[int], offsets: np.void) -> Iterator[memoryview[int]]:

@@ -7,7 +7,7 @@ import socket
 import numpy as np
 import pytest
 
-from labmon.web.ring import ENTRIES, LazyRing, open_ring
+from labmon.web.ring import ENTRIES, FRAME_BYTES, LazyRing, open_ring
 
 
 @pytest.fixture
@@ -56,6 +56,21 @@ def test_a_crowd_that_takes_all_has_no_answers(ring, pair):
         for turn in range(2 * ENTRIES // count):
             assert ring.send(np.full(count, ours.fileno(), np.int32), b"x") == {}
             assert received(theirs) == b"x" * count, turn
+
+
+def test_requests_that_lie_there_from_before_are_only_for_the_same_crowd(ring, pair):
+    ours, theirs = pair
+    other, peer = socket.socketpair()
+    with other, peer:
+        peer.setblocking(False)
+        both = np.array([ours.fileno(), other.fileno()], np.int32)
+        one = np.array([other.fileno()], np.int32)
+        frames = (b"a", b"bc", b"de", bytes(FRAME_BYTES), bytes(FRAME_BYTES + 1), b"", b"f")
+        for crowd in (both, both, one, one, both, one, both):
+            for frame in frames:
+                assert ring.send(crowd, frame) == {}
+                assert received(theirs) == (frame if crowd is both else b"")
+                assert received(peer) == frame
 
 
 def test_what_the_kernel_has_no_room_for_is_told(ring, pair):
