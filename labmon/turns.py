@@ -14,8 +14,8 @@ import sys
 from collections import deque
 from typing import Final
 
-AT_ONCE: Final = 8
-"""Sockets in one turn: a millisecond if each brings a message, ten if each asks for a graph."""
+AT_ONCE: Final = 4
+"""Sockets in one turn: half a millisecond if each brings a message, five if each wants a graph."""
 
 Ready = tuple[selectors.SelectorKey, int]
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 4
-"""A connection costs one or two milliseconds until its first reading is out."""
+AT_ONCE: Final = 2
+"""A connection costs up to two milliseconds until its first reading is out."""
 PAUSE_S: Final = 1.0
 
 
