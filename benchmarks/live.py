@@ -253,7 +253,7 @@ async def measured(chosen, contenders, sizes):
 
 
 def main():
-    chosen = arguments(__doc__, messages=(10, 5), clients=(1000, 20))
+    chosen = arguments(__doc__, messages=(30, 5), clients=(1000, 20))
     most = int(chosen.clients)
     sizes = (most,) if chosen.quick else (most // 10, most // 2, most)
     left_out = {("websockets", "sse")}
