@@ -54,6 +54,7 @@ _address_of: Final = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object)(
 _COUNTER: Final = 0xFFFFFFFF
 """The kernel's counters go round here."""
 _COMPLETION: Final = np.dtype([("number", "u8"), ("result", "i4"), ("flags", "u4")])
+_ANSWER_BYTES: Final = _COMPLETION.itemsize
 _PARAMETERS: Final = np.dtype(
     [
         *(("requests", "u4"), ("completions", "u4"), ("flags", "u4", 3), ("features", "u4")),
@@ -142,8 +143,10 @@ class Ring:
         self._memory_of_answers, self._first_answer = memory, completions
         self._entries, self._answers = entries, answers
         requests["opcode"], requests["send_flags"] = _SEND, _FLAGS
-        requests["number"] = self._places = np.arange(entries, dtype=np.uint32)
-        self._order = np.frombuffer(memory, np.uint32, entries, order)
+        requests["number"] = numbers = np.arange(entries, dtype=np.uint32)
+        # views of bytes: numpy's arrays are slower for a copy or two at a time
+        self._places = memoryview(numbers.tobytes())
+        self._order = memoryview(memory)[order : order + 4 * entries]
         self._descriptors = requests["descriptor"]
         self._addresses, self._sizes = requests["address"], requests["size"]
 
@@ -161,7 +164,7 @@ class Ring:
         self._write(descriptors, frame)
         tail = self._request_tail[0]
         for slots, places in _runs(tail, count, self._entries):
-            self._order[slots] = self._places[places]
+            self._order[_in_bytes(slots, 4)] = self._places[_in_bytes(places, 4)]
         self._request_tail[0] = (tail + count) & _COUNTER
         taken = self._carry_out(count)
         if taken == count and self._are_all(count):
@@ -171,10 +174,11 @@ class Ring:
     def _write(self, descriptors: Int32Array, frame: bytes) -> None:
         """Write what is not there yet of the requests; none is under way."""
         count, size = len(descriptors), len(frame)
-        address = _address_of(frame)
         if size <= FRAME_BYTES:
             self._frame[:size] = frame
             address = self._frame_address
+        else:
+            address = _address_of(frame)
         before = self._written
         if before is None or before[0] is not descriptors:
             self._descriptors[:count] = descriptors
@@ -183,7 +187,7 @@ class Ring:
         self._addresses[:count], self._sizes[:count] = address, size
         self._written = descriptors, address, size
         expected = np.zeros(count, _COMPLETION)
-        expected["number"], expected["result"] = self._places[:count], size
+        expected["number"], expected["result"] = np.arange(count), size
         self._expected = expected.tobytes()
 
     def _carry_out(self, count: int) -> int:
@@ -208,8 +212,8 @@ class Ring:
         if (tail - head) & _COUNTER != count:
             return False
         for slots, places in _runs(head, count, self._answers):
-            found = self._memory_of_answers[_in_bytes(slots, self._first_answer)]
-            if found != self._expected[_in_bytes(places)]:
+            found = self._memory_of_answers[_in_bytes(slots, _ANSWER_BYTES, self._first_answer)]
+            if found != self._expected[_in_bytes(places, _ANSWER_BYTES)]:
                 return False
         self._completion_head[0] = tail
         return True
@@ -292,9 +296,8 @@ def _runs(counter: int, count: int, size: int) -> list[tuple[slice, slice]]:
     return [(slice(begin, size), slice(0, room)), (slice(0, count - room), slice(room, count))]
 
 
-def _in_bytes(slots: slice, first: int = 0) -> slice:
-    """Where answers lie, in bytes."""
-    size = _COMPLETION.itemsize
+def _in_bytes(slots: slice, size: int, first: int = 0) -> slice:
+    """Where entries of a size lie, in bytes."""
     return slice(first + size * slots.start, first + size * slots.stop)
 
 
