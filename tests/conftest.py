@@ -25,7 +25,12 @@ ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 def pytest_configure(config):
-    """Properties: the same examples in each quick run, new ones in a long one; slow is no fault."""
+    """Properties: the same examples in each quick run, new ones in a long one; slow is no fault.
+
+    Signals: where `nohup` had SIGHUP ignored, it is not, since some tests close terminals.
+    """
+    if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     settings.register_profile(
         "labmon",
         deadline=None,
