@@ -144,7 +144,7 @@ class Ring:
         self._entries, self._answers = entries, answers
         requests["opcode"], requests["send_flags"] = _SEND, _FLAGS
         requests["number"] = numbers = np.arange(entries, dtype=np.uint32)
-        # which request comes when: always the first ones, wherever the queue stands; copied as bytes
+        # which request comes when: always the first ones, wherever the queue stands
         self._places = memoryview(numbers.tobytes())
         self._order = memoryview(memory)[order : order + 4 * entries]
         self._descriptors = requests["descriptor"]
